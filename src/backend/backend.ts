@@ -1,0 +1,203 @@
+// The interface between the network (model/bitnet.ts) and whatever computes it. One op here is one
+// fat call: every operand is a Slot or a Matrix made at load time, no op allocates, ops run in the
+// order issued, and only read() is asynchronous. Implemented by reference/ and wasm/; both must give
+// the same bits, so the order of every float sum is part of this contract:
+//
+//  - f32 throughout; every product and every sum is rounded to f32 on its own (no fused multiply-add).
+//  - "sum16" over columns: lane j adds the elements whose index is j mod 16, in ascending order, from
+//    +0; then the lanes are folded 16 -> 8 -> 4 -> 2 -> 1, lane j with lane j + half.
+//  - norm: s = sum16(x*x); r = 1 / sqrt(s / n + eps); out = (x * r) * gain.
+//  - activation rounding of a row: a = max(|x|) but at least 1e-5; q = round-half-even(x * (127 / a)),
+//    clipped to [-128, 127]; its inverse scale is a / 127 (all f32).
+//  - t2 matrix, one scale a row: y = f32(sum q*w) * (rowScale * (a / 127)); the sum is an exact int32.
+//  - t2 matrix, block scales: acc = +0; per block in column order acc += f32(sum of the block) * scale;
+//    y = acc * (a / 127).
+//  - t2 matrix with float activations: sum16 over the columns of one scale block (the row is one block
+//    when there is one scale) of x, -x or +0; then acc += sum * scale per block from +0 (one scale a
+//    row: y = sum * rowScale).
+//  - i8 matrix: activations rounded as above; y = f32(sum q*w) * (rowScale * (a / 127)).
+//    With float activations: y = sum16(x * f32(w)) * rowScale.
+//  - f16/f32 matrix: f32 activations; y = sum16(x * w).
+//  - RoPE: neox pairs (i, i + ropeDim/2), norm pairs (2i, 2i+1); out0 = a*cos - b*sin,
+//    out1 = b*cos + a*sin, tables from TypeScript. Elements from ropeDim on pass unchanged.
+//  - attention: q is multiplied by f32(1 / sqrt(headDim)) after RoPE. KV is walked in blocks of
+//    KV_BLOCK = 32 tokens by absolute position. In a block: s[t] = sum over d in ascending order of
+//    q[d]*K[t][d] from +0 (int8: that sum over the integers as f32, then * scale[t]); m = max s;
+//    p[t] = exp(s[t] - m); l = sum over t in ascending order by 4 lanes (t mod 4), folded (0+2)+(1+3);
+//    o[d] = sum over t ascending of p[t]*V[t][d] from +0 (int8: p[t]*vscale[t] first, rounded).
+//    Tokens past the row's own position do not take part. Blocks merge in order:
+//    M' = max(M, m); A = exp(M - M'), B = exp(m - M'); L = L*A + l*B; O = O*A + o*B (first block: as it is).
+//    out = O / L.
+//  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
+import type { KvType } from '../types.ts'
+
+/** Tokens of one KV block. */
+export const KV_BLOCK = 32
+/** Rows and columns of one tile of the t2 layout. */
+export const T2_ROWS = 4
+export const T2_COLS = 64
+/** i8, f16 and f32 matrices: columns are padded with zeros to a multiple of this. */
+export const FLAT_COLS = 16
+
+/**
+ * How a matrix [rows N][cols K] stands in memory, the same for all CPU backends:
+ *  - t2   codes w + 1 in 2 bits. Tiles of 4 rows x 64 columns, 64 bytes each, ordered
+ *         [ceil(N/4)][ceil(K/64)][4][16]; byte b of a row's 16 holds columns b, b+16, b+32, b+48 of the
+ *         tile at bits 0, 2, 4, 6. Padding (rows and columns) is code 1.
+ *         scales f32 [N], or f32 [N][ceil(K/scaleBlock)].
+ *  - i8   int8 [N][K padded to 16], scales f32 [N].
+ *  - f16, f32   [N][K padded to 16].
+ */
+export type LayoutId = 't2' | 'i8' | 'f16' | 'f32'
+
+/** A range of backend memory. Plain data; owned by the backend that allocated it. */
+export interface Slot {
+  readonly bytes: number
+  readonly label: string
+  /** wasm: byte address; reference: index of its array. Not for other layers. */
+  readonly at: number
+}
+
+/** Receives bytes for a slot; the bytes are copied before write returns. */
+export interface Sink {
+  /** @param offset byte offset in the slot; offset + bytes.length must not exceed its size. */
+  write(offset: number, bytes: Uint8Array): void
+}
+
+/** One resident weight matrix, y[n] = sum_k x[k] * w[n][k]. */
+export interface Matrix {
+  readonly layout: LayoutId
+  readonly rows: number
+  readonly cols: number
+  readonly weights: Slot
+  /** f32 [rows] or, with scaleBlock, [rows][ceil(cols/scaleBlock)]; absent for f16 and f32. */
+  readonly scales?: Slot
+  /** 0 = one scale a row; else columns per scale: 64, 128 or 256. Only t2. */
+  readonly scaleBlock: number
+}
+
+/** Matrices that share their input, computed in one call; outputs stand side by side in a row. */
+export interface Linear {
+  readonly parts: readonly Matrix[]
+  readonly cols: number
+  readonly outputs: number
+  /** The backend's own descriptor. */
+  readonly at: number
+}
+
+export interface KvSpec {
+  readonly layers: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly blocks: number
+  readonly type: KvType
+}
+
+/** Rows of one step: row r is token position[r] of the sequence with block table tables[r]. */
+export interface StepRows {
+  readonly count: number
+  /** [count] absolute position of each row in its sequence. */
+  readonly positions: Int32Array
+  /** [count][maxBlocks] KV block ids of the row's sequence, valid up to its position. */
+  readonly tables: Int32Array
+  readonly maxBlocks: number
+}
+
+export interface AttendSpec {
+  readonly layer: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly ropeDim: number
+  readonly ropePairing: 'neox' | 'norm'
+  readonly eps: number
+  /** f32 [headDim] gains of the QK-norm (applied per head before RoPE), or none. */
+  readonly qGain?: Slot
+  readonly kGain?: Slot
+}
+
+export interface BackendLimits {
+  /** Rows of a step at most. */
+  readonly maxRows: number
+  /** Sequence length at most, in tokens. */
+  readonly maxContext: number
+  /** Widest input row of any linear, in columns. */
+  readonly maxCols: number
+}
+
+/** Bytes of the weights of a matrix in a layout, padding included. */
+export function layoutBytes(layout: LayoutId, rows: number, cols: number): number {
+  const flat = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
+  switch (layout) {
+    case 't2':
+      return Math.ceil(rows / T2_ROWS) * Math.ceil(cols / T2_COLS) * T2_ROWS * (T2_COLS / 4)
+    case 'i8':
+      return rows * flat
+    case 'f16':
+      return rows * flat * 2
+    case 'f32':
+      return rows * flat * 4
+    default:
+      return layout satisfies never
+  }
+}
+
+/**
+ * Bytes of one KV block of one layer and one KV head: K [headDim][32] then V [32][headDim], and for
+ * int8 the scales f32 K [32], V [32] behind them. Rounded up to 64.
+ */
+export function kvHeadBytes(type: KvType, headDim: number): number {
+  const element = type === 'f32' ? 4 : type === 'f16' ? 2 : 1
+  const bytes = 2 * KV_BLOCK * headDim * element + (type === 'int8' ? 2 * KV_BLOCK * 4 : 0)
+  return Math.ceil(bytes / 64) * 64
+}
+
+/** Bytes of the whole cache, ordered [layer][block][kvHead][kvHeadBytes]. */
+export function kvCacheBytes(spec: KvSpec): number {
+  return spec.layers * spec.blocks * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
+}
+
+export interface Backend {
+  readonly name: 'reference' | 'wasm'
+  readonly variant: 'typescript' | 'relaxed' | 'simd128' | 'scalar'
+  readonly threads: number
+
+  /**
+   * Reserves memory; load time only. Contents are zero.
+   * @throws RyzError MEMORY_BUDGET
+   */
+  alloc(bytes: number, label: string): Slot
+  writer(slot: Slot): Sink
+  /** Load time only. Parts must agree in cols. */
+  stack(parts: readonly Matrix[]): Linear
+  /** Reserves the cache; once per backend. */
+  createKv(spec: KvSpec): void
+  /** f32 [maxContext][ropeDim/2] each; once per backend, before attend. */
+  setRope(cos: Float32Array, sin: Float32Array, ropeDim: number): void
+
+  /** out f32 [count][cols] = rows `ids` of the table (its values times its scale). */
+  embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void
+  /** RMSNorm per row (Zhang & Sennrich 2019); x and out f32 [count][n], may be the same slot. */
+  norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void
+  /** out f32 [count][w.outputs] = x f32 [count][w.cols] times w; int8 rounds t2 and i8 inputs per row. */
+  linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void
+  /**
+   * qkv f32 [count][(heads + 2*kvHeads) * headDim], q then k then v. Applies the QK-norm and RoPE,
+   * appends K and V of all rows to the cache, then out f32 [count][heads*headDim] = attention over
+   * positions 0..positions[r]. Rows of one sequence stand in ascending order of position.
+   * qkv may be overwritten.
+   */
+  attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void
+  /** out f32 [count][n] = act(x[..][0..n-1]) * x[..][n..2n-1]; silu: g/(1+exp(-g)), relu2: max(g,0)^2. */
+  gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void
+  /** out f32 [count] += x f32 [count]. */
+  add(out: Slot, x: Slot, count: number): void
+  /** Copies rows `which` of x f32 [..][n] to out f32 [which.length][n]. */
+  gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void
+  /** Copies f32 values out; the one point where results and failures surface. */
+  read(slot: Slot, first: number, count: number): Promise<Float32Array>
+  /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
+  copyBlock(from: number, to: number): void
+  /** Gives all memory and threads back; may be called twice. */
+  close(): void
+}

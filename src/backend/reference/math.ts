@@ -1,0 +1,105 @@
+// The float primitives that every backend must reproduce bit for bit: each line is one f32 operation.
+// The C++ twins are kernels-cpp/math.h (scalar) and the vector forms in the simd files.
+
+const f = Math.fround
+const bits = new Uint32Array(1)
+const asF32 = new Float32Array(bits.buffer)
+
+const LOG2E = f(1.4426950408889634)
+// ln 2 in two parts, so that n * LN2_HI is exact for |n| <= 2^15 (Cody & Waite 1980).
+const LN2_HI = f(0.693359375)
+const LN2_LO = f(-2.12194440054690581e-4)
+// Minimax polynomial of (exp(r) - 1 - r) / r^2 on [-ln2/2, ln2/2] (Cephes expf), highest power first.
+const P0 = f(1.98756915e-4)
+const P1 = f(1.3981999507e-3)
+const P2 = f(8.3334519073e-3)
+const P3 = f(4.1665795894e-2)
+const P4 = f(1.6666665459e-1)
+const P5 = f(5.0000001201e-1)
+
+/** e^x in f32, x clamped to [-87, 88] so that no result is subnormal or infinite; 2 ulp. */
+export function exp32(x: number): number {
+  let v = x > -87 ? x : -87
+  v = v < 88 ? v : 88
+  const n = Math.floor(f(f(v * LOG2E) + 0.5))
+  const r = f(f(v - f(n * LN2_HI)) - f(n * LN2_LO))
+  let y = P0
+  y = f(f(y * r) + P1)
+  y = f(f(y * r) + P2)
+  y = f(f(y * r) + P3)
+  y = f(f(y * r) + P4)
+  y = f(f(y * r) + P5)
+  y = f(f(y * f(r * r)) + r)
+  y = f(y + 1)
+  bits[0] = (n + 127) << 23
+  return f(y * asF32[0])
+}
+
+/** SiLU, x / (1 + e^-x) (Elfwing et al. 2017). */
+export function silu(x: number): number {
+  return f(x / f(1 + exp32(f(-x))))
+}
+
+/** Rounds half to even, for |x| < 2^22. */
+export function roundEven(x: number): number {
+  const MAGIC = 12582912 // 1.5 * 2^23: adding it in f32 leaves no fraction bits
+  return f(f(x + MAGIC) - MAGIC)
+}
+
+/** The 16-lane sum of backend.ts over n values of `value(i)`. */
+export function sum16(n: number, value: (i: number) => number): number {
+  const lanes = new Float32Array(16)
+  for (let i = 0; i < n; i++) lanes[i & 15] += f(value(i))
+  for (let half = 8; half > 0; half >>= 1) {
+    for (let j = 0; j < half; j++) lanes[j] += lanes[j + half]
+  }
+  return lanes[0]
+}
+
+/**
+ * Rounds a row to int8 (BitNet b1.58, absmax per token).
+ * @returns the inverse scale a / 127
+ */
+export function quantizeRow(q: Int8Array, x: Float32Array, at: number, n: number): number {
+  let a = f(1e-5)
+  for (let i = 0; i < n; i++) a = Math.max(a, Math.abs(x[at + i]))
+  const scale = f(127 / a)
+  for (let i = 0; i < n; i++) {
+    q[i] = Math.max(-128, Math.min(127, roundEven(f(x[at + i] * scale))))
+  }
+  return f(a / 127)
+}
+
+/** f32 to IEEE half, round half to even, saturating at 65504. */
+export function toF16(x: number): number {
+  asF32[0] = x
+  const u = bits[0]
+  const sign = (u >>> 16) & 0x8000
+  const mag = u & 0x7fffffff
+  if (mag >= 0x477ff000) return sign | 0x7bff // 65520 and up would round to infinity
+  if (mag < 0x38800000) {
+    // Subnormal half: add 0.5 so that the half's last bit is the float's last bit, rounded by the FPU.
+    asF32[0] = f(asF32ofMagnitude(mag) + 0.5)
+    return sign | (bits[0] - 0x3f000000)
+  }
+  const rounded = mag + 0xfff + ((mag >>> 13) & 1)
+  return sign | ((rounded - 0x38000000) >>> 13)
+}
+
+function asF32ofMagnitude(mag: number): number {
+  bits[0] = mag
+  return asF32[0]
+}
+
+/** IEEE half to f32; exact. Infinities and NaN keep their kind. */
+export function fromF16(h: number): number {
+  const sign = (h & 0x8000) << 16
+  const exponent = (h >>> 10) & 31
+  const mantissa = h & 0x3ff
+  if (exponent === 0) {
+    const value = mantissa * 2 ** -24
+    return sign ? -value : value
+  }
+  bits[0] = sign | (exponent === 31 ? 0x7f800000 : (exponent + 112) << 23) | (mantissa << 13)
+  return asF32[0]
+}

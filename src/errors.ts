@@ -1,0 +1,74 @@
+// The one error class of the product and the table of its codes. Everything that can go wrong in
+// any layer is a RyzError; programs switch on `code`, people read `message`. Depends on nothing.
+
+/** Every code, with what happened and what the caller can do. A code never changes its meaning. */
+export const ERROR_CODES = {
+  NOT_A_MODEL: 'The bytes are no GGUF or safetensors model; check the URL or file.',
+  TRUNCATED: 'The file ends before its header says it should; download it again.',
+  CORRUPT_HEADER: 'The header contradicts itself or holds absurd sizes; the file is damaged.',
+  UNSUPPORTED_VERSION: 'The container version is not 2 or 3; convert the file.',
+  UNSUPPORTED_ARCH: 'The architecture is not one of those listed in the README.',
+  UNSUPPORTED_TYPE: 'A tensor has an element type that cannot be read; requantise the model.',
+  UNSUPPORTED_FEATURE: 'The model needs maths that is not implemented; it is never ignored.',
+  BAD_TENSOR_INFO: 'A tensor entry has impossible dimensions, offsets or overlaps.',
+  MISSING_TENSOR: 'A tensor that the architecture needs is not in the file.',
+  SHAPE_MISMATCH: 'A tensor has another shape than the hyper-parameters demand.',
+  BAD_HYPERPARAMS: 'A hyper-parameter is missing, not a number, or out of range.',
+  BAD_CONFIG: 'config.json or the index is no valid JSON or lacks a required field.',
+  BAD_WEIGHTS: 'Weights hold an impossible code or a scale that is not finite.',
+  TOKENIZER_MISSING: 'Neither the file nor its directory holds a tokenizer.',
+  TOKENIZER_INVALID: 'The tokenizer is damaged or of a kind that is not implemented.',
+  TEMPLATE_ERROR: 'The chat template is missing, fails, or runs too long.',
+  BAD_OPTION: 'An option or argument has a value outside its range.',
+  MEMORY_BUDGET: 'The model with these options does not fit the memory budget.',
+  CONTEXT_FULL: 'Prompt and answer together exceed the context length.',
+  QUEUE_FULL: 'Too many requests wait already; try again later.',
+  QUEUE_TIMEOUT: 'The request waited longer than its time limit.',
+  NETWORK: 'The model could not be fetched.',
+  MODEL_HASH: 'The bytes do not have the expected SHA-256.',
+  STORAGE_FULL: 'The browser grants no more storage.',
+  ABORTED: 'The caller cancelled.',
+  WORKER_DIED: 'The engine worker ended unexpectedly; load again.',
+  KERNEL_TRAP: 'A kernel trapped; the engine has closed, load again.',
+  DEVICE_LOST: 'The GPU device was lost.',
+  GPU_OOM: 'The GPU has no memory left.',
+  CLOSED: 'The engine was closed before or during this call.',
+} as const satisfies Record<string, string>
+
+export type ErrorCode = keyof typeof ERROR_CODES
+
+/** Structured-clone-safe facts beside an error: plain numbers, strings and lists of them. */
+export type ErrorDetail = Readonly<
+  Record<string, string | number | boolean | null | readonly (string | number)[]>
+>
+
+/**
+ * The only error the product throws.
+ * @example
+ * try { await load(url) } catch (e) {
+ *   if (e instanceof RyzError && e.code === 'NETWORK') retryLater()
+ * }
+ */
+export class RyzError extends Error {
+  override readonly name = 'RyzError'
+  readonly code: ErrorCode
+  readonly detail: ErrorDetail
+
+  constructor(code: ErrorCode, message: string, detail: ErrorDetail = {}, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+    this.detail = detail
+  }
+}
+
+/** Wraps whatever was caught as a RyzError; one that is a RyzError already is returned as it is. */
+export function asRyzError(caught: unknown, code: ErrorCode, what: string): RyzError {
+  if (caught instanceof RyzError) return caught
+  const text = caught instanceof Error ? caught.message : String(caught)
+  return new RyzError(code, `${what}: ${text}`, {}, { cause: caught })
+}
+
+/** Throws ABORTED when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal | undefined, what: string): void {
+  if (signal?.aborted) throw new RyzError('ABORTED', `${what} was cancelled`)
+}

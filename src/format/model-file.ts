@@ -1,0 +1,85 @@
+// What every container reader (gguf.ts, safetensors.ts) delivers and what transcode.ts and the model
+// loader consume: a header with canonical tensor names, and a way to stream the bytes. No container
+// detail passes this file.
+
+/** Random access to the bytes of one file: HTTP (Range), File or Blob. See source.ts. */
+export interface ByteSource {
+  /** File name or URL, for messages. */
+  readonly name: string
+  /** Total bytes; undefined until known. */
+  readonly size: number | undefined
+  /**
+   * Streams bytes [start, end) in order, in pieces of any size; ends early only with an error.
+   * A piece may be reused for the next one: copy what must last.
+   * @throws RyzError NETWORK | TRUNCATED | ABORTED
+   */
+  stream(start: number, end: number | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array>
+}
+
+/** Element types of tensors in files; names as ggml's and safetensors' where they have one. */
+export type TensorType =
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'Q4_0'
+  | 'Q4_K'
+  | 'Q6_K'
+  | 'Q8_0'
+  | 'I2_S'
+  | 'TQ1_0'
+  | 'TQ2_0'
+  | 'Q2_0_64'
+  | 'Q2_0_128'
+  /** Hugging Face uint8 [out/4][in], see codecs/hf-packed. */
+  | 'HF_T2'
+
+export interface TensorInfo {
+  /** Canonical name: token_embd.weight, blk.3.attn_q.weight, output_norm.weight, ... (GGUF's names). */
+  readonly name: string
+  /** Name in the file, for messages. */
+  readonly sourceName: string
+  readonly type: TensorType
+  /** Outputs N; 1 for vectors. Logical, not packed. */
+  readonly rows: number
+  /** Inputs K, contiguous in memory. */
+  readonly cols: number
+  /** Which of ModelFile.files. */
+  readonly file: number
+  /** Absolute byte offset in that file. */
+  readonly offset: number
+  readonly bytes: number
+}
+
+export type GgufValue = number | bigint | boolean | string | GgufArray
+/** Arrays of strings or of numbers; numeric arrays are typed where possible. */
+export type GgufArray =
+  | readonly string[]
+  | readonly number[]
+  | readonly boolean[]
+  | Float32Array
+  | Int32Array
+  | Uint32Array
+  | readonly GgufValue[]
+
+export interface GgufModelFile {
+  readonly container: 'gguf'
+  readonly files: readonly ByteSource[]
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** Merged metadata; a Map, so `__proto__` is a key like any other. */
+  readonly metadata: ReadonlyMap<string, GgufValue>
+}
+
+export interface HfModelFile {
+  readonly container: 'safetensors'
+  readonly files: readonly ByteSource[]
+  readonly tensors: ReadonlyMap<string, TensorInfo>
+  /** config.json, parsed; read with Object.hasOwn only. */
+  readonly config: Readonly<Record<string, unknown>>
+  readonly generationConfig?: Readonly<Record<string, unknown>>
+  readonly tokenizerJson?: string
+  readonly tokenizerConfigJson?: string
+  /** chat_template.jinja where it is a file of its own. */
+  readonly chatTemplate?: string
+}
+
+export type ModelFile = GgufModelFile | HfModelFile

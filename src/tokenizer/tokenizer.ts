@@ -1,0 +1,28 @@
+// What the engine needs of a tokenizer, whatever its kind. Made by from-gguf.ts or from-json.ts.
+
+export interface EncodeOptions {
+  /** Recognise special tokens written out in the text (default false: they are plain text). */
+  parseSpecial?: boolean
+  /** Prepend bos / append eos if the model asks for it (default true). */
+  addSpecial?: boolean
+}
+
+export interface Tokenizer {
+  readonly vocabSize: number
+  readonly bos: number | undefined
+  readonly addBos: boolean
+  readonly addEos: boolean
+  /** Every token that ends generation: eos, eot, end-of-message tokens of the file. */
+  readonly endTokens: ReadonlySet<number>
+  /** The template of the file, if it has one. */
+  readonly chatTemplate: string | undefined
+  /** @throws RyzError BAD_OPTION when the text is not a string */
+  encode(text: string, options?: EncodeOptions): number[]
+  /** The bytes a token stands for; empty for special (control) tokens. */
+  tokenBytes(id: number): Uint8Array
+  /** The token's written form, control tokens too ('<|bos|>'). */
+  tokenText(id: number): string
+  isSpecial(id: number): boolean
+  /** Text of ids; incomplete UTF-8 becomes U+FFFD. @param options.special also writes control tokens */
+  decode(ids: ArrayLike<number>, options?: { special?: boolean }): string
+}

@@ -1,0 +1,219 @@
+// Public options, events and statistics. Everything here survives structured cloning (the worker
+// boundary), except the AbortSignal and the callbacks, which src/api keeps on the page's side.
+import type { ErrorCode } from './errors.ts'
+
+/**
+ * Where a model comes from: a URL of a .gguf (the first part of a split file finds the others), a
+ * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a
+ * File or Blob, or the Files of such a directory or split.
+ */
+export type ModelSource = string | URL | Blob | readonly File[]
+
+export type BackendName = 'reference' | 'wasm'
+export type KernelVariant = 'relaxed' | 'simd128' | 'scalar'
+export type KvType = 'f32' | 'f16' | 'int8'
+export type ActivationMode = 'int8' | 'float'
+/** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
+export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
+
+export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'warmup' | 'ready'
+
+export interface LoadProgress {
+  phase: LoadPhase
+  loadedBytes: number
+  /** 0 while the size is not known. */
+  totalBytes: number
+  bytesPerSecond: number
+}
+
+export interface LoadOptions {
+  /** 'auto' walks the ladder relaxed, simd128, threads or not, reference. */
+  backend?: 'auto' | BackendName
+  /** Kernel build; 'auto' takes the fastest this browser has. 'scalar' is for tests. */
+  variant?: 'auto' | KernelVariant
+  /** Threads of the pool, this worker included; 'auto' is at most hardwareConcurrency. */
+  threads?: 'auto' | number
+  /** Embeddings and head at the file's values, f32 KV, f32 head activations. Slower; for checking. */
+  strict?: boolean
+  /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
+  activations?: ActivationMode
+  i2sLayout?: I2sLayout
+  /** Element type of the KV cache; default f16 (f32 when strict). */
+  kv?: KvType
+  /** Tokens a sequence may hold; default the model's own, at most 4096. */
+  contextLength?: number
+  /** Sequences that may be live at once (default 4). */
+  maxSequences?: number
+  /** Bytes the page may use with this model, the page itself included (default 500e6). */
+  memoryBudget?: number
+  /** Requests that may wait (default 16). */
+  queueLimit?: number
+  /** Milliseconds a request may wait before it starts (default 30000). */
+  queueTimeoutMs?: number
+  /** Tokens of a prefill piece at most (default 128); a piece never takes longer than about 100 ms. */
+  prefillPiece?: number
+  signal?: AbortSignal
+  onProgress?: (progress: LoadProgress) => void
+}
+
+export interface SamplingOptions {
+  /** 0 is greedy. Default 0.8. */
+  temperature?: number
+  /** Keep the k likeliest; 0 keeps all. Default 40. */
+  topK?: number
+  /** Keep the smallest set with at least this probability; 1 keeps all. Default 0.95. */
+  topP?: number
+  /** Drop tokens below minP times the likeliest. Default 0. */
+  minP?: number
+  /** > 1 makes tokens of the last `penaltyWindow` less likely (CTRL, Keskar et al. 2019). Default 1. */
+  repetitionPenalty?: number
+  /** Subtracted per occurrence in the window. Default 0. */
+  frequencyPenalty?: number
+  /** Subtracted once if in the window. Default 0. */
+  presencePenalty?: number
+  /** Tokens looked back at; default 64. */
+  penaltyWindow?: number
+  /** Added to the logit of a token id; -Infinity forbids it. */
+  logitBias?: Readonly<Record<number, number>>
+  /** 32-bit seed; a random one is drawn, and reported, when absent. */
+  seed?: number
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** New tokens at most; default 256. */
+  maxTokens?: number
+  /** Ends before the first of these strings; it is not part of the text. */
+  stop?: readonly string[]
+  /** Go on past end tokens. */
+  ignoreEos?: boolean
+  /** Report the log-probabilities of this many likeliest tokens at each step (0..20). */
+  logprobs?: number
+  /** Do not prepend the begin-of-sequence token even if the model asks for it. */
+  noBos?: boolean
+  /** Milliseconds in the queue before QUEUE_TIMEOUT. */
+  queueTimeoutMs?: number
+  signal?: AbortSignal
+}
+
+export interface TokenLogprob {
+  token: number
+  logprob: number
+}
+
+/** One piece of a stream. `text` may be empty while a character is still incomplete. */
+export interface TokenChunk {
+  text: string
+  tokens: number[]
+  /** One entry per token, when asked for: the chosen token first, then the likeliest. */
+  logprobs?: TokenLogprob[][]
+}
+
+export type FinishReason = 'eos' | 'stop' | 'length' | 'context'
+
+export interface GenerateResult {
+  text: string
+  tokens: number[]
+  finishReason: FinishReason
+  /** The stop string that ended it, if one did. */
+  stopString?: string
+  promptTokens: number
+  seed: number
+  queueMs: number
+  prefillMs: number
+  /** Submission to the first token. */
+  ttftMs: number
+  decodeMs: number
+}
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant' | (string & {})
+  content: string
+}
+
+export interface ScoreOptions {
+  /** Also return the raw logits, [tokens][vocab] f32. */
+  logits?: boolean
+  noBos?: boolean
+  signal?: AbortSignal
+}
+
+export interface ScoreResult {
+  tokens: number[]
+  /** log p(tokens[i] | tokens[0..i-1]); entry 0 is 0. */
+  logprobs: Float32Array
+  /** Row i holds the logits after tokens[0..i]. */
+  logits?: Float32Array
+  vocabSize: number
+}
+
+/** Something better was wanted and could not be had; `what` names it and `reason` says why. */
+export interface Fallback {
+  from: string
+  to: string
+  reason: string
+}
+
+export interface OpTime {
+  op: string
+  calls: number
+  ms: number
+}
+
+export interface ModelInfo {
+  name: string
+  architecture: string
+  container: 'gguf' | 'safetensors'
+  layers: number
+  hidden: number
+  ffn: number
+  heads: number
+  kvHeads: number
+  headDim: number
+  vocab: number
+  contextLength: number
+  parameters: number
+  /** How the matrices are held, e.g. { t2: 28, i8: 1 }. */
+  layouts: Record<string, number>
+  /** Things worth knowing: matrices that stayed float, defaults that were assumed. */
+  notes: string[]
+}
+
+export interface EngineStats {
+  backend: BackendName
+  variant: KernelVariant | 'typescript'
+  threads: number
+  strict: boolean
+  activations: ActivationMode
+  kv: KvType
+  contextLength: number
+  maxSequences: number
+  model: ModelInfo
+  fallbacks: Fallback[]
+  /** Bytes by part; total is the sum of the others. */
+  memory: {
+    weights: number
+    kv: number
+    scratch: number
+    total: number
+    kvBlocksUsed: number
+    kvBlocks: number
+  }
+  prefill: { tokens: number; ms: number; tokensPerSecond: number }
+  decode: { tokens: number; ms: number; tokensPerSecond: number }
+  ops: OpTime[]
+  queue: {
+    waiting: number
+    running: number
+    served: number
+    refused: number
+    timedOut: number
+    cancelled: number
+    failed: number
+  }
+  loadMs: number
+}
+
+export interface ErrorEvent {
+  code: ErrorCode
+  message: string
+}
