@@ -29,27 +29,14 @@
 //    M' = max(M, m); A = exp(M - M'), B = exp(m - M'); L = L*A + l*B; O = O*A + o*B (first block: as it is).
 //    out = O / L.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
+import type { LayoutId } from '../format/layout.ts'
 import type { KvType } from '../types.ts'
+
+export type { LayoutId } from '../format/layout.ts'
+export { FLAT_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
 
 /** Tokens of one KV block. */
 export const KV_BLOCK = 32
-/** Rows and columns of one tile of the t2 layout. */
-export const T2_ROWS = 4
-export const T2_COLS = 64
-/** i8, f16 and f32 matrices: columns are padded with zeros to a multiple of this. */
-export const FLAT_COLS = 16
-
-/**
- * How a matrix [rows N][cols K] stands in memory, the same for all CPU backends:
- *  - t2   codes w + 1 in 2 bits. Tiles of 4 rows x 64 columns, 64 bytes each, ordered
- *         [ceil(N/4)][ceil(K/64)][4][16]; byte b of a row's 16 holds columns b, b+16, b+32, b+48 of the
- *         tile at bits 0, 2, 4, 6. Padding (rows and columns) is code 1.
- *         scales f32 [N], or f32 [N][ceil(K/scaleBlock)].
- *  - i8   int8 [N][K padded to 16], scales f32 [N].
- *  - f16, f32   [N][K padded to 16].
- */
-export type LayoutId = 't2' | 'i8' | 'f16' | 'f32'
-
 /** A range of backend memory. Plain data; owned by the backend that allocated it. */
 export interface Slot {
   readonly bytes: number
@@ -123,23 +110,6 @@ export interface BackendLimits {
   readonly maxContext: number
   /** Widest input row of any linear, in columns. */
   readonly maxCols: number
-}
-
-/** Bytes of the weights of a matrix in a layout, padding included. */
-export function layoutBytes(layout: LayoutId, rows: number, cols: number): number {
-  const flat = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
-  switch (layout) {
-    case 't2':
-      return Math.ceil(rows / T2_ROWS) * Math.ceil(cols / T2_COLS) * T2_ROWS * (T2_COLS / 4)
-    case 'i8':
-      return rows * flat
-    case 'f16':
-      return rows * flat * 2
-    case 'f32':
-      return rows * flat * 4
-    default:
-      return layout satisfies never
-  }
 }
 
 /**
