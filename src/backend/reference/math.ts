@@ -8,7 +8,7 @@ const asF32 = new Float32Array(bits.buffer)
 const LOG2E = f(1.4426950408889634)
 // ln 2 in two parts, so that n * LN2_HI is exact for |n| <= 2^15 (Cody & Waite 1980).
 const LN2_HI = f(0.693359375)
-const LN2_LO = f(-2.12194440054690581e-4)
+const LN2_LO = f(-2.121944400546906e-4)
 // Minimax polynomial of (exp(r) - 1 - r) / r^2 on [-ln2/2, ln2/2] (Cephes expf), highest power first.
 const P0 = f(1.98756915e-4)
 const P1 = f(1.3981999507e-3)

@@ -1,0 +1,213 @@
+// The truth: every op of the Backend interface as plain TypeScript loops in f32, in the order of sums
+// that backend.ts lays down. Other backends are tested to give the same bits; it is also the last
+// fallback, so rows of weights are unpacked once per call, but nothing else is optimised.
+// Attention is in attend.ts, the primitives in math.ts.
+import { RyzError } from '../../errors.ts'
+import type {
+  AttendSpec,
+  Backend,
+  BackendLimits,
+  KvSpec,
+  Linear,
+  Matrix,
+  Sink,
+  Slot,
+  StepRows,
+} from '../backend.ts'
+import { kvCacheBytes } from '../backend.ts'
+import { attend, type KvMemory } from './attend.ts'
+import { quantizeRow, silu } from './math.ts'
+import { dequantRow, dotFloat, dotInt8, unpackRow } from './matrix.ts'
+import { normRow } from './norm.ts'
+
+const f = Math.fround
+
+export interface ReferenceOptions {
+  limits: BackendLimits
+  /** Bytes alloc may hand out in all; no limit when absent. */
+  memoryBytes?: number
+}
+
+/** Makes the reference backend. @throws RyzError MEMORY_BUDGET from alloc, CLOSED after close */
+export function createReferenceBackend(options: ReferenceOptions): Backend {
+  return new ReferenceBackend(options)
+}
+
+class ReferenceBackend implements Backend {
+  readonly name = 'reference'
+  readonly variant = 'typescript'
+  readonly threads = 1
+  readonly #memory: ArrayBuffer[] = []
+  readonly #linears: Linear[] = []
+  readonly #budget: number
+  #used = 0
+  #kv: KvMemory | undefined
+  #rope: { cos: Float32Array; sin: Float32Array; ropeDim: number } | undefined
+  #closed = false
+
+  constructor(options: ReferenceOptions) {
+    this.#budget = options.memoryBytes ?? Number.POSITIVE_INFINITY
+  }
+
+  alloc(bytes: number, label: string): Slot {
+    if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
+    if (this.#used + bytes > this.#budget) {
+      throw new RyzError(
+        'MEMORY_BUDGET',
+        `${label} needs ${bytes} bytes, ${this.#budget - this.#used} of ${this.#budget} are left; lower contextLength or maxSequences, or raise memoryBudget`,
+        { label, bytes, left: this.#budget - this.#used },
+      )
+    }
+    this.#used += bytes
+    this.#memory.push(new ArrayBuffer(Math.ceil(bytes / 4) * 4))
+    return { bytes, label, at: this.#memory.length - 1 }
+  }
+
+  writer(slot: Slot): Sink {
+    const target = this.#bytes(slot)
+    return {
+      write: (offset, bytes) => {
+        if (offset + bytes.length > slot.bytes) {
+          throw new RangeError(
+            `write past the end of ${slot.label}: ${offset} + ${bytes.length} > ${slot.bytes}`,
+          )
+        }
+        target.set(bytes, offset)
+      },
+    }
+  }
+
+  stack(parts: readonly Matrix[]): Linear {
+    const linear = {
+      parts,
+      cols: parts[0].cols,
+      outputs: parts.reduce((sum, part) => sum + part.rows, 0),
+      at: this.#linears.length,
+    }
+    this.#linears.push(linear)
+    return linear
+  }
+
+  createKv(spec: KvSpec): void {
+    const slot = this.alloc(kvCacheBytes(spec), 'KV cache')
+    this.#kv = { spec, memory: this.#memory[slot.at] }
+  }
+
+  setRope(cos: Float32Array, sin: Float32Array, ropeDim: number): void {
+    this.#rope = { cos, sin, ropeDim }
+  }
+
+  embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
+    const y = this.#f32(out)
+    const n = table.cols
+    const row = new Float32Array(n)
+    for (let r = 0; r < count; r++) {
+      dequantRow(row, table, this.#bytes(table.weights), this.#scales(table), ids[r])
+      y.set(row, r * n)
+    }
+  }
+
+  norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void {
+    const [y, v, g] = [this.#f32(out), this.#f32(x), this.#f32(gain)]
+    for (let r = 0; r < count; r++) normRow(y, v, g, r * n, n, eps)
+  }
+
+  linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void {
+    const [y, v] = [this.#f32(out), this.#f32(x)]
+    const K = w.cols
+    const q = new Int8Array(count * K)
+    const inverse = new Float32Array(count)
+    if (activations === 'int8') {
+      for (let r = 0; r < count; r++) {
+        inverse[r] = quantizeRow(q.subarray(r * K, (r + 1) * K), v, r * K, K)
+      }
+    }
+    let first = 0
+    for (const part of w.parts) {
+      const weights = this.#bytes(part.weights)
+      const scales = this.#scales(part)
+      const integer = activations === 'int8' && (part.layout === 't2' || part.layout === 'i8')
+      const row = integer ? new Int8Array(K) : new Float32Array(K)
+      for (let n = 0; n < part.rows; n++) {
+        unpackRow(row, part, weights, n)
+        for (let r = 0; r < count; r++) {
+          y[r * w.outputs + first + n] = integer
+            ? dotInt8(q, r * K, row, part, scales, n, inverse[r])
+            : dotFloat(v, r * K, row, part, scales, n)
+        }
+      }
+      first += part.rows
+    }
+  }
+
+  attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
+    if (!this.#kv || !this.#rope) throw new Error('attend needs createKv and setRope first')
+    attend(this.#f32(out), this.#f32(qkv), rows, spec, this.#kv, this.#rope, {
+      q: spec.qGain && this.#f32(spec.qGain),
+      k: spec.kGain && this.#f32(spec.kGain),
+    })
+  }
+
+  gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void {
+    const [y, v] = [this.#f32(out), this.#f32(x)]
+    for (let r = 0; r < count; r++) {
+      for (let i = 0; i < n; i++) {
+        const g = v[2 * n * r + i]
+        const positive = g > 0 ? g : 0
+        const a = activation === 'silu' ? silu(g) : f(positive * positive)
+        y[n * r + i] = f(a * v[2 * n * r + n + i])
+      }
+    }
+  }
+
+  add(out: Slot, x: Slot, count: number): void {
+    const [y, v] = [this.#f32(out), this.#f32(x)]
+    for (let i = 0; i < count; i++) y[i] += v[i]
+  }
+
+  gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void {
+    const [y, v] = [this.#f32(out), this.#f32(x)]
+    for (let r = 0; r < count; r++) y.set(v.subarray(which[r] * n, (which[r] + 1) * n), r * n)
+  }
+
+  async read(slot: Slot, first: number, count: number): Promise<Float32Array> {
+    return this.#f32(slot).slice(first, first + count)
+  }
+
+  copyBlock(from: number, to: number): void {
+    if (!this.#kv) throw new Error('copyBlock needs createKv first')
+    const { spec, memory } = this.#kv
+    const layer = memory.byteLength / spec.layers
+    const block = layer / spec.blocks
+    const bytes = new Uint8Array(memory)
+    for (let l = 0; l < spec.layers; l++) {
+      const at = l * layer + from * block
+      bytes.copyWithin(l * layer + to * block, at, at + block)
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#memory.length = 0
+    this.#linears.length = 0
+    this.#kv = undefined
+    this.#rope = undefined
+  }
+
+  #buffer(slot: Slot): ArrayBuffer {
+    if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
+    return this.#memory[slot.at]
+  }
+
+  #bytes(slot: Slot): Uint8Array {
+    return new Uint8Array(this.#buffer(slot), 0, slot.bytes)
+  }
+
+  #f32(slot: Slot): Float32Array {
+    return new Float32Array(this.#buffer(slot))
+  }
+
+  #scales(matrix: Matrix): Float32Array {
+    return matrix.scales ? this.#f32(matrix.scales) : new Float32Array(0)
+  }
+}
