@@ -1,0 +1,243 @@
+// The whole network, once, for every backend: forward() reads like the paper (BitNet b1.58, Ma et al.
+// 2024; sub-norms after Wang et al. 2022). Rows are (sequence, position) pairs, so prefill, decode and
+// batches are the same code. Called by the scheduler; knows nothing of requests or sampling.
+import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
+import { KV_BLOCK } from '../backend/backend.ts'
+import type { ActivationMode, KvType, OpTime } from '../types.ts'
+import type { KvCache, Sequence } from './kv-cache.ts'
+import { KvCache as Cache } from './kv-cache.ts'
+import type { ModelConfig } from './model-config.ts'
+import { OpTimer } from './op-timer.ts'
+import { ropeTables } from './rope.ts'
+
+/** One token to run through the network; rows of one sequence stand together, in order. */
+export interface StepRow {
+  readonly seq: Sequence
+  readonly token: number
+  readonly wantsLogits: boolean
+}
+
+export interface LayerWeights {
+  readonly attnNorm: Slot
+  readonly qkv: Linear
+  readonly qGain: Slot | undefined
+  readonly kGain: Slot | undefined
+  readonly attnSubNorm: Slot | undefined
+  readonly o: Linear
+  readonly ffnNorm: Slot
+  readonly gateUp: Linear
+  readonly ffnSubNorm: Slot | undefined
+  readonly down: Linear
+}
+
+export interface NetworkWeights {
+  readonly table: Matrix
+  readonly layers: readonly LayerWeights[]
+  readonly outputNorm: Slot
+  readonly head: Linear
+}
+
+export interface NetworkOptions {
+  readonly activations: ActivationMode
+  /** f32 activations for the head. */
+  readonly strict: boolean
+  readonly kv: KvType
+  readonly kvBlocks: number
+  readonly contextLength: number
+  /** Rows of one forward at most. */
+  readonly maxRows: number
+}
+
+/** Rows whose logits are computed at once; more are done in turns. */
+export const LOGIT_ROWS = 8
+
+/** Bytes of the activation buffers; the same sum as the constructor allocates. */
+export function activationBytes(c: ModelConfig, maxRows: number): number {
+  const widths = bufferWidths(c)
+  const perRow = Object.values(widths).reduce((sum, n) => sum + n, 0)
+  return 4 * (maxRows * perRow + LOGIT_ROWS * (c.hidden + c.vocab)) + 64 * 8
+}
+
+function bufferWidths(c: ModelConfig) {
+  return {
+    x: c.hidden,
+    h: c.hidden,
+    qkv: (c.heads + 2 * c.kvHeads) * c.headDim,
+    attention: c.heads * c.headDim,
+    gateUp: 2 * c.ffn,
+    act: c.ffn,
+  }
+}
+
+export class Network {
+  readonly config: ModelConfig
+  readonly kv: KvCache
+  readonly maxRows: number
+  readonly maxLogitRows = LOGIT_ROWS
+  readonly #backend: Backend
+  readonly #ops: OpTimer
+  readonly #weights: NetworkWeights
+  readonly #options: NetworkOptions
+  readonly #slots: Record<keyof ReturnType<typeof bufferWidths>, Slot>
+  readonly #selected: Slot
+  readonly #logits: Slot
+  readonly #ids: Int32Array
+  readonly #positions: Int32Array
+  readonly #tables: Int32Array
+  readonly #maxBlocks: number
+  readonly #attendSpecs: AttendSpec[]
+
+  constructor(
+    config: ModelConfig,
+    backend: Backend,
+    weights: NetworkWeights,
+    options: NetworkOptions,
+  ) {
+    this.config = config
+    this.maxRows = options.maxRows
+    this.#backend = backend
+    this.#ops = new OpTimer(backend)
+    this.#weights = weights
+    this.#options = options
+    const widths = bufferWidths(config)
+    const slot = (n: number, name: string) => backend.alloc(4 * options.maxRows * n, name)
+    this.#slots = {
+      x: slot(widths.x, 'residual'),
+      h: slot(widths.h, 'hidden'),
+      qkv: slot(widths.qkv, 'qkv'),
+      attention: slot(widths.attention, 'attention'),
+      gateUp: slot(widths.gateUp, 'gate and up'),
+      act: slot(widths.act, 'ffn activation'),
+    }
+    this.#selected = backend.alloc(4 * LOGIT_ROWS * config.hidden, 'rows for the head')
+    this.#logits = backend.alloc(4 * LOGIT_ROWS * config.vocab, 'logits')
+
+    const { layers, heads, kvHeads, headDim, ropeDim, ropePairing } = config
+    backend.createKv({ layers, kvHeads, headDim, blocks: options.kvBlocks, type: options.kv })
+    const tables = ropeTables(options.contextLength, ropeDim, config.ropeTheta)
+    backend.setRope(tables.cos, tables.sin, ropeDim)
+    this.kv = new Cache(options.kvBlocks, options.contextLength, (from, to) =>
+      backend.copyBlock(from, to),
+    )
+    this.#attendSpecs = weights.layers.map((w, layer) => ({
+      layer,
+      heads,
+      kvHeads,
+      headDim,
+      ropeDim,
+      ropePairing,
+      eps: config.normEps,
+      qGain: w.qGain,
+      kGain: w.kGain,
+    }))
+
+    this.#maxBlocks = Math.ceil(options.contextLength / KV_BLOCK)
+    this.#ids = new Int32Array(options.maxRows)
+    this.#positions = new Int32Array(options.maxRows)
+    this.#tables = new Int32Array(options.maxRows * this.#maxBlocks)
+  }
+
+  /**
+   * Runs rows through the network and appends them to their sequences, whose blocks must be reserved.
+   * @param trace  called with the residual stream after the embedding, each layer and the last norm,
+   *               f32 [rows][hidden]; for tests of hidden states
+   * @returns logits f32 [k][vocab] of the k rows that want them, in order; valid until the next call
+   */
+  async forward(
+    rows: readonly StepRow[],
+    trace?: (name: string, values: Float32Array) => void,
+  ): Promise<Float32Array> {
+    const c = this.config
+    const w = this.#weights
+    const ops = this.#ops
+    const { x, h, qkv, attention, gateUp, act } = this.#slots
+    const { activations } = this.#options
+    const n = rows.length
+    const step = this.#place(rows)
+    const report = async (name: string) =>
+      trace?.(name, (await this.#backend.read(x, 0, n * c.hidden)).slice())
+
+    ops.embed(x, w.table, this.#ids, n)
+    if (trace) await report('embed')
+
+    for (let l = 0; l < c.layers; l++) {
+      const layer = w.layers[l]
+
+      ops.norm(h, x, layer.attnNorm, c.normEps, n, c.hidden)
+      ops.linear('qkv', qkv, h, layer.qkv, n, activations)
+      ops.attend(attention, qkv, step, this.#attendSpecs[l])
+      if (layer.attnSubNorm) {
+        ops.norm(attention, attention, layer.attnSubNorm, c.normEps, n, c.heads * c.headDim)
+      }
+      ops.linear('o', h, attention, layer.o, n, activations)
+      ops.add(x, h, n * c.hidden)
+
+      ops.norm(h, x, layer.ffnNorm, c.normEps, n, c.hidden)
+      ops.linear('gate_up', gateUp, h, layer.gateUp, n, activations)
+      ops.gate(act, gateUp, c.activation, n, c.ffn)
+      if (layer.ffnSubNorm) ops.norm(act, act, layer.ffnSubNorm, c.normEps, n, c.ffn)
+      ops.linear('down', h, act, layer.down, n, activations)
+      ops.add(x, h, n * c.hidden)
+      if (trace) await report(`layer${l}`)
+    }
+
+    ops.norm(x, x, w.outputNorm, c.normEps, n, c.hidden)
+    if (trace) await report('norm')
+    for (const row of rows) this.kv.advance(row.seq, 1)
+    return this.#readLogits(rows)
+  }
+
+  /** Milliseconds by op since the start. */
+  opTimes(): OpTime[] {
+    return this.#ops.times()
+  }
+
+  /** Closes the backend; may be called twice. */
+  close(): void {
+    this.#backend.close()
+  }
+
+  /** Ids, positions and block tables of the rows, in the backend's terms. */
+  #place(rows: readonly StepRow[]): StepRows {
+    if (rows.length > this.maxRows) {
+      throw new RangeError(`${rows.length} rows in a step of at most ${this.maxRows}`)
+    }
+    let position = 0
+    for (let r = 0; r < rows.length; r++) {
+      const { seq, token } = rows[r]
+      position = r > 0 && rows[r - 1].seq === seq ? position + 1 : seq.length
+      this.#ids[r] = token
+      this.#positions[r] = position
+      this.#tables.set(seq.blocks, r * this.#maxBlocks)
+    }
+    return {
+      count: rows.length,
+      positions: this.#positions,
+      tables: this.#tables,
+      maxBlocks: this.#maxBlocks,
+    }
+  }
+
+  async #readLogits(rows: readonly StepRow[]): Promise<Float32Array> {
+    const { vocab, hidden } = this.config
+    const which = Int32Array.from(rows.keys()).filter(r => rows[r].wantsLogits)
+    const head = this.#options.strict ? 'float' : 'int8'
+    const all = which.length > LOGIT_ROWS ? new Float32Array(which.length * vocab) : undefined
+    for (let first = 0; first < which.length; first += LOGIT_ROWS) {
+      const turn = which.subarray(first, first + LOGIT_ROWS)
+      this.#backend.gather(this.#selected, this.#slots.x, turn, turn.length, hidden)
+      this.#ops.linear(
+        'logits',
+        this.#logits,
+        this.#selected,
+        this.#weights.head,
+        turn.length,
+        head,
+      )
+      const values = await this.#ops.read(this.#logits, 0, turn.length * vocab)
+      if (!all) return values
+      all.set(values, first * vocab)
+    }
+    return all ?? new Float32Array(0)
+  }
+}
