@@ -1,0 +1,53 @@
+// Validates LoadOptions at the edge: every value that is not usable ends in BAD_OPTION with the value.
+import { RyzError } from '../errors.ts'
+import type { ActivationMode, LoadOptions } from '../types.ts'
+
+export interface CheckedLoadOptions {
+  readonly strict: boolean
+  readonly activations: ActivationMode
+  readonly maxSequences: number
+  readonly prefillPiece: number
+}
+
+/** Tokens of a prefill piece at most, when not given. */
+export const DEFAULT_PREFILL_PIECE = 128
+
+/** @throws RyzError BAD_OPTION */
+export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
+  oneOf('backend', o.backend, ['auto', 'wasm', 'reference'])
+  oneOf('variant', o.variant, ['auto', 'relaxed', 'simd128', 'scalar'])
+  oneOf('activations', o.activations, ['int8', 'float'])
+  oneOf('i2sLayout', o.i2sLayout, ['x86', 'arm', 'rows4', 'sequential'])
+  oneOf('kv', o.kv, ['f32', 'f16', 'int8'])
+  if (o.threads !== 'auto') whole('threads', o.threads, 1, 64)
+  whole('contextLength', o.contextLength, 1, 1 << 20)
+  whole('maxSequences', o.maxSequences, 1, 256)
+  whole('memoryBudget', o.memoryBudget, 1, 2 ** 40)
+  whole('queueLimit', o.queueLimit, 0, 1 << 20)
+  whole('queueTimeoutMs', o.queueTimeoutMs, 1, 2 ** 31 - 1)
+  whole('prefillPiece', o.prefillPiece, 1, 512)
+  if (o.strict !== undefined && typeof o.strict !== 'boolean') bad('strict', o.strict, 'a boolean')
+  return {
+    strict: o.strict ?? false,
+    activations: o.activations ?? 'int8',
+    maxSequences: o.maxSequences ?? 4,
+    prefillPiece: o.prefillPiece ?? DEFAULT_PREFILL_PIECE,
+  }
+}
+
+function oneOf(option: string, value: string | undefined, allowed: readonly string[]): void {
+  if (value !== undefined && !allowed.includes(value)) bad(option, value, allowed.join(', '))
+}
+
+function whole(option: string, value: number | undefined, min: number, max: number): void {
+  if (value === undefined) return
+  if (!Number.isInteger(value) || value < min || value > max) {
+    bad(option, value, `a whole number from ${min} to ${max}`)
+  }
+}
+
+function bad(option: string, value: unknown, wanted: string): never {
+  throw new RyzError('BAD_OPTION', `${option} is ${String(value)}; it must be ${wanted}`, {
+    option,
+  })
+}

@@ -1,0 +1,138 @@
+// What a model will need, in bytes, before anything is allocated or the weights are downloaded, and
+// how KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
+import { KV_BLOCK, kvCacheBytes } from '../backend/backend.ts'
+import { RyzError } from '../errors.ts'
+import { layoutBytes } from '../format/layout.ts'
+import type { Fallback, KvType } from '../types.ts'
+import { activationBytes } from './bitnet.ts'
+import type { ModelConfig } from './model-config.ts'
+
+/** What an empty page and its JavaScript take of the renderer, measured about 120 MB. */
+export const PAGE_BYTES = 120e6
+/** The default of LoadOptions.memoryBudget. */
+export const DEFAULT_BUDGET = 500e6
+/** A context is never lowered below this. */
+const MIN_CONTEXT = 128
+
+export interface PlanRequest {
+  readonly budget: number
+  /** Fixed by the caller, or to be chosen: f16, then int8. */
+  readonly kv: KvType | undefined
+  readonly contextLength: number
+  /** The caller asked for this context: it is not lowered. */
+  readonly contextFixed: boolean
+  readonly maxSequences: number
+  readonly maxRows: number
+  readonly strict: boolean
+  /** Bytes the backend needs beside weights, KV and activations. */
+  readonly scratchBytes: number
+}
+
+export interface MemoryPlan {
+  readonly kv: KvType
+  readonly contextLength: number
+  readonly maxSequences: number
+  readonly kvBlocks: number
+  readonly weightBytes: number
+  readonly kvBytes: number
+  readonly scratchBytes: number
+  /** weights + KV + scratch: what the backend may allocate. */
+  readonly totalBytes: number
+  /** What was lowered, in order. */
+  readonly lowered: readonly Fallback[]
+}
+
+/** One matrix or vector of the file, as far as the plan is concerned. */
+export interface PlannedTensor {
+  readonly role: 'linear' | 'table' | 'vector'
+  readonly rows: number
+  readonly cols: number
+  /** A float or Q* linear may stay float: planned at 4 bytes; ternary types at their packed size. */
+  readonly mayStayFloat: boolean
+  /** Ternary with a scale per block in the file; planned as if they all differed. */
+  readonly scaleBlock: number
+  /** Element type is F16 (strict tables keep it). */
+  readonly half: boolean
+}
+
+/** Upper bound of the resident bytes of the weights, 64 bytes of alignment each included. */
+export function weightBytes(tensors: Iterable<PlannedTensor>, strict: boolean): number {
+  let total = 0
+  for (const t of tensors) {
+    total += 2 * 64
+    if (t.role === 'vector') total += 4 * t.rows * t.cols
+    else if (t.role === 'table') {
+      const layout = !strict ? 'i8' : t.half ? 'f16' : 'f32'
+      total += layoutBytes(layout, t.rows, t.cols) + (strict ? 0 : 4 * t.rows)
+    } else if (t.mayStayFloat) {
+      total += layoutBytes(t.half ? 'f16' : 'f32', t.rows, t.cols) + 4 * t.rows
+    } else {
+      const scales = t.scaleBlock ? Math.ceil(t.cols / t.scaleBlock) : 1
+      total += layoutBytes('t2', t.rows, t.cols) + 4 * t.rows * scales
+    }
+  }
+  return total
+}
+
+/**
+ * Chooses KV type, batch and context so that everything fits.
+ * @throws RyzError MEMORY_BUDGET with the figures when nothing allowed does
+ */
+export function planMemory(c: ModelConfig, weights: number, request: PlanRequest): MemoryPlan {
+  const scratch = request.scratchBytes + activationBytes(c, request.maxRows)
+  const left = request.budget - PAGE_BYTES - weights - scratch
+  const bytes = (kv: KvType, blocks: number) =>
+    kvCacheBytes({ layers: c.layers, kvHeads: c.kvHeads, headDim: c.headDim, blocks, type: kv })
+  const blocksOf = (tokens: number) => Math.ceil(tokens / KV_BLOCK)
+  const lowered: Fallback[] = []
+  const lower = (from: string, to: string, reason: string) => lowered.push({ from, to, reason })
+  const budgetText = `memory budget of ${mb(request.budget)}`
+
+  let kv = request.kv ?? 'f16'
+  let blocks = blocksOf(request.contextLength) * request.maxSequences
+  let contextLength = request.contextLength
+
+  if (bytes(kv, blocks) > left && !request.kv) {
+    lower('KV f16', 'KV int8', `${mb(bytes(kv, blocks))} of f16 KV exceed the ${budgetText}`)
+    kv = 'int8'
+  }
+  const affordable = Math.max(0, Math.floor(left / bytes(kv, 1)))
+  if (blocks > affordable && affordable >= blocksOf(contextLength)) {
+    const text = (n: number) => `KV for ${n * KV_BLOCK} tokens in all`
+    lower(text(blocks), text(affordable), `${mb(bytes(kv, blocks))} of KV exceed the ${budgetText}`)
+    blocks = affordable
+  } else if (blocks > affordable) {
+    if (affordable * KV_BLOCK < MIN_CONTEXT || request.contextFixed) {
+      const needed = request.budget - left + bytes(kv, blocksOf(contextLength))
+      throw new RyzError(
+        'MEMORY_BUDGET',
+        `the model needs ${mb(needed)} (weights ${mb(weights)}, KV ${mb(bytes(kv, blocksOf(contextLength)))} for ${contextLength} tokens, scratch ${mb(scratch)}, page ${mb(PAGE_BYTES)}) and the ${budgetText} is less; lower contextLength or raise memoryBudget`,
+        { needed, budget: request.budget, weights, scratch, contextLength },
+      )
+    }
+    lower(
+      `context ${contextLength}`,
+      `context ${affordable * KV_BLOCK}`,
+      `KV for ${contextLength} tokens exceeds the ${budgetText}`,
+    )
+    contextLength = affordable * KV_BLOCK
+    blocks = affordable
+  }
+
+  const kvBytes = bytes(kv, blocks)
+  return {
+    kv,
+    contextLength,
+    maxSequences: request.maxSequences,
+    kvBlocks: blocks,
+    weightBytes: weights,
+    kvBytes,
+    scratchBytes: scratch,
+    totalBytes: weights + kvBytes + scratch,
+    lowered,
+  }
+}
+
+function mb(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`
+}
