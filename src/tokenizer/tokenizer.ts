@@ -7,6 +7,13 @@ export interface EncodeOptions {
   addSpecial?: boolean
 }
 
+export interface DecodeOptions {
+  /** Also write control tokens (default false). */
+  special?: boolean
+  /** The ids continue a text, such as a prompt: a leading space is kept (default false). */
+  continuation?: boolean
+}
+
 export interface Tokenizer {
   readonly vocabSize: number
   readonly bos: number | undefined
@@ -14,15 +21,20 @@ export interface Tokenizer {
   readonly addEos: boolean
   /** Every token that ends generation: eos, eot, end-of-message tokens of the file. */
   readonly endTokens: ReadonlySet<number>
+  /** decode() drops one space at the start: the one encode() put there (SentencePiece). */
+  readonly stripsLeadingSpace?: boolean
   /** The template of the file, if it has one. */
   readonly chatTemplate: string | undefined
   /** @throws RyzError BAD_OPTION when the text is not a string */
   encode(text: string, options?: EncodeOptions): number[]
-  /** The bytes a token stands for; empty for special (control) tokens. */
+  /**
+   * The bytes a token stands for, not to be written to; empty for special (control) tokens and for
+   * ids beyond vocabSize, which padded embedding tables have.
+   */
   tokenBytes(id: number): Uint8Array
   /** The token's written form, control tokens too ('<|bos|>'). */
   tokenText(id: number): string
   isSpecial(id: number): boolean
-  /** Text of ids; incomplete UTF-8 becomes U+FFFD. @param options.special also writes control tokens */
-  decode(ids: ArrayLike<number>, options?: { special?: boolean }): string
+  /** Text of ids; incomplete UTF-8 becomes U+FFFD. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string
 }

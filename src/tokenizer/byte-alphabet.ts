@@ -1,0 +1,38 @@
+// The printable stand-ins that byte-level vocabularies use for raw bytes (GPT-2's table): bytes that
+// print as themselves keep their code point, the other 68 become U+0100, U+0101, ... in order.
+
+const CHAR_OF_BYTE: string[] = []
+const BYTE_OF_CHAR = new Map<string, number>()
+
+function printsAsItself(byte: number): boolean {
+  return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad)
+}
+
+for (let byte = 0, next = 0x100; byte < 256; byte++) {
+  const char = String.fromCharCode(printsAsItself(byte) ? byte : next++)
+  CHAR_OF_BYTE.push(char)
+  BYTE_OF_CHAR.set(char, byte)
+}
+
+/** The stand-in character of a byte. */
+export function byteToChar(byte: number): string {
+  return CHAR_OF_BYTE[byte]
+}
+
+/** Bytes written in stand-in characters, as vocabulary entries are. */
+export function bytesToChars(bytes: Uint8Array): string {
+  let chars = ''
+  for (const byte of bytes) chars += CHAR_OF_BYTE[byte]
+  return chars
+}
+
+/** The bytes of a vocabulary entry; a character outside the table stands for its own UTF-8. */
+export function charsToBytes(chars: string): Uint8Array {
+  const bytes: number[] = []
+  for (const char of chars) {
+    const byte = BYTE_OF_CHAR.get(char)
+    if (byte === undefined) bytes.push(...new TextEncoder().encode(char))
+    else bytes.push(byte)
+  }
+  return Uint8Array.from(bytes)
+}

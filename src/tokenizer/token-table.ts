@@ -1,0 +1,80 @@
+// The tokens of a vocabulary by id: written form, kind, and the bytes each stands for, in one flat
+// buffer (128 k small arrays would cost 13 MB). Shared by every kind of tokenizer.
+import { RyzError } from '../errors.ts'
+
+/** Kinds of token, numbered as `tokenizer.ggml.token_type`. */
+export const NORMAL = 1
+export const UNKNOWN = 2
+export const CONTROL = 3
+export const USER_DEFINED = 4
+export const UNUSED = 5
+export const BYTE = 6
+
+/** Names that end generation in the models people publish, whatever the metadata says. */
+export const END_TOKEN_NAMES: readonly string[] = [
+  '<|eot_id|>',
+  '<|eom_id|>',
+  '<|im_end|>',
+  '<|end_of_text|>',
+  '<|endoftext|>',
+  '<|end|>',
+  '<|return|>',
+  '<end_of_turn>',
+  '<end_of_utterance>',
+  '<EOT>',
+  '</s>',
+]
+
+/** Kinds, texts and bytes of a vocabulary; ids beyond it stand for nothing and count as special. */
+export class TokenTable {
+  readonly size: number
+  readonly texts: readonly string[]
+  readonly kinds: Uint8Array
+  readonly #bytes: Uint8Array
+  readonly #offsets: Uint32Array
+
+  /** @param bytesOf  bytes of an ordinary token; control and unknown tokens have none */
+  constructor(texts: readonly string[], kinds: Uint8Array, bytesOf: (id: number) => Uint8Array) {
+    this.size = texts.length
+    this.texts = texts
+    this.kinds = kinds
+    this.#offsets = new Uint32Array(texts.length + 1)
+    const parts: Uint8Array[] = []
+    for (let id = 0, offset = 0; id < texts.length; id++) {
+      if (!this.isSpecial(id)) {
+        const part = bytesOf(id)
+        parts.push(part)
+        offset += part.length
+      }
+      this.#offsets[id + 1] = offset
+    }
+    this.#bytes = new Uint8Array(this.#offsets[texts.length])
+    let at = 0
+    for (const part of parts) {
+      this.#bytes.set(part, at)
+      at += part.length
+    }
+  }
+
+  isSpecial(id: number): boolean {
+    checkId(id)
+    return id >= this.size || this.kinds[id] === CONTROL || this.kinds[id] === UNKNOWN
+  }
+
+  /** A view; not to be written to. */
+  bytes(id: number): Uint8Array {
+    checkId(id)
+    if (id >= this.size) return this.#bytes.subarray(0, 0)
+    return this.#bytes.subarray(this.#offsets[id], this.#offsets[id + 1])
+  }
+
+  text(id: number): string {
+    checkId(id)
+    return id < this.size ? this.texts[id] : ''
+  }
+}
+
+function checkId(id: number): void {
+  if (Number.isInteger(id) && id >= 0) return
+  throw new RyzError('BAD_OPTION', `token id ${id} is no non-negative integer`, { id: String(id) })
+}
