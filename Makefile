@@ -1,0 +1,52 @@
+# make demo   everything needed, then the demo on the embedded model
+# make test   everything needed, then all tests
+# The other targets are the steps of these two. On Debian as root the set-up installs what is missing;
+# elsewhere it says in one sentence what to install.
+
+.PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e
+
+PORT ?= 4173
+
+demo: build
+	npm run build:demo
+	npx vite preview --config demo/vite.config.ts --port $(PORT) --strictPort
+
+test: check kernels-test test-node test-browser test-e2e
+	@echo "make test: all suites passed"
+
+# Types, lint, and the package as npm would publish it.
+check: build
+	npx tsc --noEmit
+	npx biome check .
+	npx publint
+
+test-node: build
+	npx vitest run --project node
+
+test-browser: build
+	npx vitest run --project browser
+
+test-e2e: build
+	npm run build:demo
+	npx playwright test
+
+build: kernels
+	npm run build
+
+kernels: setup
+	$(MAKE) -C kernels-cpp kernels
+
+kernels-test: setup
+	$(MAKE) -C kernels-cpp test
+
+setup: node-modules
+	@sh scripts/setup.sh
+
+node-modules: node_modules/.package-lock.json
+
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --no-audit --no-fund
+	@touch $@
+
+clean:
+	rm -rf build dist demo/dist test-results playwright-report

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Makes sure that the compilers and the browsers of the tests are there. On Debian (or a relative) as
+# root, what is missing is installed; elsewhere one sentence says what to install. An Emscripten SDK on
+# PATH with a clang of its own is used as it is.
+set -eu
+
+missing=""
+need() { # need COMMAND PACKAGE...
+  command=$1
+  shift
+  command -v "$command" >/dev/null 2>&1 || missing="$missing $*"
+}
+
+own_clang() { # an emsdk: emcc whose own clang is new enough for relaxed SIMD (3.1.50 has LLVM 18)
+  command -v emcc >/dev/null 2>&1 && [ -n "${EMSDK:-}" ]
+}
+
+if ! own_clang; then
+  need emcc emscripten
+  need clang-19 clang-19
+  need wasm-ld-19 lld-19
+  need llvm-ar-19 llvm-19
+fi
+need make make
+command -v g++ >/dev/null 2>&1 || need clang++-19 g++
+[ -n "${CHROMIUM:-}" ] || need chromium chromium
+[ -n "${FIREFOX:-}" ] || need firefox-esr firefox-esr
+need WebKitWebDriver webkit2gtk-driver
+need Xvfb xvfb
+
+[ -n "$missing" ] || exit 0
+
+if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+  echo "installing:$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  apt-get update -qq
+  # shellcheck disable=SC2086
+  apt-get install -y -qq --no-install-recommends $missing
+else
+  echo "Please install these first (Debian package names):$missing; an Emscripten SDK (EMSDK set) replaces emscripten, clang-19, lld-19 and llvm-19, and CHROMIUM=/path and FIREFOX=/path name browsers elsewhere." >&2
+  exit 1
+fi

@@ -1,0 +1,96 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { KvCache, type Sequence } from '../../src/model/kv-cache.ts'
+
+const none = () => {}
+
+describe('KvCache', () => {
+  test('blocks follow the tokens held', () => {
+    const kv = new KvCache(8, 256, none)
+    const s = kv.open()
+    expect(kv.usedBlocks).toBe(0)
+    expect(kv.reserve(s, 33)).toBe(true)
+    expect(kv.usedBlocks).toBe(2)
+    kv.advance(s, 33)
+    kv.truncate(s, 32)
+    expect(kv.usedBlocks).toBe(1)
+    expect(s.length).toBe(32)
+    kv.close(s)
+    kv.close(s)
+    expect(kv.usedBlocks).toBe(0)
+  })
+
+  test('a reservation that does not fit changes nothing', () => {
+    const kv = new KvCache(2, 256, none)
+    const s = kv.open()
+    expect(kv.reserve(s, 65)).toBe(false)
+    expect(kv.usedBlocks).toBe(0)
+    expect(s.blocks).toEqual([])
+  })
+
+  test('more than the context is CONTEXT_FULL', () => {
+    const kv = new KvCache(8, 64, none)
+    const s = kv.open()
+    expect(() => kv.reserve(s, 65)).toThrow(expect.objectContaining({ code: 'CONTEXT_FULL' }))
+  })
+
+  test('a fork shares blocks and copies the shared last one before writing', () => {
+    const copies: [number, number][] = []
+    const kv = new KvCache(8, 256, (from, to) => copies.push([from, to]))
+    const a = kv.open()
+    kv.reserve(a, 40)
+    kv.advance(a, 40)
+    const b = kv.fork(a, 36)
+    expect(kv.usedBlocks).toBe(2)
+    expect(b.length).toBe(36)
+    kv.reserve(b, 1)
+    expect(copies).toEqual([[a.blocks[1], b.blocks[1]]])
+    expect(b.blocks[0]).toBe(a.blocks[0])
+    kv.reserve(a, 1)
+    expect(copies).toHaveLength(1)
+    kv.close(a)
+    expect(kv.usedBlocks).toBe(2)
+    kv.close(b)
+    expect(kv.usedBlocks).toBe(0)
+  })
+
+  test('writing past the reserved blocks is refused', () => {
+    const kv = new KvCache(4, 128, none)
+    const s = kv.open()
+    kv.reserve(s, 10)
+    expect(() => kv.advance(s, 33)).toThrow(RangeError)
+  })
+
+  test('no run of operations loses or doubles a block', () => {
+    const op = fc.record({
+      kind: fc.constantFrom('open', 'reserve', 'truncate', 'fork', 'close'),
+      pick: fc.nat(9),
+      n: fc.nat(100),
+    })
+    fc.assert(
+      fc.property(fc.array(op, { maxLength: 200 }), ops => {
+        const kv = new KvCache(12, 128, none)
+        const open: Sequence[] = []
+        for (const { kind, pick, n } of ops) {
+          const s = open[pick % Math.max(1, open.length)]
+          if (kind === 'open') open.push(kv.open())
+          else if (!s) continue
+          else if (kind === 'reserve') {
+            if (s.length + n <= 128 && kv.reserve(s, n)) kv.advance(s, n)
+          } else if (kind === 'truncate') kv.truncate(s, n)
+          else if (kind === 'fork') open.push(kv.fork(s, n))
+          else {
+            kv.close(s)
+            open.splice(open.indexOf(s), 1)
+          }
+          const held = new Set(open.flatMap(o => o.blocks))
+          expect(kv.usedBlocks).toBe(held.size)
+          for (const o of open) {
+            expect(o.blocks.length).toBeGreaterThanOrEqual(kv.blocksFor(o.length))
+            expect(new Set(o.blocks).size).toBe(o.blocks.length)
+          }
+        }
+      }),
+    )
+  })
+})

@@ -1,0 +1,109 @@
+import { describe, expect, test } from 'vitest'
+import {
+  PAGE_BYTES,
+  type PlanRequest,
+  planMemory,
+  weightBytes,
+} from '../../src/model/memory-plan.ts'
+import type { ModelConfig } from '../../src/model/model-config.ts'
+
+/** The shape of 1bitLLM/bitnet_b1_58-large. */
+const LARGE: ModelConfig = {
+  name: 'large',
+  architecture: 'bitnet',
+  container: 'gguf',
+  layers: 24,
+  hidden: 1536,
+  ffn: 4096,
+  heads: 16,
+  kvHeads: 16,
+  headDim: 96,
+  vocab: 32002,
+  contextLength: 2048,
+  ropeTheta: 1e4,
+  ropeDim: 96,
+  ropePairing: 'neox',
+  normEps: 1e-5,
+  activation: 'silu',
+  subNorms: true,
+  qkNorm: false,
+  tiedHead: true,
+  masters: true,
+  scaleTensors: 'none',
+  notes: [],
+}
+const WEIGHTS = 219e6
+
+const request = (over: Partial<PlanRequest>): PlanRequest => ({
+  budget: 500e6,
+  kv: undefined,
+  contextLength: 2048,
+  contextFixed: false,
+  maxSequences: 1,
+  maxRows: 132,
+  strict: false,
+  scratchBytes: 1e6,
+  ...over,
+})
+
+describe('planMemory', () => {
+  test('keeps f16 and the whole batch when they fit', () => {
+    const plan = planMemory(LARGE, WEIGHTS, request({ budget: 4e9, maxSequences: 4 }))
+    expect(plan).toMatchObject({ kv: 'f16', contextLength: 2048, kvBlocks: 256, lowered: [] })
+  })
+
+  test('lowers the KV type first, then the batch, and names both', () => {
+    const plan = planMemory(LARGE, WEIGHTS, request({ contextLength: 1024, maxSequences: 4 }))
+    expect(plan.kv).toBe('int8')
+    expect(plan.contextLength).toBe(1024)
+    expect(plan.kvBlocks).toBeGreaterThanOrEqual(32)
+    expect(plan.kvBlocks).toBeLessThan(128)
+    expect(plan.lowered.map(l => l.to)).toEqual([
+      'KV int8',
+      `KV for ${plan.kvBlocks * 32} tokens in all`,
+    ])
+  })
+
+  test('lowers the context last', () => {
+    const plan = planMemory(LARGE, WEIGHTS, request({ budget: 400e6 }))
+    expect(plan.kv).toBe('int8')
+    expect(plan.contextLength).toBeLessThan(2048)
+    expect(plan.contextLength % 32).toBe(0)
+  })
+
+  test('what is planned fits the budget, page included', () => {
+    for (const budget of [380e6, 420e6, 500e6, 700e6, 2e9]) {
+      const plan = planMemory(LARGE, WEIGHTS, request({ budget, maxSequences: 4 }))
+      expect(plan.totalBytes + PAGE_BYTES).toBeLessThanOrEqual(budget)
+      expect(plan.totalBytes).toBe(plan.weightBytes + plan.kvBytes + plan.scratchBytes)
+    }
+  })
+
+  test('a KV type or context that was asked for is never changed', () => {
+    const tight = { budget: 450e6, contextFixed: true }
+    expect(() => planMemory(LARGE, WEIGHTS, request({ ...tight, kv: 'f32' }))).toThrow(
+      expect.objectContaining({ code: 'MEMORY_BUDGET' }),
+    )
+  })
+
+  test('the refusal names every part', () => {
+    expect(() => planMemory(LARGE, WEIGHTS, request({ budget: 340e6 }))).toThrow(
+      /weights 219\.0 MB, KV .* MB for 2048 tokens, scratch .* MB, page 120\.0 MB/,
+    )
+  })
+})
+
+describe('weightBytes', () => {
+  const tensor = { rows: 1536, cols: 4096, mayStayFloat: false, scaleBlock: 0, half: true }
+
+  test('counts a ternary matrix at 2 bits and its scales', () => {
+    const bytes = weightBytes([{ ...tensor, role: 'linear' }], false)
+    expect(bytes).toBe((1536 * 4096) / 4 + 1536 * 4 + 128)
+  })
+
+  test('a table is int8, or the values of the file when strict', () => {
+    const table = [{ ...tensor, role: 'table' as const }]
+    expect(weightBytes(table, false)).toBe(1536 * 4096 + 1536 * 4 + 128)
+    expect(weightBytes(table, true)).toBe(1536 * 4096 * 2 + 128)
+  })
+})
