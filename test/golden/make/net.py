@@ -1,0 +1,116 @@
+# The network in numpy: RMSNorm, RoPE (half-split pairing), GQA attention, gated feed-forward, optional
+# sub-norms and QK-norm, ternary or float matrices. float64 is the golden; float32 shows how far an
+# honest f32 program strays. Modes: 'int8' rounds the inputs of ternary matrices per row, 'float' does not.
+from dataclasses import dataclass, field
+import numpy as np
+
+
+@dataclass
+class Matrix:
+    """codes int8 [N][K] with scales f64 [N][K/block] (ternary), or values f64 [N][K] (float)."""
+    codes: np.ndarray = None
+    scales: np.ndarray = None
+    values: np.ndarray = None
+
+    def dense(self):
+        if self.values is not None:
+            return self.values
+        n, k = self.codes.shape
+        return self.codes * np.repeat(self.scales, k // self.scales.shape[1], 1)
+
+
+@dataclass
+class Net:
+    hidden: int
+    ffn: int
+    heads: int
+    kv: int
+    head_dim: int
+    layers: int
+    vocab: int
+    context: int = 128
+    theta: float = 10000.0
+    eps: float = 1e-5
+    act: str = 'silu'
+    sub_norms: bool = False
+    qk_norm: bool = False
+    tied: bool = True
+    w: dict = field(default_factory=dict)  # canonical name -> Matrix or gain vector
+    _cache: dict = field(default_factory=dict)
+
+    def dense(self, name, dtype):
+        key = (name, dtype)
+        if key not in self._cache:
+            x = self.w[name]
+            self._cache[key] = (x.dense() if isinstance(x, Matrix) else x).astype(dtype)
+        return self._cache[key]
+
+    def linear(self, x, name, mode, margin):
+        w = self.dense(name, x.dtype)
+        if mode == 'float' or self.w[name].codes is None:
+            return x @ w.T
+        a = np.maximum(np.abs(x).max(-1, keepdims=True), 1e-5)
+        t = x * (127 / a)
+        if margin is not None:
+            margin[0] = min(margin[0], float(np.abs(t - np.floor(t) - 0.5).min()))
+        q = np.clip(np.rint(t), -128, 127)
+        return (q @ w.T) * (a / 127)
+
+    def norm(self, x, name):
+        return x / np.sqrt((x * x).mean(-1, keepdims=True) + x.dtype.type(self.eps)) * self.dense(name, x.dtype)
+
+    def rope(self, x, first):
+        half = self.head_dim // 2
+        angle = np.arange(first, first + x.shape[1])[:, None] * self.theta ** (-np.arange(half) / half)
+        c, s = np.cos(angle).astype(x.dtype), np.sin(angle).astype(x.dtype)
+        a, b = x[..., :half], x[..., half:]
+        return np.concatenate([a * c - b * s, b * c + a * s], -1)
+
+    def forward(self, ids, mode='int8', dtype=np.float64, past=None, margin=None, hidden=None):
+        """logits [len(ids)][vocab]; past: dict layer -> (k, v), extended in place."""
+        past = {} if past is None else past
+        first = past[0][0].shape[1] if past else 0
+        n, hd = len(ids), self.head_dim
+        x = self.dense('token_embd', dtype)[np.asarray(ids)]
+        mask = np.where(np.arange(first + n)[None] > np.arange(first, first + n)[:, None], -np.inf, 0).astype(dtype)
+        for i in range(self.layers):
+            p = f'blk.{i}.'
+            lin = lambda v, k: self.linear(v, p + k, mode, margin)
+            heads = lambda v: v.reshape(n, -1, hd).transpose(1, 0, 2)
+            a = self.norm(x, p + 'attn_norm')
+            q, k, v = (heads(lin(a, 'attn_' + c)) for c in 'qkv')
+            if self.qk_norm:
+                q, k = self.norm(q, p + 'attn_q_norm'), self.norm(k, p + 'attn_k_norm')
+            q, k = self.rope(q, first), self.rope(k, first)
+            if i in past:
+                k, v = np.concatenate([past[i][0], k], 1), np.concatenate([past[i][1], v], 1)
+            past[i] = (k, v)
+            group = self.heads // self.kv
+            z = q @ np.repeat(k, group, 0).transpose(0, 2, 1) / dtype(np.sqrt(hd)) + mask
+            z = np.exp(z - z.max(-1, keepdims=True))
+            z /= z.sum(-1, keepdims=True)
+            o = (z @ np.repeat(v, group, 0)).transpose(1, 0, 2).reshape(n, -1)
+            if self.sub_norms:
+                o = self.norm(o, p + 'attn_sub_norm')
+            x = x + lin(o, 'attn_output')
+            a = self.norm(x, p + 'ffn_norm')
+            g, u = lin(a, 'ffn_gate'), lin(a, 'ffn_up')
+            f = (np.maximum(g, 0) ** 2 if self.act == 'relu2' else g / (1 + np.exp(-g))) * u
+            if self.sub_norms:
+                f = self.norm(f, p + 'ffn_sub_norm')
+            x = x + lin(f, 'ffn_down')
+            if hidden is not None:
+                hidden.append(x)
+        x = self.norm(x, 'output_norm')
+        return x @ self.dense('token_embd' if self.tied else 'output', dtype).T
+
+    def greedy(self, ids, steps, mode, dtype=np.float64, margin=None):
+        """(tokens, top-1/top-2 gaps)"""
+        past, out, gaps, step = {}, [], [], list(ids)
+        for _ in range(steps):
+            row = self.forward(step, mode, dtype, past, margin)[-1]
+            top = np.argsort(-row)[:2]
+            out.append(int(top[0]))
+            gaps.append(round(float(row[top[0]] - row[top[1]]), 5))
+            step = out[-1:]
+        return out, gaps
