@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
+import { tokenizerFromJson } from '../../src/tokenizer/from-json.ts'
 import { EMBEDDED_MODEL, readMetadata } from './gguf-metadata.ts'
 
 const goldenDir = resolve(import.meta.dirname, '../golden/tokenizer')
@@ -13,7 +14,13 @@ const golden = JSON.parse(readFileSync(resolve(goldenDir, 'ryz-tales.json'), 'ut
   answers: { ids: number[]; text: string }[]
 }
 
-const kinds = { 'the GGUF vocabulary': () => tokenizerFromGguf(readMetadata(EMBEDDED_MODEL)) }
+const read = (name: string) => readFileSync(resolve(goldenDir, name), 'utf8')
+
+const kinds = {
+  'the GGUF vocabulary': () => tokenizerFromGguf(readMetadata(EMBEDDED_MODEL)),
+  'tokenizer.json': () =>
+    tokenizerFromJson(read('ryz-tales.tokenizer.json'), read('ryz-tales.tokenizer_config.json')),
+}
 
 describe.each(Object.entries(kinds))('ryz-tales through %s', (_, open) => {
   test('there are thirteen vectors', () => expect(golden.vectors).toHaveLength(13))
