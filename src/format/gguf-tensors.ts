@@ -64,7 +64,8 @@ export function placeTensors(raw: readonly RawTensor[], place: Place): Map<strin
     if (t.offset % alignment !== 0) {
       throw bad(t, `begins at ${t.offset}, which is not a multiple of ${alignment}`)
     }
-    if (t.offset < previousEnd) throw bad(t, `begins at ${t.offset}, before ${previousEnd}, inside another`)
+    if (t.offset < previousEnd)
+      throw bad(t, `begins at ${t.offset}, before ${previousEnd}, inside another`)
     previousEnd = t.offset + bytes
     if (previousEnd > dataBytes) {
       throw new RyzError(

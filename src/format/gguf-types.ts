@@ -106,7 +106,8 @@ function refusal(id: number, fork: boolean): string {
   }
   if (fork && id === 37) return 'has type I8_S, which is not readable; use the I2_S file'
   const clash = ['IQ4_NL_4_4 (retired)', 'IQ4_NL_4_8 (retired)', 'IQ4_NL_8_8 (retired)']
-  const name = id >= 36 && id <= 38 ? clash[id - 36] : id === 39 ? 'MXFP4' : id === 40 ? 'NVFP4' : ''
+  const name =
+    id >= 36 && id <= 38 ? clash[id - 36] : id === 39 ? 'MXFP4' : id === 40 ? 'NVFP4' : ''
   const called = name || REFUSED.get(id) || `id ${id}`
   return `has type ${called}, which is not readable; requantise it to TQ2_0, I2_S, Q8_0 or F16`
 }

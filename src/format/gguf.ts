@@ -292,7 +292,10 @@ async function readTensorTable(
     await cursor.need(4, `entry of tensor ${name}`)
     const rank = cursor.u32()
     if (rank < 1 || rank > 4) {
-      throw new RyzError('BAD_TENSOR_INFO', `Tensor ${name} has ${rank} dimensions; 1 to 4 are possible`)
+      throw new RyzError(
+        'BAD_TENSOR_INFO',
+        `Tensor ${name} has ${rank} dimensions; 1 to 4 are possible`,
+      )
     }
     await cursor.need(rank * 8 + 12, `entry of tensor ${name}`)
     const dims: number[] = []

@@ -73,11 +73,7 @@ export class HeaderCursor {
     this.#before += this.#at
     this.#at = 0
     this.#buffer = pieces.length === 1 ? pieces[0] : join(pieces, have)
-    this.#view = new DataView(
-      this.#buffer.buffer,
-      this.#buffer.byteOffset,
-      this.#buffer.byteLength,
-    )
+    this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.byteLength)
     return !ended
   }
 

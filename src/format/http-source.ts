@@ -100,9 +100,13 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
     } else if (response.status === 416 && from === 0) {
       learnSize(0)
     } else {
-      throw new RyzError('NETWORK', `${url} answered with status ${response.status}; check the URL`, {
-        status: response.status,
-      })
+      throw new RyzError(
+        'NETWORK',
+        `${url} answered with status ${response.status}; check the URL`,
+        {
+          status: response.status,
+        },
+      )
     }
     const body = response.status === 416 ? null : response.body
     const reader = (body ?? new Blob([]).stream()).getReader()

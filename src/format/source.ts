@@ -66,7 +66,9 @@ export async function readRange(
   for await (const piece of source.stream(start, end, signal)) {
     total += piece.length
     if (total > limit) {
-      throw new RyzError('CORRUPT_HEADER', `${source.name} is larger than ${limit} bytes`, { limit })
+      throw new RyzError('CORRUPT_HEADER', `${source.name} is larger than ${limit} bytes`, {
+        limit,
+      })
     }
     pieces.push(piece.slice())
   }

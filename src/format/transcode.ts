@@ -1,0 +1,237 @@
+// File tensor -> backend layout, piece by piece. Decides by role and type which layout a tensor gets and
+// streams where it can; only float matrices and the scattered Hugging Face packing are staged whole.
+// Separate scale tensors are the model loader's. Called by model/load-weights.ts.
+import { RyzError } from '../errors.ts'
+import type { I2sLayout } from '../types.ts'
+import { blockFeeder } from './block-feeder.ts'
+import { asFloat, type FloatCodec, type TernaryCodec } from './codecs/codec.ts'
+import { floatCodec } from './codecs/float-blocks.ts'
+import { readFloat } from './codecs/half.ts'
+import { unpackHfRow } from './codecs/hf-packed.ts'
+import { I2S_TAIL, i2sCodec } from './codecs/i2s.ts'
+import { Q2_0_64, Q2_0_128, TQ1_0, TQ2_0 } from './codecs/ternary-blocks.ts'
+import { rowWriter } from './float-rows.ts'
+import type { LayoutId } from './layout.ts'
+import type { TensorInfo } from './model-file.ts'
+import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
+import { transcodeFloatLinear } from './transcode-float.ts'
+
+export interface TranscodePolicy {
+  /** A table is an embedding or head: rows are gathered from it. */
+  readonly role: 'linear' | 'table' | 'vector'
+  /** Float linears that are not ternary yet are rounded by absmean. */
+  readonly masters: boolean
+  /** Tables keep the file's values. */
+  readonly strict: boolean
+  readonly i2sLayout: I2sLayout
+}
+
+export interface Transcoded {
+  readonly layout: LayoutId
+  /** f32 [rows], or [rows][ceil(cols / scaleBlock)]; absent for f16 and f32. */
+  readonly scales?: Float32Array
+  readonly scaleBlock: 0 | 64 | 128 | 256
+  /** Something worth telling in stats(). */
+  readonly note?: string
+}
+
+export interface Transcoder {
+  /** Takes the next bytes of the tensor, split anyhow; nothing of them is kept by reference. */
+  push(bytes: Uint8Array): void
+  /** @throws RyzError TRUNCATED | BAD_WEIGHTS */
+  finish(): Transcoded
+}
+
+/**
+ * @param target called once with the layout; its sink gets every byte of the layout, padding included,
+ *   at the latest in finish(). A vector is a row of rows*cols values in f32.
+ * @throws RyzError UNSUPPORTED_TYPE | BAD_TENSOR_INFO
+ */
+export function createTranscoder(
+  info: TensorInfo,
+  policy: TranscodePolicy,
+  target: (layout: LayoutId) => ByteSink,
+): Transcoder {
+  return counted(info, pick(info, policy, target))
+}
+
+function pick(
+  info: TensorInfo,
+  policy: TranscodePolicy,
+  target: (layout: LayoutId) => ByteSink,
+): Transcoder {
+  const { type, name, rows, cols } = info
+  const blocks = blockCodec(info)
+  if (policy.role === 'linear') {
+    if (blocks) return ternaryBlocks(info, blocks, target('t2'))
+    if (type === 'I2_S') {
+      return i2sLinear(info, i2sCodec(policy.i2sLayout, name, rows, cols), target('t2'))
+    }
+    if (type === 'HF_T2') return hfLinear(info, target('t2'))
+    return staged(info, raw => transcodeFloatLinear(info, raw, policy.masters, target))
+  }
+  if (type === 'HF_T2' || (type === 'I2_S' && policy.role === 'vector')) {
+    throw new RyzError('UNSUPPORTED_TYPE', `${info.sourceName} is a ${policy.role} of type ${type}`)
+  }
+  const layout =
+    policy.role === 'vector' ? 'f32' : !policy.strict ? 'i8' : type === 'F16' ? 'f16' : 'f32'
+  const shape = policy.role === 'vector' ? [1, rows * cols] : [rows, cols]
+  const writer = rowWriter(layout, name, shape[0], shape[1], target(layout))
+  const done = (): Transcoded => ({ layout, scales: writer.scales, scaleBlock: 0 })
+  if (type === 'I2_S') {
+    const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
+    return staged(info, raw => {
+      const body = raw.subarray(0, raw.length - I2S_TAIL)
+      const scale = i2sScale(info, raw)
+      const scaled: TernaryCodec = { ...codec, decode: (...a) => codec.decode(...a) * scale }
+      floatFeeder(asFloat(scaled), writer.add).push(body)
+      return done()
+    })
+  }
+  const feeder = floatFeeder(blocks ? asFloat(blocks) : floatCodec(type, rows * cols), writer.add)
+  return { push: feeder.push, finish: done }
+}
+
+function blockCodec(info: TensorInfo): TernaryCodec | undefined {
+  switch (info.type) {
+    case 'TQ1_0':
+      return TQ1_0
+    case 'TQ2_0':
+      return TQ2_0
+    case 'Q2_0_64':
+      return Q2_0_64
+    case 'Q2_0_128':
+      return Q2_0_128
+    default:
+      return undefined
+  }
+}
+
+/** Checks that exactly the tensor's bytes arrive. */
+function counted(info: TensorInfo, inner: Transcoder): Transcoder {
+  let taken = 0
+  return {
+    push(bytes) {
+      taken += bytes.length
+      if (taken > info.bytes) {
+        throw new RyzError(
+          'BAD_TENSOR_INFO',
+          `${info.sourceName} got ${taken} of ${info.bytes} bytes`,
+        )
+      }
+      inner.push(bytes)
+    },
+    finish() {
+      if (taken !== info.bytes) {
+        throw new RyzError(
+          'TRUNCATED',
+          `${info.sourceName} has ${taken} of ${info.bytes} bytes; download it again`,
+        )
+      }
+      return inner.finish()
+    },
+  }
+}
+
+function staged(info: TensorInfo, finish: (raw: Uint8Array) => Transcoded): Transcoder {
+  const raw = new Uint8Array(info.bytes)
+  let at = 0
+  return {
+    push(bytes) {
+      raw.set(bytes, at)
+      at += bytes.length
+    },
+    finish: () => finish(raw),
+  }
+}
+
+function floatFeeder(codec: FloatCodec, add: (values: Float32Array, count: number) => void) {
+  const values = new Float32Array(codec.blockElems)
+  return blockFeeder(codec.blockBytes, (src, at) => {
+    codec.decode(src, at, values, 0)
+    add(values, values.length)
+  })
+}
+
+function badWeights(info: TensorInfo, what: string): RyzError {
+  return new RyzError('BAD_WEIGHTS', `${info.sourceName} ${what}; the file is damaged`, {
+    tensor: info.sourceName,
+  })
+}
+
+function requireCodes(info: TensorInfo, codes: Uint8Array): void {
+  // A wrong layout option shows here too: about one code in four would be 3.
+  if (codes.includes(3)) throw badWeights(info, 'holds the impossible ternary code 3')
+}
+
+function ternaryBlocks(info: TensorInfo, codec: TernaryCodec, sink: ByteSink): Transcoder {
+  const { rows, cols } = info
+  const packer = t2Packer(rows, cols, sink)
+  const codes = new Uint8Array(codec.blockElems)
+  const blockScales = new Float32Array((rows * cols) / codec.blockElems)
+  let block = 0
+  const feeder = blockFeeder(codec.blockBytes, (src, at) => {
+    const scale = codec.decode(src, at, codes, 0)
+    if (!Number.isFinite(scale)) throw badWeights(info, `has the scale ${scale} in block ${block}`)
+    if (scale === 0) codes.fill(1)
+    else requireCodes(info, codes)
+    blockScales[block++] = scale
+    packer.add(codes, codes.length)
+  })
+  return {
+    push: feeder.push,
+    finish() {
+      const perRow = rowScales(blockScales, rows)
+      return perRow
+        ? { layout: 't2', scales: perRow, scaleBlock: 0 }
+        : { layout: 't2', scales: blockScales, scaleBlock: codec.blockElems as 64 | 128 | 256 }
+    },
+  }
+}
+
+function i2sScale(info: TensorInfo, tail: Uint8Array): number {
+  const scale = readFloat(tail, tail.length - I2S_TAIL)
+  if (!Number.isFinite(scale)) throw badWeights(info, `has the scale ${scale}`)
+  return scale
+}
+
+function i2sLinear(info: TensorInfo, codec: TernaryCodec, sink: ByteSink): Transcoder {
+  const packer = t2Packer(info.rows, info.cols, sink)
+  const codes = new Uint8Array(codec.blockElems)
+  const tail = new Uint8Array(I2S_TAIL)
+  const bodyBytes = info.bytes - I2S_TAIL
+  let taken = 0
+  const feeder = blockFeeder(codec.blockBytes, (src, at) => {
+    codec.decode(src, at, codes, 0)
+    requireCodes(info, codes)
+    packer.add(codes, codes.length)
+  })
+  return {
+    push(bytes) {
+      const body = Math.min(bytes.length, Math.max(bodyBytes - taken, 0))
+      feeder.push(bytes.subarray(0, body))
+      tail.set(bytes.subarray(body), Math.max(taken - bodyBytes, 0))
+      taken += bytes.length
+    },
+    finish: () => ({
+      layout: 't2',
+      scales: new Float32Array(info.rows).fill(i2sScale(info, tail)),
+      scaleBlock: 0,
+    }),
+  }
+}
+
+/** Scales are 1: the file keeps the real one in a tensor of its own. */
+function hfLinear(info: TensorInfo, sink: ByteSink): Transcoder {
+  const { rows, cols } = info
+  return staged(info, packed => {
+    const packer = t2Packer(rows, cols, sink)
+    const codes = new Uint8Array(cols)
+    for (let row = 0; row < rows; row++) {
+      unpackHfRow(packed, rows, cols, row, codes)
+      requireCodes(info, codes)
+      packer.add(codes, cols)
+    }
+    return { layout: 't2', scales: new Float32Array(rows).fill(1), scaleBlock: 0 }
+  })
+}
