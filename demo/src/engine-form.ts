@@ -1,0 +1,52 @@
+// The Engine disclosure: load options as the user set them. Empty fields mean "automatic" and are
+// left out, so that the engine's own defaults hold; it also judges the values.
+import type {
+  ActivationMode,
+  BackendName,
+  I2sLayout,
+  KernelVariant,
+  KvType,
+  LoadOptions,
+} from 'ryzanstein'
+import { byId } from './dom.ts'
+
+/** Reads the form; only what differs from automatic is present. */
+export function readEngineOptions(): LoadOptions {
+  const options: LoadOptions = {}
+  const backend = choice<BackendName>('opt-backend')
+  const variant = choice<KernelVariant>('opt-variant')
+  const kv = choice<KvType>('opt-kv')
+  const activations = choice<ActivationMode>('opt-activations')
+  const i2sLayout = choice<I2sLayout>('opt-i2sLayout')
+  const threads = number('opt-threads')
+  const contextLength = number('opt-contextLength')
+  const budgetMb = number('opt-memoryBudget')
+  if (backend) options.backend = backend
+  if (variant) options.variant = variant
+  if (kv) options.kv = kv
+  if (activations) options.activations = activations
+  if (i2sLayout) options.i2sLayout = i2sLayout
+  if (threads !== undefined) options.threads = threads
+  if (contextLength !== undefined) options.contextLength = contextLength
+  if (budgetMb !== undefined) options.memoryBudget = budgetMb * 1e6
+  if (byId('opt-strict', HTMLInputElement).checked) options.strict = true
+  return options
+}
+
+/** Calls back when the user applies the options. */
+export function onEngineApply(apply: () => void): void {
+  byId('engine-form', HTMLFormElement).addEventListener('submit', event => {
+    event.preventDefault()
+    apply()
+  })
+}
+
+function choice<T extends string>(id: string): T | undefined {
+  // The options in index.html are the union's members.
+  return (byId(id, HTMLSelectElement).value as T) || undefined
+}
+
+function number(id: string): number | undefined {
+  const input = byId(id, HTMLInputElement)
+  return input.value === '' ? undefined : input.valueAsNumber
+}

@@ -1,0 +1,90 @@
+// The three ways to a model: the embedded file, a URL, files from this device (picked, or dropped
+// anywhere on the page). Hands a source and its label to main.ts; opens nothing itself.
+import type { ModelSource } from 'ryzanstein'
+import { byId } from './dom.ts'
+
+export interface ChosenModel {
+  source: ModelSource
+  label: string
+}
+
+const EMBEDDED_PATH = 'models/ryz-tales-tq2_0-embq8_0.gguf'
+
+export function embeddedModel(): ChosenModel {
+  return { source: new URL(EMBEDDED_PATH, document.baseURI), label: 'ryz-tales' }
+}
+
+/** Calls back with every choice the user makes. */
+export function onModelChosen(choose: (model: ChosenModel) => void): void {
+  const fromFiles = (files: readonly File[]) => {
+    if (files.length > 0)
+      choose({ source: files.length === 1 ? files[0] : files, label: files[0].name })
+  }
+
+  byId('use-embedded', HTMLButtonElement).addEventListener('click', () => choose(embeddedModel()))
+
+  byId('url-form', HTMLFormElement).addEventListener('submit', event => {
+    event.preventDefault()
+    const url = byId('model-url', HTMLInputElement).value.trim()
+    choose({ source: url, label: url.replace(/\/$/, '').split('/').at(-1) || url })
+  })
+
+  const picker = byId('model-files', HTMLInputElement)
+  picker.addEventListener('change', () => fromFiles([...(picker.files ?? [])]))
+
+  onDrop(fromFiles)
+}
+
+function onDrop(take: (files: readonly File[]) => void): void {
+  const veil = byId('drop', HTMLElement)
+  // dragenter and dragleave fire for every element passed; the veil goes when the last one is left.
+  let depth = 0
+  const carriesFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false
+  const show = (nowDepth: number) => {
+    depth = Math.max(0, nowDepth)
+    veil.hidden = depth === 0
+  }
+  addEventListener('dragenter', event => {
+    if (carriesFiles(event)) show(depth + 1)
+  })
+  addEventListener('dragleave', event => {
+    if (carriesFiles(event)) show(depth - 1)
+  })
+  addEventListener('dragover', event => {
+    if (carriesFiles(event)) event.preventDefault()
+  })
+  addEventListener('drop', event => {
+    show(0)
+    if (!event.dataTransfer || !carriesFiles(event)) return
+    event.preventDefault()
+    filesOf(event.dataTransfer).then(take)
+  })
+}
+
+/** The dropped files, and those lying directly in dropped folders (a model directory). */
+async function filesOf(transfer: DataTransfer): Promise<File[]> {
+  // Entries must be taken before the first await: the list empties when the event ends.
+  const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.() ?? null)
+  const loose = [...transfer.files]
+  const folders = entries.filter(entry => entry instanceof FileSystemDirectoryEntry)
+  if (folders.length === 0) return loose
+  const names = new Set(folders.map(folder => folder.name))
+  const inside = await Promise.all(folders.map(filesInFolder))
+  return [...loose.filter(file => !names.has(file.name)), ...inside.flat()]
+}
+
+async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<File[]> {
+  const reader = folder.createReader()
+  const files: File[] = []
+  for (;;) {
+    // readEntries returns at most 100 at a time, and an empty list at the end.
+    const batch = await new Promise<FileSystemEntry[]>((done, fail) =>
+      reader.readEntries(done, fail),
+    )
+    if (batch.length === 0) return files
+    for (const entry of batch) {
+      if (entry instanceof FileSystemFileEntry)
+        files.push(await new Promise<File>((done, fail) => entry.file(done, fail)))
+    }
+  }
+}

@@ -1,0 +1,42 @@
+// The one place where failures are shown: the code, what happened, what to do, and a retry of exactly
+// what failed.
+import { ERROR_CODES, RyzError } from 'ryzanstein'
+import { byId } from './dom.ts'
+
+export class Notice {
+  readonly #box = byId('notice', HTMLElement)
+  readonly #code = byId('notice-code', HTMLElement)
+  readonly #message = byId('notice-message', HTMLElement)
+  readonly #advice = byId('notice-advice', HTMLElement)
+  #retry: () => void = () => {}
+
+  constructor() {
+    byId('notice-close', HTMLButtonElement).addEventListener('click', () => this.hide())
+    byId('notice-retry', HTMLButtonElement).addEventListener('click', () => {
+      this.hide()
+      this.#retry()
+    })
+  }
+
+  show(caught: unknown, retry: () => void): void {
+    this.#retry = retry
+    const known = caught instanceof RyzError
+    this.#code.textContent = known ? caught.code : 'UNEXPECTED'
+    this.#message.textContent = sentence(caught instanceof Error ? caught.message : String(caught))
+    this.#advice.textContent = known ? ERROR_CODES[caught.code] : ''
+    this.#box.hidden = false
+  }
+
+  hide(): void {
+    this.#box.hidden = true
+  }
+}
+
+function sentence(text: string): string {
+  const trimmed = text.trim()
+  // A message may open with a URL, a name or a number, which stay as they are.
+  const capital = /^[a-z]+[ ,]/.test(trimmed)
+    ? trimmed.charAt(0).toUpperCase() + trimmed.slice(1)
+    : trimmed
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`
+}

@@ -1,0 +1,65 @@
+// The sheet of paper: the prompt in red as in a manuscript, the continuation in ink, and under it what
+// came of it. Model text only ever enters as text nodes. Pieces are gathered and shown once a frame,
+// because the engine may make several tokens between two frames.
+import { byId } from './dom.ts'
+
+export class Tale {
+  readonly #sheet = byId('sheet', HTMLElement)
+  readonly #prompt = byId('tale-prompt', HTMLElement)
+  readonly #text = byId('tale-text', HTMLElement)
+  readonly #foot = byId('tale-foot', HTMLElement)
+  readonly #summary = byId('tale-summary', HTMLElement)
+  readonly #ink = document.createTextNode('')
+  #waiting = ''
+  #frame = 0
+
+  constructor() {
+    this.#text.append(this.#ink)
+  }
+
+  /** Prompt and continuation as one string. */
+  get whole(): string {
+    return this.#prompt.textContent + this.#ink.data + this.#waiting
+  }
+
+  /** Clears the sheet for a new tale. */
+  begin(prompt: string): void {
+    this.#waiting = ''
+    this.#prompt.textContent = prompt
+    this.#ink.data = ''
+    this.resume()
+  }
+
+  /** Goes on where the text ends. */
+  resume(): void {
+    this.#sheet.dataset.state = 'writing'
+    this.#sheet.setAttribute('aria-busy', 'true')
+    this.#foot.hidden = true
+  }
+
+  add(text: string): void {
+    this.#waiting += text
+    this.#frame ||= requestAnimationFrame(() => this.#flush())
+  }
+
+  end(summary: string, canContinue: boolean): void {
+    this.#flush()
+    this.#sheet.dataset.state = 'done'
+    this.#sheet.setAttribute('aria-busy', 'false')
+    this.#summary.textContent = summary
+    byId('continue', HTMLButtonElement).hidden = !canContinue
+    this.#foot.hidden = summary === ''
+  }
+
+  #flush(): void {
+    cancelAnimationFrame(this.#frame)
+    this.#frame = 0
+    if (this.#waiting === '') return
+    // Follow the pen only while its line is in view; who has scrolled away reads on in peace.
+    const inView = this.#text.getBoundingClientRect().bottom <= innerHeight
+    this.#ink.appendData(this.#waiting)
+    this.#waiting = ''
+    const below = this.#text.getBoundingClientRect().bottom - innerHeight + 48
+    if (inView && below > 48) scrollBy({ top: below, behavior: 'instant' })
+  }
+}

@@ -1,0 +1,72 @@
+// Numbers and engine facts as people read them. Pure functions; no DOM.
+import type { EngineStats, FinishReason, LoadPhase, LoadProgress } from 'ryzanstein'
+
+const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+const tenth = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })
+
+/** 2 significant places below 100, none above: 3.4, 87, 1,240. */
+export function count(value: number): string {
+  return value < 10 && !Number.isInteger(value) ? tenth.format(value) : whole.format(value)
+}
+
+export function megabytes(bytes: number): string {
+  const mb = bytes / 1e6
+  return `${mb < 100 ? tenth.format(mb) : whole.format(mb)} MB`
+}
+
+export function milliseconds(ms: number): string {
+  return ms < 1000 ? `${count(ms)} ms` : `${tenth.format(ms / 1000)} s`
+}
+
+/** 4.46 M, 2.4 B. */
+export function parameters(n: number): string {
+  if (n >= 1e9) return `${(n / 1e9).toFixed(1)} B`
+  return `${(n / 1e6).toFixed(n < 1e7 ? 2 : 0)} M`
+}
+
+const PHASES: Record<LoadPhase, string> = {
+  header: 'Reading the header',
+  tokenizer: 'Reading the vocabulary',
+  weights: 'Fetching the weights',
+  warmup: 'Warming up',
+  ready: 'Ready',
+}
+
+export function progressText(p: LoadProgress): string {
+  if (p.phase !== 'weights' || p.totalBytes === 0) return `${PHASES[p.phase]}.`
+  return `${PHASES.weights}: ${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}.`
+}
+
+const FINISHES: Record<FinishReason | 'stopped', string> = {
+  eos: 'the tale ended',
+  stop: 'ended at a stop string',
+  length: 'reached the token limit',
+  context: 'filled the context',
+  stopped: 'stopped by you',
+}
+
+export function finishText(reason: FinishReason | 'stopped'): string {
+  return FINISHES[reason]
+}
+
+const VARIANTS: Record<EngineStats['variant'], string> = {
+  relaxed: 'relaxed SIMD',
+  simd128: 'SIMD',
+  scalar: 'scalar kernels',
+  typescript: 'plain TypeScript',
+}
+
+/** 'WebAssembly, relaxed SIMD, 4 threads' */
+export function pathText(stats: EngineStats): string {
+  const backend = stats.backend === 'wasm' ? 'WebAssembly' : 'Reference'
+  const threads = stats.threads === 1 ? '1 thread' : `${stats.threads} threads`
+  return `${backend}, ${VARIANTS[stats.variant]}, ${threads}`
+}
+
+/** One line of facts about the loaded model. */
+export function modelText({ model, kv, contextLength }: EngineStats): string {
+  return (
+    `${model.architecture}, ${parameters(model.parameters)} parameters, ${model.layers} layers of ` +
+    `${model.hidden}, vocabulary ${whole.format(model.vocab)}, context ${whole.format(contextLength)}, ${kv} cache.`
+  )
+}

@@ -1,0 +1,94 @@
+// A static file server for the end-to-end tests: one folder, Range requests, and switches for the
+// headers a host may or may not send. Run by playwright.config.ts:
+//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp]
+import { createReadStream, existsSync, statSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { extname, join, normalize, resolve, sep } from 'node:path'
+import { parseArgs } from 'node:util'
+
+const TYPES = {
+  '.css': 'text/css; charset=utf-8',
+  '.html': 'text/html; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.json': 'application/json',
+  '.md': 'text/plain; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.wasm': 'application/wasm',
+}
+
+const ISOLATION = {
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Embedder-Policy': 'require-corp',
+}
+
+// As a header it binds the workers too, which a page's <meta> policy does not.
+const POLICY = {
+  'Content-Security-Policy':
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'; object-src 'none'",
+}
+
+const { values } = parseArgs({
+  options: {
+    root: { type: 'string' },
+    port: { type: 'string' },
+    isolate: { type: 'boolean', default: false },
+    csp: { type: 'boolean', default: false },
+  },
+})
+
+const root = resolve(values.root ?? '.')
+if (!existsSync(root)) {
+  console.error(`${root} does not exist; run \`make build\` first`)
+  process.exit(1)
+}
+
+const common = { ...(values.isolate ? ISOLATION : {}), ...(values.csp ? POLICY : {}) }
+
+/** The file of a request path, or null when it is outside the root or not a file. */
+function fileOf(pathname) {
+  let file = normalize(join(root, decodeURIComponent(pathname)))
+  if (file !== root && !file.startsWith(root + sep)) return null
+  if (existsSync(file) && statSync(file).isDirectory()) file = join(file, 'index.html')
+  return existsSync(file) ? file : null
+}
+
+/** [first, last] of a single-range header, null without one, undefined when it cannot be met. */
+function rangeOf(header, size) {
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header ?? '')
+  if (!match || (match[1] === '' && match[2] === '')) return null
+  const first = match[1] === '' ? Math.max(0, size - Number(match[2])) : Number(match[1])
+  const last = match[1] === '' || match[2] === '' ? size - 1 : Math.min(Number(match[2]), size - 1)
+  return first <= last && first < size ? [first, last] : undefined
+}
+
+const server = createServer((request, response) => {
+  const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+  const file = fileOf(pathname)
+  if (!file) {
+    response.writeHead(404, { ...common, 'Content-Type': 'text/html; charset=utf-8' })
+    response.end('<!doctype html><title>Not found</title><p>There is no such page here.</p>')
+    return
+  }
+  const { size } = statSync(file)
+  const headers = {
+    ...common,
+    'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
+    'Accept-Ranges': 'bytes',
+    'Cache-Control': 'no-cache',
+  }
+  const range = rangeOf(request.headers.range, size)
+  if (range === undefined) {
+    response.writeHead(416, { ...headers, 'Content-Range': `bytes */${size}` }).end()
+    return
+  }
+  const [first, last] = range ?? [0, size - 1]
+  response.writeHead(range ? 206 : 200, {
+    ...headers,
+    'Content-Length': String(last - first + 1),
+    ...(range ? { 'Content-Range': `bytes ${first}-${last}/${size}` } : {}),
+  })
+  if (request.method === 'HEAD' || size === 0) response.end()
+  else createReadStream(file, { start: first, end: last }).pipe(response)
+})
+
+server.listen(Number(values.port ?? 5180), '127.0.0.1')
