@@ -1,0 +1,54 @@
+// Hugging Face tensor names -> canonical (GGUF) names. Called by safetensors.ts.
+
+const OUTSIDE: ReadonlyMap<string, string> = new Map([
+  ['model.embed_tokens', 'token_embd'],
+  ['model.norm', 'output_norm'],
+  ['lm_head', 'output'],
+])
+
+const IN_LAYER: ReadonlyMap<string, string> = new Map([
+  ['input_layernorm', 'attn_norm'],
+  ['self_attn.q_proj', 'attn_q'],
+  ['self_attn.k_proj', 'attn_k'],
+  ['self_attn.v_proj', 'attn_v'],
+  ['self_attn.o_proj', 'attn_output'],
+  ['self_attn.q_norm', 'attn_q_norm'],
+  ['self_attn.k_norm', 'attn_k_norm'],
+  ['self_attn.attn_sub_norm', 'attn_sub_norm'],
+  ['self_attn.inner_attn_ln', 'attn_sub_norm'],
+  ['post_attention_layernorm', 'ffn_norm'],
+  ['mlp.gate_proj', 'ffn_gate'],
+  ['mlp.up_proj', 'ffn_up'],
+  ['mlp.down_proj', 'ffn_down'],
+  ['mlp.ffn_sub_norm', 'ffn_sub_norm'],
+  ['mlp.ffn_layernorm', 'ffn_sub_norm'],
+])
+
+const PARTS: ReadonlyMap<string, string> = new Map([
+  ['weight', 'weight'],
+  ['bias', 'bias'],
+  ['weight_scale', 'scale'],
+])
+
+/** The canonical name, or the name itself when it is none of the known ones. */
+export function canonicalName(name: string): string {
+  const dot = name.lastIndexOf('.')
+  const part = PARTS.get(name.slice(dot + 1))
+  if (!part) return name
+  const module = name.slice(0, dot)
+  const outside = OUTSIDE.get(module)
+  if (outside) return `${outside}.${part}`
+  const match = /^model\.layers\.(0|[1-9]\d{0,4})\.(.+)$/.exec(module)
+  const inLayer = match && IN_LAYER.get(match[2])
+  return inLayer ? `blk.${match[1]}.${inLayer}.${part}` : name
+}
+
+/** Buffers that old checkpoints save and every reader makes anew. */
+export function isDerived(name: string): boolean {
+  return name.endsWith('.rotary_emb.inv_freq')
+}
+
+/** Matrices that may be packed, four ternary rows in a byte. */
+export function isLinear(canonical: string): boolean {
+  return /^blk\.\d+\.(attn_[qkv]|attn_output|ffn_gate|ffn_up|ffn_down)\.weight$/.test(canonical)
+}

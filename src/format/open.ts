@@ -1,0 +1,85 @@
+// From a ModelSource to a ModelFile: decides between GGUF and a Hugging Face directory, and finds sibling
+// files by URL or among the given Files. Called by the engine, once per load.
+import { RyzError } from '../errors.ts'
+import type { ModelSource } from '../types.ts'
+import { openGguf } from './gguf.ts'
+import type { ModelFile } from './model-file.ts'
+import { openHf } from './safetensors.ts'
+import { blobSource, type FetchLike, httpSource, type Opener } from './source.ts'
+
+export interface OpenOptions {
+  readonly signal?: AbortSignal
+  /** Replaces the global fetch. */
+  readonly fetch?: FetchLike
+}
+
+/**
+ * Reads the headers of a model; no weight is read.
+ * @throws RyzError BAD_OPTION | NOT_A_MODEL | NETWORK | TRUNCATED | CORRUPT_HEADER | BAD_TENSOR_INFO |
+ *   BAD_CONFIG | UNSUPPORTED_VERSION | UNSUPPORTED_TYPE | ABORTED
+ */
+export async function openModel(
+  source: ModelSource,
+  options: OpenOptions = {},
+): Promise<ModelFile> {
+  if (typeof source === 'string' || source instanceof URL) return openUrl(source, options)
+  if (source instanceof Blob) return openFiles([source], options)
+  if (Array.isArray(source) && source.every(file => file instanceof Blob)) {
+    return openFiles(source, options)
+  }
+  throw new RyzError('BAD_OPTION', 'The model source is no URL, File, Blob or list of Files')
+}
+
+async function openUrl(source: string | URL, options: OpenOptions): Promise<ModelFile> {
+  const url = absolute(source)
+  const opener = httpOpener(new URL('.', url), url.search, options)
+  if (url.pathname.endsWith('/') || /\.safetensors(\.index\.json)?$/.test(url.pathname)) {
+    return openHf(opener, options.signal)
+  }
+  return openGguf(httpSource(url.href, options), opener, options.signal)
+}
+
+function absolute(source: string | URL): URL {
+  try {
+    return new URL(source, globalThis.location?.href)
+  } catch (cause) {
+    throw new RyzError('BAD_OPTION', `${String(source)} is no URL`, {}, { cause })
+  }
+}
+
+/** Siblings stand beside the model, and get its query too (signed URLs). */
+function httpOpener(base: URL, search: string, options: OpenOptions): Opener {
+  return async name => {
+    const url = new URL(encodeURIComponent(name), base)
+    url.search = search
+    const source = httpSource(url.href, options)
+    return (await source.connect(options.signal)) ? source : undefined
+  }
+}
+
+async function openFiles(files: readonly Blob[], options: OpenOptions): Promise<ModelFile> {
+  const named = files.map((file, i) => ({ file, name: nameOf(file, i) }))
+  const opener: Opener = async name => {
+    const found = named.find(entry => entry.name === name)
+    return found && blobSource(found.file, name)
+  }
+  if (named.some(({ name }) => name === 'config.json')) return openHf(opener, options.signal)
+  const models = files.length === 1 ? named : named.filter(({ name }) => /\.gguf$/i.test(name))
+  const first = models.find(({ name }) => /-00001-of-\d{5}\.gguf$/i.test(name)) ?? models[0]
+  if (!first) {
+    const names = named.map(({ name }) => name).slice(0, 8)
+    throw new RyzError(
+      'NOT_A_MODEL',
+      `Among the files (${names.join(', ') || 'none'}) is neither a .gguf nor a config.json; choose all files of the model`,
+    )
+  }
+  const model = await openGguf(blobSource(first.file, first.name), opener, options.signal)
+  if (models.length > model.files.length) {
+    throw new RyzError('BAD_OPTION', `${models.length} .gguf files were given; choose one model`)
+  }
+  return model
+}
+
+function nameOf(file: Blob, index: number): string {
+  return file instanceof File && file.name !== '' ? file.name : `blob ${index + 1}`
+}
