@@ -1,0 +1,4 @@
+// Names that the build replaces, see vite.config.ts.
+
+/** `new URL('./worker.js', import.meta.url)` of the built package. */
+declare const __RYZ_URL_worker_js__: URL

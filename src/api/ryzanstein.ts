@@ -1,0 +1,207 @@
+// The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
+// and callbacks stay on the page and become messages. Importing this file does nothing.
+import { transfer } from 'comlink'
+import { RyzError } from '../errors.ts'
+import type {
+  ChatMessage,
+  EngineStats,
+  GenerateOptions,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+  ScoreOptions,
+  ScoreResult,
+} from '../types.ts'
+import type { Input, ProgressMessage, WireSource } from '../worker/protocol.ts'
+import { Connection, type Heartbeat, type PortCall, type WorkerLike } from './connection.ts'
+import { TokenStream } from './token-stream.ts'
+
+/**
+ * Loads a model into a worker of its own.
+ * @param source  URL of a .gguf, base URL of a Hugging Face directory, File, Blob or list of Files
+ * @throws RyzError what is wrong with the source, the model or the options; ABORTED | WORKER_DIED
+ * @example
+ * const engine = await load('/models/tiny.gguf')
+ * console.log(await engine.generate('Once upon a time').text())
+ * await engine.close()
+ */
+export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
+  const { signal } = options
+  if (signal?.aborted) throw aborted('loading')
+  const worker = new Worker(__RYZ_URL_worker_js__, { type: 'module', name: 'ryzanstein' })
+  return connect(worker, source, options)
+}
+
+/** load() with a worker that was made elsewhere; it is terminated when loading fails. */
+export async function connect(
+  worker: WorkerLike,
+  source: ModelSource,
+  options: LoadOptions,
+  beat?: Heartbeat,
+): Promise<Ryzanstein> {
+  const { signal, onProgress, ...wire } = options
+  const connection = new Connection(worker, beat)
+  const { port1, port2 } = new MessageChannel()
+  let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
+  port1.onmessage = (event: MessageEvent<ProgressMessage>) => {
+    progress = event.data.progress
+    onProgress?.(progress)
+  }
+  let unlisten: () => void = () => undefined
+  try {
+    const cancelled = new Promise<never>((_, reject) => {
+      unlisten = onAbort(signal, () => reject(aborted('loading')))
+    })
+    const wireSource = sourceForWorker(source)
+    const opening = connection.call(remote =>
+      remote.load(wireSource, wire, transfer(port2, [port2])),
+    )
+    const model = await Promise.race([opening, cancelled])
+    connection.loaded = true
+    onProgress?.({ ...progress, phase: 'ready' })
+    return new Ryzanstein(connection, model)
+  } catch (caught) {
+    connection.abandon()
+    throw caught
+  } finally {
+    unlisten()
+    port1.close()
+  }
+}
+
+/** A loaded model. Made by load(); close() gives all memory back. */
+export class Ryzanstein {
+  /** What was loaded. */
+  readonly model: ModelInfo
+  readonly #connection: Connection
+
+  /** Use load(). */
+  constructor(connection: Connection, model: ModelInfo) {
+    this.#connection = connection
+    this.model = model
+  }
+
+  /** Continues a prompt: a text, or token ids, which are used as they are (no bos is added). */
+  generate(prompt: string | readonly number[], options: GenerateOptions = {}): TokenStream {
+    return this.#stream(textOrTokens(prompt), options)
+  }
+
+  /** Answers the last message of a chat, with the chat template of the model. */
+  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): TokenStream {
+    return this.#stream({ kind: 'chat', messages }, options)
+  }
+
+  /**
+   * The log-probability of each token given those before it; with `logits`, the raw logits too.
+   * @throws RyzError CONTEXT_FULL | QUEUE_FULL | QUEUE_TIMEOUT | BAD_OPTION | ABORTED | CLOSED
+   */
+  score(input: string | readonly number[], options: ScoreOptions = {}): Promise<ScoreResult> {
+    const { signal, ...wire } = options
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(aborted('the request'))
+      let call: PortCall | undefined
+      const unlisten = onAbort(signal, () => {
+        call?.cancel()
+        reject(aborted('the request'))
+      })
+      call = this.#connection.request(
+        (remote, port) => remote.score(textOrTokens(input), wire, port),
+        message => {
+          unlisten()
+          if (message.type === 'scored') resolve(message.result)
+        },
+        error => {
+          unlisten()
+          reject(error)
+        },
+      )
+    })
+  }
+
+  /** Token ids of a text; `special` recognises control tokens written out, `bos` prepends bos. */
+  tokenize(text: string, options: { special?: boolean; bos?: boolean } = {}): Promise<number[]> {
+    return this.#connection.call(remote => remote.tokenize(text, options))
+  }
+
+  /** The text of token ids; `special` also writes control tokens. */
+  detokenize(ids: readonly number[], options: { special?: boolean } = {}): Promise<string> {
+    return this.#connection.call(remote => remote.detokenize(ids, options))
+  }
+
+  /** Tokens of a text without bos, or of a chat as the template writes it. */
+  countTokens(input: string | readonly ChatMessage[]): Promise<number> {
+    return this.#connection.call(remote => remote.countTokens(input))
+  }
+
+  /** What runs, how fast, with how much memory, and what fell back to what. */
+  stats(): Promise<EngineStats> {
+    return this.#connection.call(remote => remote.stats())
+  }
+
+  /** Ends every open request with CLOSED and the worker with it. May be called twice. */
+  close(): Promise<void> {
+    return this.#connection.close()
+  }
+
+  #stream(input: Input, options: GenerateOptions): TokenStream {
+    const { signal, ...wire } = options
+    return new TokenStream(stream => {
+      if (signal?.aborted) {
+        stream.fail(aborted('the request'))
+        return () => undefined
+      }
+      const call = this.#connection.request(
+        (remote, port) => remote.generate(input, wire, port),
+        message => {
+          if (message.type === 'token') stream.push(message.chunk)
+          else if (message.type === 'done') {
+            unlisten()
+            stream.done(message.result)
+          }
+        },
+        error => {
+          unlisten()
+          stream.fail(error)
+        },
+      )
+      const cancel = (): void => {
+        unlisten()
+        call.cancel()
+        stream.fail(aborted('the request'))
+      }
+      const unlisten = onAbort(signal, cancel)
+      return cancel
+    })
+  }
+}
+
+function textOrTokens(input: string | readonly number[]): Input {
+  if (typeof input === 'string') return { kind: 'text', text: input }
+  return { kind: 'tokens', tokens: Array.from(input) }
+}
+
+/** Relative URLs are meant from the page, not from the worker's file. */
+function sourceForWorker(source: ModelSource): WireSource {
+  if (source instanceof URL) return source.href
+  if (typeof source !== 'string') return source
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href
+  if (base === undefined) return source
+  try {
+    return new URL(source, base).href
+  } catch (cause) {
+    throw new RyzError('BAD_OPTION', `${JSON.stringify(source)} is no URL`, { source }, { cause })
+  }
+}
+
+function aborted(what: string): RyzError {
+  return new RyzError('ABORTED', `${what} was cancelled`)
+}
+
+/** Calls `run` when the signal fires; the result takes the listener away again. */
+function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
+  if (signal === undefined) return () => undefined
+  if (signal.aborted) run()
+  else signal.addEventListener('abort', run, { once: true })
+  return () => signal.removeEventListener('abort', run)
+}

@@ -1,0 +1,100 @@
+// The stream that generate() and chat() return: chunks for `for await`, or the whole text. Knows no
+// worker; ryzanstein.ts feeds it.
+import { RyzError } from '../errors.ts'
+import type { GenerateResult, TokenChunk } from '../types.ts'
+
+/** What feeds a stream. */
+export interface StreamInput {
+  push(chunk: TokenChunk): void
+  done(result: GenerateResult): void
+  fail(error: RyzError): void
+}
+
+/**
+ * The answer to one request, as it comes. Iterate it once, or await `text()` or `result`; leaving the
+ * loop early cancels the request. Chunks that nobody has read yet are kept in the page (the engine
+ * never waits for a reader), at most maxTokens of them.
+ * @example
+ * for await (const { text } of engine.generate('Once')) show(text)
+ */
+export class TokenStream implements AsyncIterable<TokenChunk> {
+  /** The whole answer and its figures; rejects with the RyzError that ended the request. */
+  readonly result: Promise<GenerateResult>
+  readonly #cancel: () => void
+  #chunks: TokenChunk[] = []
+  #wake: (() => void) | undefined
+  #over = false
+  #error: RyzError | undefined
+  #iterated = false
+
+  /** @param start  begins the request and returns what cancels it */
+  constructor(start: (input: StreamInput) => () => void) {
+    let resolve!: (result: GenerateResult) => void
+    let reject!: (error: RyzError) => void
+    this.result = new Promise((yes, no) => {
+      resolve = yes
+      reject = no
+    })
+    this.result.catch(() => undefined) // a reader of the chunks sees the error there
+    this.#cancel = start({
+      push: chunk => {
+        if (this.#over) return
+        this.#chunks.push(chunk)
+        this.#wake?.()
+      },
+      done: result => {
+        this.#end(undefined)
+        resolve(result)
+      },
+      fail: error => {
+        this.#end(error)
+        reject(error)
+      },
+    })
+  }
+
+  /** The whole text. @throws RyzError what ended the request */
+  async text(): Promise<string> {
+    return (await this.result).text
+  }
+
+  /** Ends the request; its `result` rejects with ABORTED. Nothing happens when it is over already. */
+  cancel(): void {
+    if (!this.#over) this.#cancel()
+  }
+
+  [Symbol.asyncIterator](): AsyncGenerator<TokenChunk, void, undefined> {
+    if (this.#iterated) {
+      throw new RyzError(
+        'BAD_OPTION',
+        'a TokenStream can be iterated once; keep the chunks you need',
+      )
+    }
+    this.#iterated = true
+    return this.#iterate()
+  }
+
+  async *#iterate(): AsyncGenerator<TokenChunk, void, undefined> {
+    try {
+      for (;;) {
+        const chunks = this.#chunks
+        this.#chunks = []
+        yield* chunks
+        if (this.#chunks.length > 0) continue
+        if (this.#error !== undefined) throw this.#error
+        if (this.#over) return
+        await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
+      }
+    } finally {
+      this.cancel()
+    }
+  }
+
+  #end(error: RyzError | undefined): void {
+    this.#over = true
+    this.#error = error
+    this.#wake?.()
+  }
+}

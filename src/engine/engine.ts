@@ -1,0 +1,232 @@
+// One loaded model and its requests: turns inputs into tasks, hands them to the scheduler, reports
+// stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
+import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import type {
+  ChatMessage,
+  EngineStats,
+  GenerateOptions,
+  LoadOptions,
+  ScoreOptions,
+} from '../types.ts'
+import type { EngineParts } from './engine-parts.ts'
+import { type GenerateEvents, Generation } from './generate.ts'
+import { type Input, promptTokens } from './prompt.ts'
+import { drawSeed } from './random.ts'
+import { integerOption, numberOption, resolveGenerate } from './request-options.ts'
+import { SamplerScratch } from './sampler.ts'
+import { Scheduler, type SchedulerOptions, type Submitted } from './scheduler.ts'
+import { type ScoreEvents, Scoring } from './score.ts'
+import type { Task } from './task.ts'
+
+export const DEFAULT_QUEUE_LIMIT = 16
+export const DEFAULT_QUEUE_TIMEOUT_MS = 30_000
+const DEFAULT_MAX_SEQUENCES = 4
+const DEFAULT_PREFILL_PIECE = 128
+
+/** The options of load() that concern requests; the rest was used up when the parts were made. */
+export type EngineOptions = Pick<
+  LoadOptions,
+  'maxSequences' | 'queueLimit' | 'queueTimeoutMs' | 'prefillPiece'
+>
+
+export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
+  loadMs?: number
+}
+
+/** A loaded model. Owns its parts: close() gives them back. */
+export class Engine {
+  readonly #parts: EngineParts
+  readonly #scheduler: Scheduler
+  readonly #scratch: SamplerScratch
+  readonly #queueTimeoutMs: number
+  readonly #loadMs: number
+  readonly #now: () => number
+  /** Requests whose prompt is being made. */
+  readonly #preparing = new Set<AbortController>()
+  #closing: Promise<void> | undefined
+
+  /** @throws RyzError BAD_OPTION; the parts stay open then */
+  constructor(parts: EngineParts, options: EngineOptions = {}, extras: EngineExtras = {}) {
+    this.#parts = parts
+    this.#now = extras.now ?? (() => performance.now())
+    this.#loadMs = extras.loadMs ?? 0
+    this.#queueTimeoutMs = timeoutOption(options.queueTimeoutMs, DEFAULT_QUEUE_TIMEOUT_MS)
+    this.#scratch = new SamplerScratch(parts.network.config.vocab)
+    this.#scheduler = new Scheduler(parts.network, {
+      maxSequences: integerOption(
+        'maxSequences',
+        options.maxSequences,
+        DEFAULT_MAX_SEQUENCES,
+        1,
+        256,
+      ),
+      queueLimit: integerOption('queueLimit', options.queueLimit, DEFAULT_QUEUE_LIMIT, 0, 1 << 20),
+      queueTimeoutMs: this.#queueTimeoutMs,
+      prefillPiece: integerOption(
+        'prefillPiece',
+        options.prefillPiece,
+        DEFAULT_PREFILL_PIECE,
+        1,
+        1 << 16,
+      ),
+      now: this.#now,
+      turn: extras.turn,
+      onFatal: () => void this.close(),
+    })
+  }
+
+  /** The longest step so far, in milliseconds: how long a healthy engine may be silent. */
+  get longestStepMs(): number {
+    return this.#scheduler.longestStepMs
+  }
+
+  /** Learns the speed of the network from one token; once, before the first request. */
+  measure(): Promise<void> {
+    return this.#scheduler.measure()
+  }
+
+  /** Starts a request; whatever happens, `events` gets done or error once. */
+  generate(input: Input, options: GenerateOptions, events: GenerateEvents): Submitted {
+    return this.#start(input, options, events, prompt => {
+      const { network, tokenizer } = this.#parts
+      return new Generation({
+        prompt,
+        options: resolveGenerate(options, network.config.vocab, drawSeed),
+        tokenizer,
+        scratch: this.#scratch,
+        contextLength: network.kv.contextLength,
+        events,
+      })
+    })
+  }
+
+  /** Starts scoring; whatever happens, `events` gets scored or error once. */
+  score(input: Input, options: ScoreOptions, events: ScoreEvents): Submitted {
+    const vocab = this.#parts.network.config.vocab
+    return this.#start(
+      input,
+      options,
+      events,
+      prompt => new Scoring(prompt, vocab, options.logits === true, events),
+    )
+  }
+
+  /** @throws RyzError BAD_OPTION | CLOSED */
+  tokenize(text: string, options: { special?: boolean; bos?: boolean } = {}): number[] {
+    const { tokenizer } = this.#open()
+    const tokens = tokenizer.encode(text, {
+      addSpecial: false,
+      parseSpecial: options.special === true,
+    })
+    return options.bos === true && tokenizer.bos !== undefined ? [tokenizer.bos, ...tokens] : tokens
+  }
+
+  /** @throws RyzError BAD_OPTION | CLOSED */
+  detokenize(ids: readonly number[], options: { special?: boolean } = {}): string {
+    const { tokenizer } = this.#open()
+    for (const id of ids) integerOption('a token id', id, 0, 0, tokenizer.vocabSize - 1)
+    return tokenizer.decode(ids, { special: options.special === true })
+  }
+
+  /** Tokens of a text without bos, or of a whole chat as chat() would feed it. */
+  async countTokens(input: string | readonly ChatMessage[]): Promise<number> {
+    if (typeof input === 'string') return this.tokenize(input).length
+    const { tokenizer } = this.#open()
+    return (await promptTokens({ kind: 'chat', messages: input }, tokenizer, false)).length
+  }
+
+  stats(): EngineStats {
+    const { network, memory, info, fallbacks, kvType, ...parts } = this.#open()
+    const { weights, kv, scratch } = memory
+    const { counters } = this.#scheduler
+    return {
+      backend: parts.backendName,
+      variant: parts.variant,
+      threads: parts.threads,
+      strict: parts.strict,
+      activations: parts.activations,
+      kv: kvType,
+      contextLength: network.kv.contextLength,
+      maxSequences: this.#scheduler.seats,
+      model: info,
+      fallbacks: [...fallbacks],
+      memory: {
+        weights,
+        kv,
+        scratch,
+        total: weights + kv + scratch,
+        kvBlocksUsed: network.kv.usedBlocks,
+        kvBlocks: network.kv.blocks,
+      },
+      prefill: counters.prefill,
+      decode: counters.decode,
+      ops: network.opTimes(),
+      queue: {
+        waiting: this.#scheduler.waiting,
+        running: this.#scheduler.running,
+        ...counters.outcomes,
+      },
+      loadMs: this.#loadMs,
+    }
+  }
+
+  /** Fails every open request with CLOSED and gives all memory back. May be called twice. */
+  close(): Promise<void> {
+    if (this.#closing === undefined) {
+      this.#closing = this.#scheduler.close().then(() => this.#parts.close())
+      for (const preparing of this.#preparing) preparing.abort()
+    }
+    return this.#closing
+  }
+
+  #open(): EngineParts {
+    if (this.#closing === undefined) return this.#parts
+    throw new RyzError('CLOSED', 'the engine is closed; load the model again')
+  }
+
+  /** Input -> tokens -> task -> queue. Cancel is heard while the template is rendered, too. */
+  #start(
+    input: Input,
+    options: { noBos?: boolean; queueTimeoutMs?: number },
+    events: { error(error: RyzError): void },
+    makeTask: (prompt: readonly number[]) => Task,
+  ): Submitted {
+    const submitted = this.#now()
+    const abort = new AbortController()
+    let running: Submitted | undefined
+    const begin = async (): Promise<void> => {
+      this.#scheduler.requirePlace()
+      this.#preparing.add(abort)
+      let task: Task
+      let timeoutMs: number
+      try {
+        const { tokenizer } = this.#parts
+        timeoutMs = timeoutOption(options.queueTimeoutMs, this.#queueTimeoutMs)
+        task = makeTask(await promptTokens(input, tokenizer, options.noBos === true, abort.signal))
+        this.#open()
+        throwIfAborted(abort.signal, 'the request')
+      } catch (caught) {
+        const cancelled = abort.signal.aborted && this.#closing === undefined
+        this.#scheduler.counters.count(cancelled ? 'cancelled' : 'failed')
+        this.#open()
+        throw caught
+      } finally {
+        this.#preparing.delete(abort)
+      }
+      running = this.#scheduler.submit(task, timeoutMs, submitted)
+    }
+    begin().catch((caught: unknown) => {
+      events.error(asRyzError(caught, 'KERNEL_TRAP', 'the request could not start'))
+    })
+    return {
+      cancel() {
+        abort.abort()
+        running?.cancel()
+      },
+    }
+  }
+}
+
+function timeoutOption(value: unknown, fallback: number): number {
+  return numberOption('queueTimeoutMs', value, fallback, 0, Number.POSITIVE_INFINITY)
+}

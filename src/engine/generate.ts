@@ -1,0 +1,106 @@
+// One generate request: takes logits, samples, turns tokens into text, decides when it ends. Knows
+// sampling and stopping; knows nothing of kernels, memory or other requests. Called by scheduler.ts.
+import type { RyzError } from '../errors.ts'
+import { createStreamDecoder } from '../tokenizer/stream-decoder.ts'
+import type { Tokenizer } from '../tokenizer/tokenizer.ts'
+import type { FinishReason, GenerateResult, TokenChunk } from '../types.ts'
+import type { ResolvedGenerate } from './request-options.ts'
+import { logprobsOf, Sampler, type SamplerScratch } from './sampler.ts'
+import { StopMatcher } from './stop-matcher.ts'
+import type { Task, TaskTimes } from './task.ts'
+
+/** Where a request's events go; after done or error nothing follows. */
+export interface GenerateEvents {
+  token(chunk: TokenChunk): void
+  done(result: GenerateResult): void
+  error(error: RyzError): void
+}
+
+export interface GenerationSpec {
+  readonly prompt: readonly number[]
+  readonly options: ResolvedGenerate
+  readonly tokenizer: Tokenizer
+  readonly scratch: SamplerScratch
+  /** Prompt and answer together hold at most this many tokens. */
+  readonly contextLength: number
+  readonly events: GenerateEvents
+}
+
+/**
+ * The state of one request between steps. Every sampled token but an end token is reported at once;
+ * its text may come later, when characters are whole and no stop string can begin in it.
+ */
+export class Generation implements Task {
+  readonly prompt: readonly number[]
+  readonly answer: number[] = []
+  readonly everyLogits = false
+  readonly #spec: GenerationSpec
+  readonly #sampler: Sampler
+  readonly #decoder: ReturnType<typeof createStreamDecoder>
+  readonly #matcher: StopMatcher
+  #text = ''
+  #finish: FinishReason | undefined
+
+  constructor(spec: GenerationSpec) {
+    this.prompt = spec.prompt
+    this.#spec = spec
+    this.#sampler = new Sampler(spec.options, spec.scratch)
+    this.#decoder = createStreamDecoder(spec.tokenizer, { continuation: true })
+    this.#matcher = new StopMatcher(spec.options.stop)
+    for (const token of spec.prompt) this.#sampler.accept(token)
+  }
+
+  accept(row: Float32Array, at: number): boolean {
+    const { options, tokenizer, scratch, contextLength } = this.#spec
+    const token = this.#sampler.sample(row, at)
+    if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
+    this.#sampler.accept(token)
+    this.answer.push(token)
+    const chunk: TokenChunk = { text: '', tokens: [token] }
+    if (options.logprobs !== undefined) {
+      chunk.logprobs = [logprobsOf(row, at, token, options.logprobs, scratch)]
+    }
+    chunk.text = this.#matcher.push(this.#decoder.push(token))
+    this.#text += chunk.text
+    this.#spec.events.token(chunk)
+    if (this.#matcher.found !== undefined) return this.#end('stop')
+    if (this.answer.length >= options.maxTokens) return this.#end('length')
+    if (this.prompt.length + this.answer.length >= contextLength) return this.#end('context')
+    return true
+  }
+
+  cutShort(): void {
+    this.#end('context')
+  }
+
+  complete(times: TaskTimes): void {
+    const result: GenerateResult = {
+      text: this.#text,
+      tokens: this.answer,
+      finishReason: this.#finish ?? 'context',
+      promptTokens: this.prompt.length,
+      seed: this.#spec.options.seed,
+      queueMs: times.started - times.submitted,
+      prefillMs: times.prefilled - times.started,
+      ttftMs: times.prefilled - times.submitted,
+      decodeMs: times.ended - times.prefilled,
+    }
+    if (this.#matcher.found !== undefined) result.stopString = this.#matcher.found
+    this.#spec.events.done(result)
+  }
+
+  fail(error: RyzError): void {
+    this.#spec.events.error(error)
+  }
+
+  /** Lets out the text that was held back, unless a stop string ends it. */
+  #end(reason: FinishReason): boolean {
+    const rest = this.#matcher.push(this.#decoder.flush()) + this.#matcher.flush()
+    if (rest !== '') {
+      this.#text += rest
+      this.#spec.events.token({ text: rest, tokens: [] })
+    }
+    this.#finish = this.#matcher.found === undefined ? reason : 'stop'
+    return false
+  }
+}

@@ -1,0 +1,89 @@
+// From what a caller sends (text, token ids, chat messages) to the tokens of a prompt. End-of-sequence
+// is never appended, whatever the model asks for: the answer follows. Called by engine.ts.
+import { RyzError } from '../errors.ts'
+import { renderChat } from '../tokenizer/chat-template.ts'
+import type { Tokenizer } from '../tokenizer/tokenizer.ts'
+import type { ChatMessage } from '../types.ts'
+import { checkTokens } from './request-options.ts'
+
+/** What generate() and chat() take. Token ids are used as they are, without bos. */
+export type Input =
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
+  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
+
+/** A hostile template must not hang the engine: rendering ends after this long. */
+const TEMPLATE_MS = 1000
+
+/**
+ * The tokens of an input.
+ * @throws RyzError BAD_OPTION | TEMPLATE_ERROR | ABORTED
+ */
+export async function promptTokens(
+  input: Input,
+  tokenizer: Tokenizer,
+  noBos: boolean,
+  signal?: AbortSignal,
+): Promise<readonly number[]> {
+  switch (input.kind) {
+    case 'tokens':
+      return checkTokens(input.tokens, tokenizer.vocabSize)
+    case 'text': {
+      const tokens = tokenizer.encode(input.text, { addSpecial: false })
+      return checkTokens(withBos(tokens, tokenizer, noBos), tokenizer.vocabSize)
+    }
+    case 'chat': {
+      const text = await chatText(input.messages, tokenizer, signal)
+      const tokens = tokenizer.encode(text, { addSpecial: false, parseSpecial: true })
+      return checkTokens(withBos(tokens, tokenizer, noBos), tokenizer.vocabSize)
+    }
+    default:
+      return input satisfies never
+  }
+}
+
+/** Prepends bos where the model wants it and the text (a template, often) does not begin with it. */
+function withBos(tokens: number[], tokenizer: Tokenizer, noBos: boolean): number[] {
+  const { bos, addBos } = tokenizer
+  if (noBos || !addBos || bos === undefined || tokens[0] === bos) return tokens
+  return [bos, ...tokens]
+}
+
+async function chatText(
+  messages: readonly ChatMessage[],
+  tokenizer: Tokenizer,
+  signal?: AbortSignal,
+): Promise<string> {
+  if (tokenizer.chatTemplate === undefined) {
+    throw new RyzError(
+      'TEMPLATE_ERROR',
+      'the model has no chat template; use generate() with a prompt',
+    )
+  }
+  checkMessages(messages)
+  const [eos] = tokenizer.endTokens
+  return renderChat(tokenizer.chatTemplate, messages, {
+    bosToken: tokenizer.bos === undefined ? '' : tokenizer.tokenText(tokenizer.bos),
+    eosToken: eos === undefined ? '' : tokenizer.tokenText(eos),
+    addGenerationPrompt: true,
+    signal,
+    timeoutMs: TEMPLATE_MS,
+  })
+}
+
+function checkMessages(messages: readonly ChatMessage[]): void {
+  if (!Array.isArray(messages) || messages.length === 0) {
+    throw new RyzError('BAD_OPTION', 'messages is empty; give at least one { role, content }')
+  }
+  for (const [i, message] of messages.entries()) {
+    if (typeof message?.role !== 'string' || typeof message.content !== 'string') {
+      throw new RyzError(
+        'BAD_OPTION',
+        `messages[${i}] must have a role and a content, both strings`,
+        {
+          index: i,
+        },
+      )
+    }
+  }
+}

@@ -1,0 +1,35 @@
+// The public surface of the package, and nothing else. Importing it has no side effects.
+export {
+  type ChatCompletion,
+  type ChatCompletionChunk,
+  type ChatCompletionRequest,
+  type OpenAiFacade,
+  openai,
+} from './api/openai.ts'
+export { load, type Ryzanstein } from './api/ryzanstein.ts'
+export type { TokenStream } from './api/token-stream.ts'
+export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
+export type {
+  ActivationMode,
+  BackendName,
+  ChatMessage,
+  EngineStats,
+  Fallback,
+  FinishReason,
+  GenerateOptions,
+  GenerateResult,
+  I2sLayout,
+  KernelVariant,
+  KvType,
+  LoadOptions,
+  LoadPhase,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+  OpTime,
+  SamplingOptions,
+  ScoreOptions,
+  ScoreResult,
+  TokenChunk,
+  TokenLogprob,
+} from './types.ts'

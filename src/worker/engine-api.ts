@@ -1,0 +1,147 @@
+// EngineApi over an Engine: events become messages on ports, cancels become calls. Knows no concrete
+// backend; main.ts hands in how parts are opened. A test runs it over node's MessageChannel.
+
+import { Engine } from '../engine/engine.ts'
+import type { EngineParts, LoadHooks } from '../engine/engine-parts.ts'
+import type { Submitted } from '../engine/scheduler.ts'
+import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import {
+  type EngineApi,
+  type PortMessage,
+  type ProgressMessage,
+  toWireError,
+  type WireLoadOptions,
+  type WireSource,
+} from './protocol.ts'
+
+/** Opens a model; the composition root binds the backends. */
+export type OpenParts = (
+  source: WireSource,
+  options: WireLoadOptions,
+  hooks: LoadHooks,
+) => Promise<EngineParts>
+
+/** The calls of one worker, which holds one engine. */
+export function createEngineApi(openParts: OpenParts): EngineApi {
+  let engine: Engine | undefined
+  let loading: AbortController | undefined
+  let closed = false
+
+  const loaded = (): Engine => {
+    if (engine !== undefined && !closed) return engine
+    throw new RyzError('CLOSED', 'no model is loaded in this worker; call load() first')
+  }
+
+  /** Runs a request on its port; every way it can end is one message. */
+  const serve = (port: MessagePort, start: () => Submitted): void => {
+    try {
+      const request = start()
+      listen(port, () => request.cancel())
+    } catch (caught) {
+      send(port, failure(caught))
+    }
+  }
+
+  return {
+    async load(source, options, port) {
+      if (loading !== undefined || closed) {
+        throw new RyzError('BAD_OPTION', 'this worker has its model; load another in a new one')
+      }
+      const abort = new AbortController()
+      loading = abort
+      listen(port, () => abort.abort())
+      try {
+        const progress: LoadHooks['progress'] = report =>
+          send(port, { type: 'progress', progress: report })
+        const opened = await openEngine(openParts, source, options, {
+          progress,
+          signal: abort.signal,
+        })
+        engine = opened
+        if (closed) await opened.close()
+        throwIfAborted(abort.signal, 'loading')
+        return opened.stats().model
+      } catch (caught) {
+        closed = true
+        await engine?.close()
+        throw asRyzError(caught, 'WORKER_DIED', 'loading failed')
+      }
+    },
+
+    generate(input, options, port) {
+      serve(port, () =>
+        loaded().generate(input, options, {
+          token: chunk => send(port, { type: 'token', chunk }),
+          done: result => send(port, { type: 'done', result }),
+          error: error => send(port, failure(error)),
+        }),
+      )
+    },
+
+    score(input, options, port) {
+      serve(port, () =>
+        loaded().score(input, options, {
+          scored: result => {
+            const buffers = [result.logprobs.buffer]
+            if (result.logits !== undefined) buffers.push(result.logits.buffer)
+            send(port, { type: 'scored', result }, buffers as ArrayBuffer[])
+          },
+          error: error => send(port, failure(error)),
+        }),
+      )
+    },
+
+    tokenize: (text, options) => loaded().tokenize(text, options),
+    detokenize: (ids, options) => loaded().detokenize(ids, options),
+    countTokens: input => loaded().countTokens(input),
+    stats: () => loaded().stats(),
+    ping: () => ({ longestStepMs: engine?.longestStepMs ?? 0 }),
+
+    async close() {
+      closed = true
+      loading?.abort()
+      await engine?.close()
+    },
+  }
+}
+
+async function openEngine(
+  openParts: OpenParts,
+  source: WireSource,
+  options: WireLoadOptions,
+  hooks: LoadHooks,
+): Promise<Engine> {
+  const began = performance.now()
+  const parts = await openParts(source, options, hooks)
+  try {
+    for (const { from, to, reason } of parts.fallbacks) {
+      console.warn(`ryzanstein: ${to} instead of ${from}: ${reason}`)
+    }
+    const engine = new Engine(parts, options, { loadMs: performance.now() - began })
+    await engine.measure()
+    return engine
+  } catch (caught) {
+    parts.close()
+    throw caught
+  }
+}
+
+function listen(port: MessagePort, cancel: () => void): void {
+  port.onmessage = cancel // CancelMessage is the only one
+}
+
+function failure(caught: unknown): PortMessage {
+  return {
+    type: 'error',
+    error: toWireError(asRyzError(caught, 'WORKER_DIED', 'the engine failed')),
+  }
+}
+
+/** Ports are closed by the page, after the last message has arrived. */
+function send(
+  port: MessagePort,
+  message: PortMessage | ProgressMessage,
+  transfer: Transferable[] = [],
+): void {
+  port.postMessage(message, transfer)
+}

@@ -1,0 +1,70 @@
+// Everything that crosses between the page and the engine worker: calls go through Comlink (EngineApi),
+// each request has a MessagePort of its own that carries its events in order and its cancel back.
+// The one file of the worker layer that api/ knows.
+
+import type { Input } from '../engine/prompt.ts'
+import type {
+  ChatMessage,
+  EngineStats,
+  GenerateOptions,
+  GenerateResult,
+  LoadOptions,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+  ScoreOptions,
+  ScoreResult,
+  TokenChunk,
+} from '../types.ts'
+import type { WireError } from './error-wire.ts'
+
+export type { Input } from '../engine/prompt.ts'
+
+export {
+  fromWireError,
+  installErrorWire,
+  toWireError,
+  type WireError,
+} from './error-wire.ts'
+
+export type WireLoadOptions = Omit<LoadOptions, 'signal' | 'onProgress'>
+export type WireGenerateOptions = Omit<GenerateOptions, 'signal'>
+export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
+/** A URL travels as its text. */
+export type WireSource = Exclude<ModelSource, URL>
+
+/** Worker -> page on the port of a request; after done, scored or error nothing follows. */
+export type PortMessage =
+  | { readonly type: 'token'; readonly chunk: TokenChunk }
+  | { readonly type: 'done'; readonly result: GenerateResult }
+  | { readonly type: 'scored'; readonly result: ScoreResult }
+  | { readonly type: 'error'; readonly error: WireError }
+
+/** Worker -> page on the port of load(). */
+export interface ProgressMessage {
+  readonly type: 'progress'
+  readonly progress: LoadProgress
+}
+
+/** Page -> worker on any port. */
+export interface CancelMessage {
+  readonly type: 'cancel'
+}
+
+export interface Pong {
+  /** The longest step of the engine so far: how long it may be silent without being dead. */
+  readonly longestStepMs: number
+}
+
+/** The worker's calls. All reject with RyzError; generate and score report on their port only. */
+export interface EngineApi {
+  load(source: WireSource, options: WireLoadOptions, port: MessagePort): Promise<ModelInfo>
+  generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
+  score(input: Input, options: WireScoreOptions, port: MessagePort): void
+  tokenize(text: string, options: { special?: boolean; bos?: boolean }): number[]
+  detokenize(ids: readonly number[], options: { special?: boolean }): string
+  countTokens(input: string | readonly ChatMessage[]): Promise<number>
+  stats(): EngineStats
+  ping(): Pong
+  close(): Promise<void>
+}
