@@ -83,9 +83,7 @@ export function showMemory({ memory, loadMs }: EngineStats): void {
 
 /** Which path runs, and a reason for everything that is not the best one. */
 export function showPath(stats: EngineStats | null, isolation: Isolation): void {
-  byId('path-summary', HTMLElement).textContent = stats
-    ? pathText(stats)
-    : 'No model is loaded.'
+  byId('path-summary', HTMLElement).textContent = stats ? pathText(stats) : 'No model is loaded.'
   const reasons = byId('path-reasons', HTMLElement)
   reasons.replaceChildren()
   const line = (text: string) => {

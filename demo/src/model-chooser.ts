@@ -66,7 +66,7 @@ async function filesOf(transfer: DataTransfer): Promise<File[]> {
   // Entries must be taken before the first await: the list empties when the event ends.
   const entries = [...transfer.items].map(item => item.webkitGetAsEntry?.() ?? null)
   const loose = [...transfer.files]
-  const folders = entries.filter(entry => entry instanceof FileSystemDirectoryEntry)
+  const folders = entries.filter(entry => entry !== null && isFolder(entry))
   if (folders.length === 0) return loose
   const names = new Set(folders.map(folder => folder.name))
   const inside = await Promise.all(folders.map(filesInFolder))
@@ -83,8 +83,16 @@ async function filesInFolder(folder: FileSystemDirectoryEntry): Promise<File[]> 
     )
     if (batch.length === 0) return files
     for (const entry of batch) {
-      if (entry instanceof FileSystemFileEntry)
-        files.push(await new Promise<File>((done, fail) => entry.file(done, fail)))
+      if (isFile(entry)) files.push(await new Promise<File>((done, fail) => entry.file(done, fail)))
     }
   }
+}
+
+// Chromium has these classes under other names than the standard's: their flags are what can be asked.
+function isFolder(entry: FileSystemEntry): entry is FileSystemDirectoryEntry {
+  return entry.isDirectory
+}
+
+function isFile(entry: FileSystemEntry): entry is FileSystemFileEntry {
+  return entry.isFile
 }
