@@ -39,7 +39,9 @@ function readSafetensors(url) {
     const [start, end] = t.data_offsets
     out[name] = {
       shape: t.shape,
-      data: new Float32Array(bytes.buffer.slice(bytes.byteOffset + 8 + n + start, bytes.byteOffset + 8 + n + end)),
+      data: new Float32Array(
+        bytes.buffer.slice(bytes.byteOffset + 8 + n + start, bytes.byteOffset + 8 + n + end),
+      ),
     }
   }
   return out
@@ -138,7 +140,10 @@ const r = await compare(
   tales.pathname,
   asPrompts,
   Object.fromEntries(
-    talesTensors.map(([name, t]) => [name.slice('logits.'.length), { ...t, shape: [1, t.shape[0]] }]),
+    talesTensors.map(([name, t]) => [
+      name.slice('logits.'.length),
+      { ...t, shape: [1, t.shape[0]] },
+    ]),
   ),
 )
 report('ryz-tales', 'as stored', r, r.nrmse <= QUANTISED_NRMSE)

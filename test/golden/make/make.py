@@ -5,6 +5,7 @@
 import json
 import os
 import sys
+sys.dont_write_bytecode = True
 import numpy as np
 import types_ggml as T
 from build import LINEAR, facts, gguf_metadata, gguf_tensors, hf_config, hf_key, net_of, write_hf
