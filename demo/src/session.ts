@@ -68,8 +68,6 @@ export class Session {
     this.#writing = own
     try {
       const stream = engine.generate(prompt, { ...options, signal: own.signal })
-      // The loop below reports failures; without a handler here they would count as unhandled too.
-      stream.result.catch(() => {})
       for await (const piece of stream) onPiece(piece.text, piece.tokens.length)
       return await stream.result
     } catch (caught) {
