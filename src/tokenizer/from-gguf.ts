@@ -4,6 +4,7 @@ import { RyzError } from '../errors.ts'
 import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
 import { charsToBytes } from './byte-alphabet.ts'
 import { bytePairEncoder } from './byte-pair.ts'
+import { knownTemplate } from './known-templates.ts'
 import { preTokenizer } from './pre-tokenizers.ts'
 import { SPACE_MARK, sentencePieceEncoder } from './sentence-piece.ts'
 import {
@@ -201,7 +202,10 @@ function readFacts(metadata: Metadata, vocab: Vocabulary, defaults: Defaults): T
     addBos: addBos ?? (defaults.addBos && bos !== undefined),
     addEos: addEos ?? false,
     endTokens,
-    chatTemplate: typeof template === 'string' && template !== '' ? template : undefined,
+    chatTemplate:
+      typeof template === 'string' && template !== ''
+        ? template
+        : knownTemplate(metadata.get('general.architecture'), idOf),
     stripsLeadingSpace: defaults.stripsLeadingSpace ?? false,
   }
 }
@@ -209,7 +213,7 @@ function readFacts(metadata: Metadata, vocab: Vocabulary, defaults: Defaults): T
 function readId(metadata: Metadata, name: string, size: number): number | undefined {
   const value = metadata.get(`${KEY}${name}_token_id`)
   if (value === undefined) return undefined
-  const id = typeof value === 'bigint' || typeof value === 'number' ? Number(value) : -1
+  const id = typeof value === 'bigint' || typeof value === 'number' ? Number(value) : Number.NaN
   // Converters write 2^32 - 1 or -1 for "none".
   if (id === -1 || id === 0xffffffff) return undefined
   if (Number.isInteger(id) && id >= 0 && id < size) return id

@@ -106,8 +106,8 @@ function readFacts(
   }
   const bos = named(config.bos_token) ?? listed('bos_token_id')[0]
   const eos = named(config.eos_token) ?? listed('eos_token_id')[0]
-  const endTokens = new Set(listed('eos_token_id'))
-  if (eos !== undefined) endTokens.add(eos)
+  const endTokens = new Set(eos === undefined ? [] : [eos])
+  for (const id of listed('eos_token_id')) endTokens.add(id)
   for (const name of END_TOKEN_NAMES) {
     const id = idOf.get(name)
     if (id !== undefined && name !== '</s>') endTokens.add(id)

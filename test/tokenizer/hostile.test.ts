@@ -1,0 +1,191 @@
+// Damaged and hostile tokenizers: each ends in its code, none in a crash.
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { RyzError } from '../../src/errors.ts'
+import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
+import { tokenizerFromJson } from '../../src/tokenizer/from-json.ts'
+import { BYTE_TOKENS, bytePairMetadata } from './small-vocabulary.ts'
+
+const good = { tokens: [...BYTE_TOKENS, 'ab', '<|end|>'], merges: ['a b'] }
+
+function codeOf(more: Record<string, unknown>): string {
+  const metadata = bytePairMetadata(good, more)
+  for (const [key, value] of metadata) if (value === undefined) metadata.delete(key)
+  return codeFrom(() => tokenizerFromGguf(metadata))
+}
+
+function codeFrom(run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    if (error instanceof RyzError) return error.code
+    throw error
+  }
+  return 'none'
+}
+
+describe('a GGUF vocabulary', () => {
+  test('that is sound is accepted', () => expect(codeOf({})).toBe('none'))
+
+  test.each([
+    ['no tokenizer at all', { model: undefined }, 'TOKENIZER_MISSING'],
+    ['a tokenizer called none', { model: 'none' }, 'TOKENIZER_MISSING'],
+    ['no tokens', { tokens: undefined }, 'TOKENIZER_MISSING'],
+    ['an unknown kind', { model: 'bert' }, 'TOKENIZER_INVALID'],
+    ['a kind that is no string', { model: 7 }, 'TOKENIZER_INVALID'],
+    ['an unknown pre-tokenizer', { pre: 'tekken' }, 'UNSUPPORTED_FEATURE'],
+    ['a pre-tokenizer named __proto__', { pre: '__proto__' }, 'UNSUPPORTED_FEATURE'],
+    ['a pre-tokenizer that is a number', { pre: 3 }, 'TOKENIZER_INVALID'],
+    ['no merges', { merges: undefined }, 'TOKENIZER_INVALID'],
+    ['merges of numbers', { merges: [1, 2] }, 'TOKENIZER_INVALID'],
+    ['a merge of an unknown token', { merges: ['a b', 'ab zz'] }, 'TOKENIZER_INVALID'],
+    ['a merge into an unknown token', { merges: ['a c'] }, 'TOKENIZER_INVALID'],
+    ['a merge of one part', { merges: ['ab'] }, 'TOKENIZER_INVALID'],
+    ['duplicate tokens', { tokens: [...good.tokens, 'ab'] }, 'TOKENIZER_INVALID'],
+    ['a token that is a number', { tokens: [...good.tokens, 5] }, 'TOKENIZER_INVALID'],
+    ['an empty list of tokens', { tokens: [] }, 'TOKENIZER_INVALID'],
+    ['too few token types', { token_type: new Int32Array(3) }, 'TOKENIZER_INVALID'],
+    ['token types that are text', { token_type: 'normal' }, 'TOKENIZER_INVALID'],
+    ['a bos out of range', { bos_token_id: 258 }, 'TOKENIZER_INVALID'],
+    ['an eos out of range', { eos_token_id: 1n << 40n }, 'TOKENIZER_INVALID'],
+    ['an eot that is text', { eot_token_id: '1' }, 'TOKENIZER_INVALID'],
+    ['add_bos without bos', { add_bos_token: true }, 'TOKENIZER_INVALID'],
+    ['add_eos that is a number', { add_eos_token: 1 }, 'TOKENIZER_INVALID'],
+  ] as [string, Record<string, unknown>, string][])('with %s is refused', (_, more, code) => {
+    expect(codeOf(more)).toBe(code)
+  })
+
+  test('names the pre-tokenizer it does not know', () => {
+    expect(() => tokenizerFromGguf(bytePairMetadata(good, { pre: 'smaug-bpe' }))).toThrow(
+      /"smaug-bpe"/,
+    )
+  })
+
+  test('of SentencePiece needs scores that are numbers', () => {
+    const metadata = new Map<string, unknown>([
+      ['tokenizer.ggml.model', 'llama'],
+      ['tokenizer.ggml.tokens', ['<unk>', '<s>', '</s>', 'a']],
+    ])
+    expect(codeFrom(() => tokenizerFromGguf(metadata))).toBe('TOKENIZER_INVALID')
+    metadata.set('tokenizer.ggml.scores', [0, 0, 0, Number.NaN])
+    expect(codeFrom(() => tokenizerFromGguf(metadata))).toBe('TOKENIZER_INVALID')
+    metadata.set('tokenizer.ggml.scores', [0, 0, 0, 0])
+    metadata.set('tokenizer.ggml.token_type', [2, 3, 3, 6])
+    expect(codeFrom(() => tokenizerFromGguf(metadata))).toBe('TOKENIZER_INVALID')
+  })
+
+  test('accepts 2^32 - 1 as "no such token" and ids as bigints', () => {
+    const tokenizer = tokenizerFromGguf(
+      bytePairMetadata(good, { bos_token_id: 0xffffffff, eos_token_id: 257n }),
+    )
+    expect(tokenizer.bos).toBeUndefined()
+    expect([...tokenizer.endTokens]).toEqual([257])
+  })
+})
+
+describe('a tokenizer', () => {
+  const tokenizer = tokenizerFromGguf(bytePairMetadata(good))
+
+  test('refuses what is no text and what is no id', () => {
+    expect(codeFrom(() => tokenizer.encode(5 as unknown as string))).toBe('BAD_OPTION')
+    for (const id of [-1, 1.5, Number.NaN]) {
+      expect(codeFrom(() => tokenizer.decode([id]))).toBe('BAD_OPTION')
+      expect(codeFrom(() => tokenizer.tokenBytes(id))).toBe('BAD_OPTION')
+    }
+  })
+
+  test('gives ids beyond the vocabulary, of padded tables, no text', () => {
+    expect(tokenizer.decode([256, 9999])).toBe('ab')
+    expect(tokenizer.isSpecial(9999)).toBe(true)
+    expect(tokenizer.tokenText(9999)).toBe('')
+  })
+})
+
+describe('a tokenizer.json', () => {
+  const golden = (name: string) =>
+    readFileSync(resolve(import.meta.dirname, '../golden/tokenizer', name), 'utf8')
+  const sound = {
+    version: '1.0',
+    added_tokens: [{ id: 257, content: '<|end|>', special: true }],
+    normalizer: null,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
+    post_processor: null,
+    decoder: { type: 'ByteLevel' },
+    model: {
+      type: 'BPE',
+      vocab: Object.fromEntries(good.tokens.map((token, id) => [token, id])) as object,
+      merges: ['a b'] as unknown,
+    },
+  }
+  const code = async (json: string, config?: string, extra = {}) => {
+    try {
+      await tokenizerFromJson(json, config, extra)
+    } catch (error) {
+      if (error instanceof RyzError) return error.code
+      throw error
+    }
+    return 'none'
+  }
+  const withModel = (more: object) =>
+    JSON.stringify({ ...sound, model: { ...sound.model, ...more } })
+
+  test('that is sound is accepted', async () =>
+    expect(await code(JSON.stringify(sound))).toBe('none'))
+
+  test.each([
+    ['an HTML page', '<html>'],
+    ['nothing', ''],
+    ['null', 'null'],
+    ['a list', '[]'],
+    ['an empty object', '{}'],
+    ['no model', JSON.stringify({ ...sound, model: null })],
+    ['a model of words', withModel({ type: 'WordPiece' })],
+    ['no vocabulary', withModel({ vocab: null })],
+    ['no merges', withModel({ merges: undefined })],
+    ['merges that are a number', withModel({ merges: 5 })],
+    ['a merge of unknown tokens', withModel({ merges: ['x zz'] })],
+    ['a merge of three', withModel({ merges: [['a', 'b', 'c']] })],
+    ['a huge id', withModel({ vocab: { a: 4e9, b: 1, ab: 2 } })],
+    ['a negative id', withModel({ vocab: { a: -1, b: 1, ab: 2 } })],
+    ['an id twice', withModel({ vocab: { a: 1, b: 1, ab: 2 } })],
+    ['an added token without content', JSON.stringify({ ...sound, added_tokens: [{ id: 1 }] })],
+    [
+      'an added token with a huge id',
+      JSON.stringify({ ...sound, added_tokens: [{ id: 1e9, content: 'x' }] }),
+    ],
+    ['an unknown decoder', JSON.stringify({ ...sound, decoder: { type: 'CTC' } })],
+    ['an unknown pre-tokenizer', JSON.stringify({ ...sound, pre_tokenizer: { type: 'Magic' } })],
+    ['an unknown normalizer', JSON.stringify({ ...sound, normalizer: { type: 'Magic' } })],
+  ])('with %s is refused', async (_, json) => {
+    expect(await code(json)).toBe('TOKENIZER_INVALID')
+  })
+
+  test('with a broken configuration is refused', async () => {
+    expect(await code(JSON.stringify(sound), '{')).toBe('TOKENIZER_INVALID')
+    const generationConfig = { eos_token_id: ['x'] }
+    expect(await code(JSON.stringify(sound), '{}', { generationConfig })).toBe('TOKENIZER_INVALID')
+  })
+
+  test('cut anywhere is refused, and mutated never crashes', async () => {
+    const whole = golden('ryz-tales.tokenizer.json')
+    const short = JSON.stringify(sound)
+    expect(await code(whole.slice(0, whole.length >> 1))).toBe('TOKENIZER_INVALID')
+    await fc.assert(
+      fc.asyncProperty(fc.nat(short.length - 1), fc.nat(40), fc.string(), async (at, cut, put) => {
+        const outcome = await code(short.slice(0, at) + put + short.slice(at + cut))
+        expect(['none', 'TOKENIZER_INVALID']).toContain(outcome)
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  test('may hold __proto__ as a token', async () => {
+    const json = JSON.stringify(sound).replace('"ab":256', '"ab":256,"__proto__":258')
+    const tokenizer = await tokenizerFromJson(json)
+    expect(tokenizer.vocabSize).toBe(259)
+    expect(tokenizer.tokenText(258)).toBe('__proto__')
+    expect(tokenizer.decode([258, 256])).toBe('__proto__ab')
+  })
+})
