@@ -1,0 +1,47 @@
+// Body of linear_t2_i8 for both SIMD builds: one weight tile row stays in cache while all tokens pass,
+// four tokens at a time (GEMM), the rest one by one (GEMV). The including file brings dot_pairs_i16.
+#pragma once
+#include "t2_code.h"
+#include "t2_dots.h"
+
+void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
+                  int32_t end) {
+  const int32_t tiles = div_up(w.cols, TILE_COLS);
+  for (int32_t unit = begin; unit < end; unit++) {
+    const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
+    const int32_t row = unit * TILE_ROWS;
+    const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
+    int32_t t = 0;
+
+    for (; t + 4 <= x.count; t += 4) {
+      const int8_t* q = x.q + static_cast<size_t>(t) * x.stride;
+      const int8_t* const q4[4] = {q, q + x.stride, q + 2 * x.stride, q + 3 * x.stride};
+      const v128_t x_sums = wasm_v128_load(x.sums + t);
+      const v128_t inv = wasm_v128_load(x.inv + t);
+      for (int32_t r = 0; r < rows; r += 2) {
+        v128_t dots[2];
+        t2_dots_2x4(dots, unit_w + r * 16, q4, 0, tiles);
+        for (int32_t i = r; i < r + 2 && i < rows; i++) {
+          const v128_t sums = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots[i - r], x_sums));
+          const v128_t scales = wasm_f32x4_mul(wasm_f32x4_splat(w.scales[row + i]), inv);
+          const v128_t out = wasm_f32x4_mul(sums, scales);
+
+          float* to = y + static_cast<size_t>(t) * y_stride + row + i;
+          to[0] = wasm_f32x4_extract_lane(out, 0);
+          to[y_stride] = wasm_f32x4_extract_lane(out, 1);
+          to[2 * static_cast<size_t>(y_stride)] = wasm_f32x4_extract_lane(out, 2);
+          to[3 * static_cast<size_t>(y_stride)] = wasm_f32x4_extract_lane(out, 3);
+        }
+      }
+    }
+
+    for (; t < x.count; t++) {
+      const v128_t dots = t2_dots_4x1(unit_w, x.q + static_cast<size_t>(t) * x.stride, 0, tiles);
+      float sums[4];
+      wasm_v128_store(sums, wasm_f32x4_convert_i32x4(
+                                wasm_i32x4_sub(dots, wasm_i32x4_splat(x.sums[t]))));
+      float* to = y + static_cast<size_t>(t) * y_stride + row;
+      for (int32_t r = 0; r < rows; r++) to[r] = sums[r] * (w.scales[row + r] * x.inv[t]);
+    }
+  }
+}

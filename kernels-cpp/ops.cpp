@@ -1,0 +1,276 @@
+// The exported ops: each takes one call from TypeScript, shares its rows out over the pool and returns
+// a RyzStatus. Knows which kernel serves which layout; the arithmetic is in the kernel files.
+// Called by src/backend/wasm/wasm-backend.ts.
+#include "pool.h"
+#include "ryz.h"
+#include "t2_code.h"
+
+namespace {
+
+RyzScratch scratch;
+
+// Pieces a thread takes at a time: about 4 claims a thread, so that a slow core does not hold up the rest.
+int32_t grain_of(int32_t items, int32_t at_least) {
+  const int32_t even = div_up(items, 4 * pool_threads());
+  return even > at_least ? even : at_least;
+}
+
+// ---- norm ----
+
+struct Norm {
+  float* out;
+  const float* x;
+  const float* gain;
+  float eps;
+  int32_t n;
+};
+
+void norm_task(const void* args, int32_t begin, int32_t end) {
+  const auto& a = *static_cast<const Norm*>(args);
+  for (int32_t r = begin; r < end; r++) {
+    const size_t at = static_cast<size_t>(r) * a.n;
+    norm_row(a.out + at, a.x + at, a.gain, a.eps, a.n);
+  }
+}
+
+// ---- linear ----
+
+struct Rows {
+  const float* x;
+  int32_t n;
+  int32_t stride;
+};
+
+void quantize_task(const void* args, int32_t begin, int32_t end) {
+  const auto& a = *static_cast<const Rows*>(args);
+  for (int32_t r = begin; r < end; r++) {
+    quantize_row(a.x + static_cast<size_t>(r) * a.n, a.n,
+                 scratch.q + static_cast<size_t>(r) * a.stride, a.stride, scratch.inv + r,
+                 scratch.sums + r, scratch.tile_sums + static_cast<size_t>(r) * (a.stride / TILE_COLS));
+  }
+}
+
+void pad_task(const void* args, int32_t begin, int32_t end) {
+  const auto& a = *static_cast<const Rows*>(args);
+  for (int32_t r = begin; r < end; r++) {
+    float* to = scratch.x + static_cast<size_t>(r) * a.stride;
+    const float* from = a.x + static_cast<size_t>(r) * a.n;
+    for (int32_t i = 0; i < a.stride; i++) to[i] = i < a.n ? from[i] : 0.0f;
+  }
+}
+
+struct LinearArgs {
+  float* out;
+  const RyzLinear* w;
+  ActsI8 x_i8;
+  ActsF32 x_f32;
+  bool round;
+};
+
+bool takes_i8(const RyzMatrix& w, bool round) {
+  return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8);
+}
+
+void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end) {
+  const int32_t stride = a.w->outputs;
+  if (takes_i8(w, a.round)) {
+    LinearI8* kernel = w.layout == RYZ_I8 ? linear_i8_i8 : w.scale_block ? linear_t2b_i8 : linear_t2_i8;
+    kernel(a.x_i8, w, y, stride, begin, end);
+    return;
+  }
+  LinearF32* kernel = w.layout == RYZ_T2    ? linear_t2_f32
+                      : w.layout == RYZ_I8  ? linear_i8_f32
+                      : w.layout == RYZ_F16 ? linear_f16_f32
+                                            : linear_f32_f32;
+  kernel(a.x_f32, w, y, stride, begin, end);
+}
+
+// Units begin..end-1 of all parts laid end to end.
+void linear_task(const void* args, int32_t begin, int32_t end) {
+  const auto& a = *static_cast<const LinearArgs*>(args);
+  float* y = a.out;
+  for (int32_t p = 0; p < a.w->n_parts; p++) {
+    const RyzMatrix& w = a.w->parts[p];
+    const int32_t units = div_up(w.rows, TILE_ROWS);
+    const int32_t first = begin > 0 ? begin : 0;
+    const int32_t last = end < units ? end : units;
+    if (first < last) linear_part(a, w, y, first, last);
+    begin -= units;
+    end -= units;
+    y += w.rows;
+  }
+}
+
+// ---- attend ----
+
+struct AttendArgs {
+  float* out;
+  float* qkv;
+  const RyzAttend* spec;
+};
+
+void rotate(float* x, const RyzAttend& a, int32_t position) {
+  const int32_t half = a.rope_dim / 2;
+  const float* cos = a.rope_cos + static_cast<size_t>(position) * half;
+  const float* sin = a.rope_sin + static_cast<size_t>(position) * half;
+  for (int32_t i = 0; i < half; i++) {
+    float& x0 = x[a.rope_norm ? 2 * i : i];
+    float& x1 = x[a.rope_norm ? 2 * i + 1 : i + half];
+    const float before0 = x0;
+    const float before1 = x1;
+    x0 = before0 * cos[i] - before1 * sin[i];
+    x1 = before1 * cos[i] + before0 * sin[i];
+  }
+}
+
+// QK-norm and RoPE in place, q scaled, K and V appended, for rows begin..end-1.
+void prepare_task(const void* args, int32_t begin, int32_t end) {
+  const auto& job = *static_cast<const AttendArgs*>(args);
+  const RyzAttend& a = *job.spec;
+  const int32_t d = a.head_dim;
+  for (int32_t r = begin; r < end; r++) {
+    const int32_t position = a.positions[r];
+    float* q = job.qkv + static_cast<size_t>(r) * (a.heads + 2 * a.kv_heads) * d;
+    float* k = q + a.heads * d;
+    const float* v = k + a.kv_heads * d;
+    for (int32_t h = 0; h < a.heads; h++) {
+      if (a.q_gain) norm_row(q + h * d, q + h * d, a.q_gain, a.eps, d);
+      rotate(q + h * d, a, position);
+      for (int32_t i = 0; i < d; i++) q[h * d + i] = q[h * d + i] * a.q_scale;
+    }
+    const int32_t block = a.tables[static_cast<size_t>(r) * a.max_blocks + position / KV_BLOCK];
+    uint8_t* head = a.kv + static_cast<size_t>(block) * a.block_bytes;
+    for (int32_t g = 0; g < a.kv_heads; g++, head += a.head_bytes) {
+      if (a.k_gain) norm_row(k + g * d, k + g * d, a.k_gain, a.eps, d);
+      rotate(k + g * d, a, position);
+      const auto append = a.kv_type == RYZ_KV_F32   ? kv_append_f32
+                          : a.kv_type == RYZ_KV_F16 ? kv_append_f16
+                                                    : kv_append_int8;
+      append(head, d, position % KV_BLOCK, k + g * d, v + g * d);
+    }
+  }
+}
+
+// Items are (row, head).
+void attend_task(const void* args, int32_t begin, int32_t end) {
+  const auto& job = *static_cast<const AttendArgs*>(args);
+  const RyzAttend& a = *job.spec;
+  const int32_t d = a.head_dim;
+  AttendHead* kernel = a.kv_type == RYZ_KV_F32   ? attend_f32
+                       : a.kv_type == RYZ_KV_F16 ? attend_f16
+                                                 : attend_int8;
+  for (int32_t item = begin; item < end; item++) {
+    const int32_t r = item / a.heads;
+    const int32_t h = item % a.heads;
+    const float* q = job.qkv + (static_cast<size_t>(r) * (a.heads + 2 * a.kv_heads) + h) * d;
+    const int32_t g = h * a.kv_heads / a.heads;
+    kernel(job.out + static_cast<size_t>(item) * d, q, a.kv + g * a.head_bytes,
+           a.tables + static_cast<size_t>(r) * a.max_blocks, a.block_bytes, a.positions[r] + 1, d);
+  }
+}
+
+// ---- gate, add ----
+
+struct Gate {
+  float* out;
+  const float* x;
+  bool relu2;
+  int32_t n;
+};
+
+// Columns are cut into pieces, so that a single row is shared out too: items are (row, piece).
+constexpr int32_t GATE_PIECE = 512;
+
+void gate_task(const void* args, int32_t begin, int32_t end) {
+  const auto& a = *static_cast<const Gate*>(args);
+  const int32_t pieces = div_up(a.n, GATE_PIECE);
+  for (int32_t item = begin; item < end; item++) {
+    const size_t r = static_cast<size_t>(item / pieces);
+    const int32_t at = item % pieces * GATE_PIECE;
+    const int32_t n = a.n - at < GATE_PIECE ? a.n - at : GATE_PIECE;
+    const float* g = a.x + r * 2 * a.n + at;
+    (a.relu2 ? gate_relu2 : gate_silu)(a.out + r * a.n + at, g, g + a.n, n);
+  }
+}
+
+}  // namespace
+
+RYZ_EXPORT(ryz_setup)
+void ryz_setup(int8_t* q, float* x, float* inv, int32_t* sums, int32_t* tile_sums) {
+  scratch = {q, x, inv, sums, tile_sums};
+}
+
+// The table is given by its parts, as it needs no descriptor: weights, scales (t2, i8).
+RYZ_EXPORT(ryz_embed)
+int32_t ryz_embed(float* out, int32_t layout, const uint8_t* weights, const float* scales, int32_t cols,
+                  int32_t scale_block, const int32_t* ids, int32_t count) {
+  const size_t stride = static_cast<size_t>(div_up(cols, FLAT_COLS)) * FLAT_COLS;
+  const RyzMatrix table{layout, 0, cols, scale_block, weights, scales};
+  for (int32_t r = 0; r < count; r++, out += cols) {
+    const size_t at = static_cast<size_t>(ids[r]) * stride;
+    switch (layout) {
+      case RYZ_T2: embed_row_t2(out, table, ids[r]); break;
+      case RYZ_I8: embed_row_i8(out, reinterpret_cast<const int8_t*>(weights) + at, scales[ids[r]], cols); break;
+      case RYZ_F16: embed_row_f16(out, reinterpret_cast<const uint16_t*>(weights) + at, cols); break;
+      default: embed_row_f32(out, reinterpret_cast<const float*>(weights) + at, cols); break;
+    }
+  }
+  return RYZ_OK;
+}
+
+RYZ_EXPORT(ryz_norm)
+int32_t ryz_norm(float* out, const float* x, const float* gain, float eps, int32_t count, int32_t n) {
+  const Norm args{out, x, gain, eps, n};
+  return pool_run(norm_task, &args, count, grain_of(count, 2));
+}
+
+RYZ_EXPORT(ryz_linear)
+int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count, int32_t round) {
+  const int32_t stride = div_up(w->cols, TILE_COLS) * TILE_COLS;
+  const Rows rows{x, w->cols, stride};
+  bool any_i8 = false;
+  bool any_f32 = false;
+  for (int32_t p = 0; p < w->n_parts; p++) {
+    (takes_i8(w->parts[p], round != 0) ? any_i8 : any_f32) = true;
+  }
+  if (any_i8) {
+    const int32_t status = pool_run(quantize_task, &rows, count, grain_of(count, 2));
+    if (status != RYZ_OK) return status;
+  }
+  const bool pad = any_f32 && stride != w->cols;
+  if (pad) {
+    const int32_t status = pool_run(pad_task, &rows, count, grain_of(count, 8));
+    if (status != RYZ_OK) return status;
+  }
+
+  const LinearArgs args{out,
+                        w,
+                        {scratch.q, stride, scratch.inv, scratch.sums, scratch.tile_sums, count},
+                        {pad ? scratch.x : x, stride, count},
+                        round != 0};
+  // 8 units = 32 rows: below that a claim costs more than it shares out.
+  return pool_run(linear_task, &args, w->units, grain_of(w->units, 8));
+}
+
+RYZ_EXPORT(ryz_attend)
+int32_t ryz_attend(float* out, float* qkv, const RyzAttend* spec, int32_t count) {
+  const AttendArgs args{out, qkv, spec};
+  const int32_t status = pool_run(prepare_task, &args, count, grain_of(count, 2));
+  if (status != RYZ_OK) return status;
+  const int32_t items = count * spec->heads;
+  return pool_run(attend_task, &args, items, grain_of(items, 1));
+}
+
+RYZ_EXPORT(ryz_gate)
+int32_t ryz_gate(float* out, const float* x, int32_t relu2, int32_t count, int32_t n) {
+  const Gate args{out, x, relu2 != 0, n};
+  const int32_t items = count * div_up(n, GATE_PIECE);
+  return pool_run(gate_task, &args, items, grain_of(items, 8));
+}
+
+// Bandwidth-bound and small: not worth a hand-over.
+RYZ_EXPORT(ryz_add)
+int32_t ryz_add(float* out, const float* x, int32_t count) {
+  add_f32(out, x, count);
+  return RYZ_OK;
+}

@@ -1,0 +1,10 @@
+// The pool of single-thread builds: the caller does everything.
+#include "pool.h"
+#include "ryz.h"
+
+int32_t pool_threads() { return 1; }
+
+int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t) {
+  if (items > 0) task(args, 0, items);
+  return RYZ_OK;
+}

@@ -1,0 +1,55 @@
+// The C ABI of kernels-cpp as TypeScript sees it: the exported functions and the words of the structs
+// that wasm-backend.ts writes. The contracts are in kernels-cpp/ryz.h; the numbers here repeat it.
+import type { KvType } from '../../types.ts'
+import type { LayoutId } from '../backend.ts'
+
+/** Every op returns a status of ryz.h. */
+type Op = (...args: number[]) => number
+
+export interface KernelExports {
+  readonly __stack_pointer: WebAssembly.Global
+  readonly __heap_base: WebAssembly.Global
+  readonly __tls_size?: WebAssembly.Global
+  readonly __wasm_init_tls?: (address: number) => void
+  /** (q, x, inv, sums, tileSums): see RyzScratch. */
+  readonly ryz_setup: (...addresses: number[]) => void
+  /** (out, layout, weights, scales, cols, scaleBlock, ids, count) */
+  readonly ryz_embed: Op
+  /** (out, x, gain, eps, count, n) */
+  readonly ryz_norm: Op
+  /** (out, x, linear, count, roundActivations) */
+  readonly ryz_linear: Op
+  /** (out, qkv, spec, count) */
+  readonly ryz_attend: Op
+  /** (out, x, isRelu2, count, n) */
+  readonly ryz_gate: Op
+  /** (out, x, count) */
+  readonly ryz_add: Op
+  // The rest is in threaded builds only.
+  /** (threads, spins before a thread sleeps, time limit of a join in ms) */
+  readonly ryz_pool_setup?: (threads: number, spin: number, limitMs: number) => void
+  readonly ryz_pool_failed?: () => number
+  readonly ryz_pool_pending?: () => number
+  /** Makes a pool worker trap (0) or never end (1); for tests. */
+  readonly ryz_pool_fault?: Op
+  /** The loop of a pool worker; never returns. */
+  readonly ryz_thread_main?: () => void
+}
+
+/** RyzStatus */
+export const STATUS_OK = 0
+export const STATUS_WORKER_TRAPPED = 1
+
+/** RyzLayout */
+export const LAYOUT_CODES: Readonly<Record<LayoutId, number>> = { t2: 0, i8: 1, f16: 2, f32: 3 }
+/** RyzKvType */
+export const KV_CODES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, int8: 2 }
+
+/** Words of RyzMatrix: layout, rows, cols, scale_block, weights, scales. */
+export const MATRIX_WORDS = 6
+/** Words of RyzLinear before its parts: n_parts, cols, outputs, units. */
+export const LINEAR_WORDS = 4
+/** Words of RyzAttend; the order is in wasm-backend.ts `attend`. */
+export const ATTEND_WORDS = 18
+/** Rows of a matrix that are shared out together (TILE_ROWS). */
+export const UNIT_ROWS = 4

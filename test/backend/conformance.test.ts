@@ -1,0 +1,251 @@
+// Every op on every build of the WASM backend against the reference, bit for bit: odd shapes, all
+// layouts, KV types and RoPE pairings, grouped queries, batches against single rows, prefill pieces.
+// Random data is seeded; RYZ_SEED repeats a run.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
+import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
+import type { KvType } from '../../src/types.ts'
+import { kernelModule, nodeSpawner } from './node-pool.ts'
+import {
+  type AttendCase,
+  attendRows,
+  embedRows,
+  gateRows,
+  LIMITS,
+  type LinearCase,
+  linearRows,
+  normRows,
+  type Resetable,
+  resetable,
+  sameBits,
+} from './ops.ts'
+
+const SEED = Number(process.env.RYZ_SEED ?? 20261123)
+console.log(`conformance: RYZ_SEED=${SEED}`)
+
+const MEMORY = 96 * 2 ** 20
+
+const BUILDS = [
+  { variant: 'scalar', threads: 1 },
+  { variant: 'scalar', threads: 2 },
+  { variant: 'simd128', threads: 1 },
+  { variant: 'simd128', threads: 2 },
+  { variant: 'simd128', threads: 4 },
+  { variant: 'relaxed', threads: 1 },
+  { variant: 'relaxed', threads: 2 },
+  { variant: 'relaxed', threads: 4 },
+] as const
+
+const reference: Resetable = resetable(async () => createReferenceBackend({ limits: LIMITS }))
+
+/** K = one tile and less, whole tiles, just over; N = 1, odd, odd over several tiles. */
+const SHAPES = [
+  { rows: 1, cols: 64 },
+  { rows: 33, cols: 192 },
+  { rows: 7, cols: 50 },
+  { rows: 130, cols: 1536 },
+  { rows: 5, cols: 6912 },
+  { rows: 6, cols: 8640 },
+] as const
+
+const LINEARS: LinearCase[] = SHAPES.flatMap(shape => [
+  ...([0, 64, 128, 256] as const).flatMap(scaleBlock => [
+    { ...shape, layout: 't2' as const, scaleBlock, activations: 'int8' as const },
+    { ...shape, layout: 't2' as const, scaleBlock, activations: 'float' as const },
+  ]),
+  { ...shape, layout: 'i8', scaleBlock: 0, activations: 'int8' },
+  { ...shape, layout: 'i8', scaleBlock: 0, activations: 'float' },
+  { ...shape, layout: 'f16', scaleBlock: 0, activations: 'int8' },
+  { ...shape, layout: 'f32', scaleBlock: 0, activations: 'float' },
+])
+
+const ATTENDS: AttendCase[] = [
+  ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
+    (['f32', 'f16', 'int8'] as KvType[]).map(type => ({
+      headDim,
+      type,
+      heads: 4,
+      kvHeads: 2,
+      ropeDim: headDim,
+      pairing: headDim % 64 === 0 ? ('neox' as const) : ('norm' as const),
+      qkNorm: headDim % 3 === 0 || headDim === 100,
+    })),
+  ),
+  { headDim: 64, type: 'f16', heads: 6, kvHeads: 6, ropeDim: 32, pairing: 'neox', qkNorm: false },
+  { headDim: 50, type: 'f32', heads: 3, kvHeads: 1, ropeDim: 20, pairing: 'norm', qkNorm: true },
+  { headDim: 50, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 50, pairing: 'neox', qkNorm: true },
+]
+
+function linearName(c: LinearCase): string {
+  const scale = c.layout === 't2' ? (c.scaleBlock ? `, scale blocks of ${c.scaleBlock}` : '') : ''
+  return `${c.layout} ${c.rows} x ${c.cols}${scale}, ${c.activations} activations`
+}
+
+function attendName(c: AttendCase): string {
+  const norm = c.qkNorm ? ', QK-norm' : ''
+  return `${c.heads}/${c.kvHeads} heads of ${c.headDim}, KV ${c.type}, RoPE ${c.pairing} ${c.ropeDim}${norm}`
+}
+
+describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) => {
+  const tested: Resetable = resetable(async () =>
+    createWasmBackend({
+      variant,
+      threads,
+      limits: LIMITS,
+      memoryBytes: MEMORY,
+      wasm: kernelModule(variant, threads > 1),
+      spawn: (await nodeSpawner()).spawn,
+    }),
+  )
+
+  beforeAll(() => tested.reset())
+  afterAll(() => tested.close())
+
+  it.each(LINEARS.map(c => [linearName(c), c] as const))('linear %s', async (_, c) => {
+    await tested.reset()
+    await reference.reset()
+    for (const count of [1, 3, 6]) {
+      sameBits(
+        await linearRows(tested, [c], count, SEED),
+        await linearRows(reference, [c], count, SEED),
+      )
+    }
+  })
+
+  it('linear with parts of several kinds side by side', async () => {
+    await tested.reset()
+    await reference.reset()
+    const parts: LinearCase[] = [
+      { rows: 33, cols: 200, layout: 't2', scaleBlock: 0, activations: 'int8' },
+      { rows: 1, cols: 200, layout: 't2', scaleBlock: 128, activations: 'int8' },
+      { rows: 18, cols: 200, layout: 'i8', scaleBlock: 0, activations: 'int8' },
+      { rows: 7, cols: 200, layout: 'f16', scaleBlock: 0, activations: 'int8' },
+      { rows: 6, cols: 200, layout: 'f32', scaleBlock: 0, activations: 'int8' },
+    ]
+    for (const count of [1, 5, 24]) {
+      sameBits(
+        await linearRows(tested, parts, count, SEED),
+        await linearRows(reference, parts, count, SEED),
+      )
+    }
+  })
+
+  it('linear of a vocabulary of 32002 rows', async () => {
+    await tested.reset()
+    await reference.reset()
+    const c: LinearCase = {
+      rows: 32002,
+      cols: 64,
+      layout: 'i8',
+      scaleBlock: 0,
+      activations: 'int8',
+    }
+    sameBits(await linearRows(tested, [c], 2, SEED), await linearRows(reference, [c], 2, SEED))
+  })
+
+  it('a row of a linear does not depend on the rows beside it', async () => {
+    await tested.reset()
+    for (const layout of ['t2', 'i8', 'f32'] as const) {
+      const c: LinearCase = { rows: 70, cols: 320, layout, scaleBlock: 0, activations: 'int8' }
+      const together = await linearRows(tested, [c], 7, SEED)
+      for (let r = 0; r < 7; r++) {
+        const alone = await linearRows(tested, [c], 1, SEED, r)
+        sameBits(together.subarray(r * 70, (r + 1) * 70), alone)
+      }
+    }
+  })
+
+  it('NaN and infinity pass through linear without a trap or a hang', async () => {
+    await tested.reset()
+    for (const layout of ['t2', 'i8', 'f16', 'f32'] as const) {
+      for (const activations of ['int8', 'float'] as const) {
+        const c: LinearCase = { rows: 9, cols: 100, layout, scaleBlock: 0, activations }
+        for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+          const y = await linearRows(tested, [c], 2, SEED, 0, poison)
+          expect(y.some(v => !Number.isFinite(v))).toBe(true)
+        }
+      }
+    }
+  })
+
+  it.each(['t2', 'i8', 'f16', 'f32'] as const)('embed from a %s table', async layout => {
+    await tested.reset()
+    await reference.reset()
+    for (const cols of [64, 100]) {
+      sameBits(
+        await embedRows(tested, layout, cols, SEED),
+        await embedRows(reference, layout, cols, SEED),
+      )
+    }
+  })
+
+  it('norm of rows of 1, 16, 50 and 1536', async () => {
+    await tested.reset()
+    await reference.reset()
+    for (const n of [1, 16, 50, 1536]) {
+      for (const count of [1, 9]) {
+        sameBits(await normRows(tested, count, n, SEED), await normRows(reference, count, n, SEED))
+      }
+    }
+  })
+
+  it.each(['silu', 'relu2'] as const)('gate %s and add', async activation => {
+    await tested.reset()
+    await reference.reset()
+    for (const n of [1, 50, 1024, 2500]) {
+      sameBits(
+        await gateRows(tested, activation, 5, n, SEED),
+        await gateRows(reference, activation, 5, n, SEED),
+      )
+    }
+  })
+
+  it.each(ATTENDS.map(c => [attendName(c), c] as const))('attend %s', async (_, c) => {
+    await tested.reset()
+    await reference.reset()
+    // 70 tokens: two whole blocks and a part of the third.
+    const pieces = [1, 40, 29]
+    const got = await attendRows(tested, c, pieces, SEED)
+    sameBits(got, await attendRows(reference, c, pieces, SEED))
+  })
+
+  it('attention of a token does not depend on how its prompt was cut, nor on other sequences', async () => {
+    for (const type of ['f32', 'f16', 'int8'] as const) {
+      const c: AttendCase = {
+        headDim: 64,
+        type,
+        heads: 4,
+        kvHeads: 2,
+        ropeDim: 64,
+        pairing: 'neox',
+        qkNorm: false,
+      }
+      const runs: Float32Array[] = []
+      for (const pieces of [[70], [1, 69], Array(70).fill(1), [7, 7, 7, 7, 7, 7, 7, 7, 7, 7]]) {
+        await tested.reset()
+        runs.push(await attendRows(tested, c, pieces, SEED))
+      }
+      await tested.reset()
+      runs.push(await attendRows(tested, c, [70], SEED, { besides: true }))
+      for (const run of runs) sameBits(run, runs[0])
+    }
+  })
+
+  it('a copied KV block continues as its original', async () => {
+    const c: AttendCase = {
+      headDim: 32,
+      type: 'int8',
+      heads: 2,
+      kvHeads: 1,
+      ropeDim: 32,
+      pairing: 'norm',
+      qkNorm: false,
+    }
+    await tested.reset()
+    const whole = await attendRows(tested, c, [40, 5], SEED)
+    await tested.reset()
+    sameBits(await attendRows(tested, c, [40, 5], SEED, { forkAfter: 1 }), whole)
+  })
+})
+
+afterAll(() => reference.close())

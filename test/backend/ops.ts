@@ -1,0 +1,306 @@
+// Runs one op on any backend with seeded data and returns its output: the same call on two backends
+// must give the same bits. Used by conformance.test.ts.
+import { expect } from 'vitest'
+import {
+  type Backend,
+  KV_BLOCK,
+  type LayoutId,
+  layoutBytes,
+  type Matrix,
+  type Slot,
+} from '../../src/backend/backend.ts'
+import { toF16 } from '../../src/backend/reference/math.ts'
+import type { KvType } from '../../src/types.ts'
+
+export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640 }
+
+/** A backend that can be thrown away and made again, as memory is never given back one by one. */
+export interface Resetable {
+  readonly backend: Backend
+  reset(): Promise<void>
+  close(): void
+}
+
+/**
+ * Wraps a factory. reset() makes a fresh backend only for ops that cannot be repeated (createKv,
+ * setRope); the rest share one until its memory is used up.
+ */
+export function resetable(make: () => Promise<Backend>): Resetable {
+  let backend: Backend | undefined
+  return {
+    get backend() {
+      if (!backend) throw new Error('reset() first')
+      return backend
+    },
+    async reset() {
+      backend?.close()
+      backend = await make()
+    },
+    close() {
+      backend?.close()
+      backend = undefined
+    },
+  }
+}
+
+/** mulberry32: small, seeded, good enough for test data. */
+export function random(seed: number): () => number {
+  let a = seed >>> 0
+  return () => {
+    a = (a + 0x6d2b79f5) >>> 0
+    let t = Math.imul(a ^ (a >>> 15), a | 1)
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/** Roughly normal values with a few outliers, as activations have. */
+function values(count: number, next: () => number): Float32Array {
+  const v = new Float32Array(count)
+  for (let i = 0; i < count; i++) {
+    const x = next() + next() + next() - 1.5
+    v[i] = next() < 0.01 ? 20 * x : x
+  }
+  return v
+}
+
+function bytesOf(array: Float32Array | Uint16Array | Int8Array): Uint8Array {
+  return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
+}
+
+function slotOf(backend: Backend, array: Float32Array | Uint16Array | Int8Array): Slot {
+  const slot = backend.alloc(array.byteLength, 'test data')
+  backend.writer(slot).write(0, bytesOf(array))
+  return slot
+}
+
+/** Equal bits; two NaN are equal whatever their payload. */
+export function sameBits(got: Float32Array, want: Float32Array): void {
+  expect(got.length).toBe(want.length)
+  const a = new Uint32Array(got.buffer, got.byteOffset, got.length)
+  const b = new Uint32Array(want.buffer, want.byteOffset, want.length)
+  for (let i = 0; i < a.length; i++) {
+    if (a[i] === b[i] || (Number.isNaN(got[i]) && Number.isNaN(want[i]))) continue
+    expect.fail(`value ${i} of ${a.length} is ${got[i]}, want ${want[i]}`)
+  }
+}
+
+/** Random weights, written by the definition of the layout in backend.ts. */
+function weightsOf(layout: LayoutId, rows: number, cols: number, next: () => number) {
+  const stride = Math.ceil(cols / 16) * 16
+  switch (layout) {
+    case 't2': {
+      const bytes = new Int8Array(layoutBytes('t2', rows, cols)).fill(0x55) // padding is code 1
+      const tiles = Math.ceil(cols / 64)
+      for (let n = 0; n < rows; n++) {
+        for (let k = 0; k < cols; k++) {
+          const at = ((n >> 2) * tiles + (k >> 6)) * 64 + (n & 3) * 16 + (k & 15)
+          const shift = 2 * ((k & 63) >> 4)
+          bytes[at] = (bytes[at] & ~(3 << shift)) | (Math.floor(next() * 3) << shift)
+        }
+      }
+      return bytes
+    }
+    case 'i8': {
+      const w = new Int8Array(rows * stride)
+      for (let i = 0; i < w.length; i++)
+        if (i % stride < cols) w[i] = Math.floor(next() * 255) - 127
+      return w
+    }
+    case 'f16': {
+      const w = new Uint16Array(rows * stride)
+      for (let i = 0; i < w.length; i++) {
+        // Some are subnormal halves.
+        if (i % stride < cols) w[i] = toF16(next() < 0.05 ? next() * 2e-5 : next() - 0.5)
+      }
+      return w
+    }
+    case 'f32': {
+      const w = new Float32Array(rows * stride)
+      for (let i = 0; i < w.length; i++) if (i % stride < cols) w[i] = next() - 0.5
+      return w
+    }
+    default:
+      return layout satisfies never
+  }
+}
+
+function matrixOf(
+  backend: Backend,
+  layout: LayoutId,
+  rows: number,
+  cols: number,
+  scaleBlock: number,
+  next: () => number,
+): Matrix {
+  const weights = slotOf(backend, weightsOf(layout, rows, cols, next))
+  if (layout === 'f16' || layout === 'f32') return { layout, rows, cols, weights, scaleBlock: 0 }
+  const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1
+  const scales = new Float32Array(rows * perRow)
+  for (let i = 0; i < scales.length; i++) scales[i] = 0.01 + next()
+  return { layout, rows, cols, weights, scales: slotOf(backend, scales), scaleBlock }
+}
+
+export interface LinearCase {
+  readonly layout: LayoutId
+  readonly rows: number
+  readonly cols: number
+  readonly scaleBlock: 0 | 64 | 128 | 256
+  readonly activations: 'int8' | 'float'
+}
+
+/** y of `count` rows, beginning with row `first` of the seeded rows; `poison` replaces one input. */
+export async function linearRows(
+  on: Resetable,
+  parts: readonly LinearCase[],
+  count: number,
+  seed: number,
+  first = 0,
+  poison?: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const { cols, activations } = parts[0]
+  const weights = random(seed)
+  const w = backend.stack(
+    parts.map(p => matrixOf(backend, p.layout, p.rows, p.cols, p.scaleBlock, weights)),
+  )
+  const x = values((first + count) * cols, random(seed + 1)).slice(first * cols)
+  if (poison !== undefined) x[3] = poison
+  const out = backend.alloc(4 * count * w.outputs, 'out')
+  backend.linear(out, slotOf(backend, x), w, count, activations)
+  return backend.read(out, 0, count * w.outputs)
+}
+
+export async function embedRows(
+  on: Resetable,
+  layout: LayoutId,
+  cols: number,
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const table = matrixOf(backend, layout, 37, cols, 0, random(seed))
+  const out = backend.alloc(4 * 5 * cols, 'out')
+  backend.embed(out, table, Int32Array.of(0, 36, 7, 7, 1), 5)
+  return backend.read(out, 0, 5 * cols)
+}
+
+/** In place for even counts. */
+export async function normRows(
+  on: Resetable,
+  count: number,
+  n: number,
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const next = random(seed)
+  const x = slotOf(backend, values(count * n, next))
+  const gain = slotOf(backend, values(n, next))
+  const out = count % 2 ? x : backend.alloc(4 * count * n, 'out')
+  backend.norm(out, x, gain, 1e-5, count, n)
+  return backend.read(out, 0, count * n)
+}
+
+/** gate, then gather of three rows, then add of the gate's first rows. */
+export async function gateRows(
+  on: Resetable,
+  activation: 'silu' | 'relu2',
+  count: number,
+  n: number,
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const input = values(2 * count * n, random(seed))
+  input[0] = 200 // silu: exp is clamped on both sides
+  input[input.length - 2 * n] = -200
+  const x = slotOf(backend, input)
+  const gated = backend.alloc(4 * count * n, 'gated')
+  backend.gate(gated, x, activation, count, n)
+  const picked = backend.alloc(4 * 3 * n, 'picked')
+  backend.gather(picked, gated, Int32Array.of(4, 0, 2), 3, n)
+  backend.add(picked, gated, 3 * n)
+  return backend.read(picked, 0, 3 * n)
+}
+
+export interface AttendCase {
+  readonly headDim: number
+  readonly heads: number
+  readonly kvHeads: number
+  readonly type: KvType
+  readonly ropeDim: number
+  readonly pairing: 'neox' | 'norm'
+  readonly qkNorm: boolean
+}
+
+/**
+ * One sequence fed in pieces, in the second of two layers, in blocks 5, 2, 7 of the cache.
+ * @param options.besides   each piece also holds one row of another sequence, in front
+ * @param options.forkAfter after this many pieces the newest block is copied and the copy used
+ * @returns the outputs of the sequence's tokens, in order
+ */
+export async function attendRows(
+  on: Resetable,
+  c: AttendCase,
+  pieces: readonly number[],
+  seed: number,
+  options: { besides?: boolean; forkAfter?: number } = {},
+): Promise<Float32Array> {
+  const { backend } = on
+  const { heads, kvHeads, headDim } = c
+  const total = pieces.reduce((sum, n) => sum + n, 0)
+  const width = (heads + 2 * kvHeads) * headDim
+  const next = random(seed)
+  const qkv = values(total * width, next)
+  const other = values(width, next)
+  backend.createKv({ layers: 2, kvHeads, headDim, blocks: 9, type: c.type })
+  const half = c.ropeDim / 2
+  const cos = new Float32Array(LIMITS.maxContext * half)
+  const sin = new Float32Array(cos.length)
+  for (let i = 0; i < cos.length; i++) {
+    const angle = Math.floor(i / half) / 10000 ** ((i % half) / half)
+    cos[i] = Math.cos(angle)
+    sin[i] = Math.sin(angle)
+  }
+  backend.setRope(cos, sin, c.ropeDim)
+  const gains = c.qkNorm ? [0, 1].map(() => slotOf(backend, values(headDim, next))) : []
+  const spec = {
+    layer: 1,
+    heads,
+    kvHeads,
+    headDim,
+    ropeDim: c.ropeDim,
+    ropePairing: c.pairing,
+    eps: 1e-6,
+    qGain: gains[0],
+    kGain: gains[1],
+  } as const
+
+  const table = [5, 2, 7]
+  const outWidth = heads * headDim
+  const result = new Float32Array(total * outWidth)
+  const extra = options.besides ? 1 : 0
+  const maxRows = Math.max(...pieces) + extra
+  const input = backend.alloc(4 * maxRows * width, 'qkv')
+  const out = backend.alloc(4 * maxRows * outWidth, 'out')
+  let done = 0
+  for (const [index, piece] of pieces.entries()) {
+    if (index === options.forkAfter) {
+      const at = Math.floor(done / KV_BLOCK)
+      backend.copyBlock(table[at], 8)
+      table[at] = 8
+    }
+    const count = piece + extra
+    if (extra) backend.writer(input).write(0, bytesOf(other))
+    const rows = qkv.subarray(done * width, (done + piece) * width)
+    backend.writer(input).write(4 * extra * width, bytesOf(rows))
+    const positions = Int32Array.from({ length: count }, (_, r) =>
+      r < extra ? 0 : done + r - extra,
+    )
+    const tables = Int32Array.from({ length: count * 3 }, (_, i) =>
+      i < 3 * extra ? 0 : table[i % 3],
+    )
+    backend.attend(out, input, { count, positions, tables, maxBlocks: 3 }, spec)
+    result.set(await backend.read(out, extra * outWidth, piece * outWidth), done * outWidth)
+    done += piece
+  }
+  return result
+}

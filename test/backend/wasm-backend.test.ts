@@ -1,0 +1,200 @@
+// The life of the WASM backend under Node: starting, memory limits, a pool worker that traps, hangs or
+// ends, closing. What the ops compute is in conformance.test.ts.
+import { afterEach, describe, expect, it } from 'vitest'
+import { kvCacheBytes, type Slot } from '../../src/backend/backend.ts'
+import {
+  createWasmBackend,
+  scratchBytes,
+  type WasmBackend,
+  type WasmBackendOptions,
+} from '../../src/backend/wasm/wasm-backend.ts'
+import { RyzError } from '../../src/errors.ts'
+import { kernelModule, type NodeSpawner, nodeSpawner } from './node-pool.ts'
+
+const LIMITS = { maxRows: 4, maxContext: 64, maxCols: 256 }
+const open: WasmBackend[] = []
+
+async function make(
+  threads: number,
+  more: Partial<WasmBackendOptions> = {},
+): Promise<{ backend: WasmBackend; spawner: NodeSpawner }> {
+  const spawner = await nodeSpawner()
+  const backend = await createWasmBackend({
+    variant: 'simd128',
+    threads,
+    memoryBytes: scratchBytes(LIMITS, threads) + 100_000,
+    limits: LIMITS,
+    wasm: kernelModule('simd128', threads > 1),
+    spawn: spawner.spawn,
+    ...more,
+  })
+  open.push(backend)
+  return { backend, spawner }
+}
+
+afterEach(() => {
+  for (const backend of open.splice(0)) backend.close()
+})
+
+function fill(backend: WasmBackend, slot: Slot, values: Float32Array): void {
+  backend.writer(slot).write(0, new Uint8Array(values.buffer))
+}
+
+/** An op with enough items for every thread. */
+function normRows(backend: WasmBackend, x: Slot, gain: Slot): void {
+  backend.norm(x, x, gain, 1e-5, 4, 256)
+}
+
+async function codeOf(run: () => unknown): Promise<string> {
+  try {
+    await run()
+  } catch (caught) {
+    if (caught instanceof RyzError) return caught.code
+    throw caught
+  }
+  return 'none'
+}
+
+describe('memory', () => {
+  it('is given out zeroed, aligned to 64 bytes and not overlapping', async () => {
+    const { backend } = await make(1)
+    const a = backend.alloc(100, 'a')
+    const b = backend.alloc(100, 'b')
+    expect(a.at % 64).toBe(0)
+    expect(b.at).toBe(a.at + 128)
+    expect(await backend.read(b, 0, 25)).toEqual(new Float32Array(25))
+  })
+
+  it('ends in MEMORY_BUDGET, and the planned bytes are enough for what was planned', async () => {
+    const kv = { layers: 1, kvHeads: 1, headDim: 32, blocks: 2, type: 'f16' } as const
+    const { backend } = await make(2, {
+      memoryBytes: scratchBytes(LIMITS, 2) + kvCacheBytes(kv) + 1_000_000,
+    })
+    backend.createKv(kv)
+    const tables = new Float32Array(LIMITS.maxContext * 128)
+    backend.setRope(tables, tables, 256)
+    backend.alloc(1_000_000, 'weights')
+    expect(await codeOf(() => backend.alloc(2_000_000, 'too much'))).toBe('MEMORY_BUDGET')
+  })
+
+  it('over 4 GiB is refused before anything is made', async () => {
+    expect(await codeOf(() => make(1, { memoryBytes: 5e9 }))).toBe('MEMORY_BUDGET')
+  })
+
+  it('a write or read past the end of a slot is refused', async () => {
+    const { backend } = await make(1)
+    const slot = backend.alloc(8, 'eight')
+    expect(() => backend.writer(slot).write(4, new Uint8Array(5))).toThrow(RangeError)
+    await expect(backend.read(slot, 1, 2)).rejects.toThrow(RangeError)
+  })
+
+  it('more rows than the limit are refused', async () => {
+    const { backend } = await make(1)
+    const x = backend.alloc(8192, 'x')
+    const weights = backend.alloc(16, 'w')
+    const w = backend.stack([{ layout: 'i8', rows: 1, cols: 16, weights, scaleBlock: 0 }])
+    expect(() => backend.linear(x, x, w, 5, 'float')).toThrow('5 rows in one call, limit 4')
+  })
+})
+
+describe('threads', () => {
+  it('more than one need the threaded module', async () => {
+    const wasm = kernelModule('simd128', false)
+    expect(await codeOf(() => make(2, { wasm }))).toBe('BAD_OPTION')
+    expect(await codeOf(() => make(0))).toBe('BAD_OPTION')
+  })
+
+  it('the threaded module also runs alone', async () => {
+    const { backend } = await make(1, { wasm: kernelModule('simd128', true) })
+    const x = backend.alloc(4, 'x')
+    fill(backend, x, Float32Array.of(2))
+    backend.add(x, x, 1)
+    expect(await backend.read(x, 0, 1)).toEqual(Float32Array.of(4))
+  })
+
+  it('work again after they went to sleep', async () => {
+    const { backend } = await make(3, { spin: 0 })
+    const x = backend.alloc(4096, 'x')
+    const gain = backend.alloc(1024, 'gain')
+    fill(backend, gain, new Float32Array(256).fill(1))
+    for (let round = 0; round < 20; round++) {
+      fill(backend, x, new Float32Array(1024).fill(3))
+      normRows(backend, x, gain)
+      expect((await backend.read(x, 1023, 1))[0]).toBeCloseTo(1, 5)
+      await new Promise(resolve => setTimeout(resolve, 2))
+    }
+  })
+
+  it('a worker whose script fails to start ends the start with WORKER_DIED', async () => {
+    const spawn: WasmBackendOptions['spawn'] = listener => {
+      queueMicrotask(() => listener.died('no such file'))
+      return { start: () => {}, terminate: () => {} }
+    }
+    expect(await codeOf(() => make(2, { spawn }))).toBe('WORKER_DIED')
+  })
+})
+
+describe('a pool worker', () => {
+  it('that traps ends the op in KERNEL_TRAP at once, and every later call too', async () => {
+    const { backend } = await make(3)
+    const x = backend.alloc(4, 'x')
+    const started = performance.now()
+    expect(await codeOf(() => backend.provokeFault('trap'))).toBe('KERNEL_TRAP')
+    expect(performance.now() - started).toBeLessThan(5000) // the join limit is 10 s
+    expect(await codeOf(() => backend.add(x, x, 1))).toBe('KERNEL_TRAP')
+    expect(await codeOf(() => backend.read(x, 0, 1))).toBe('KERNEL_TRAP')
+  })
+
+  it('that never returns ends the op in WORKER_DIED within the time limit', async () => {
+    const { backend } = await make(2, { joinLimitMs: 300 })
+    const started = performance.now()
+    expect(await codeOf(() => backend.provokeFault('hang'))).toBe('WORKER_DIED')
+    const took = performance.now() - started
+    expect(took).toBeGreaterThanOrEqual(290)
+    expect(took).toBeLessThan(5000)
+  })
+
+  it('that was terminated between two ops is reported, and the next op is WORKER_DIED', async () => {
+    const deaths: string[] = []
+    const { backend, spawner } = await make(2, { onWorkerDeath: e => deaths.push(e.code) })
+    const x = backend.alloc(4096, 'x')
+    await spawner.workers[0].terminate()
+    await new Promise(resolve => setTimeout(resolve, 20))
+    expect(deaths).toEqual(['WORKER_DIED'])
+    expect(await codeOf(() => backend.norm(x, x, x, 1e-5, 4, 256))).toBe('WORKER_DIED')
+  })
+
+  it('that is gone without a word ends the next op in WORKER_DIED within the time limit', async () => {
+    const { spawn, workers } = await nodeSpawner()
+    // Browsers send no event for a worker that was ended: the listener hears only messages here.
+    const silent: WasmBackendOptions['spawn'] = listener =>
+      spawn({ message: m => listener.message(m), died: () => {} })
+    const { backend } = await make(2, { spawn: silent, joinLimitMs: 300 })
+    const x = backend.alloc(4096, 'x')
+    await workers[0].terminate()
+    expect(await codeOf(() => normRows(backend, x, x))).toBe('WORKER_DIED')
+  })
+})
+
+describe('a kernel', () => {
+  it.each([1, 2])('that leaves memory on thread 0 is KERNEL_TRAP (%i threads)', async threads => {
+    const { backend } = await make(threads)
+    const outside = { bytes: 4, label: 'outside', at: 0xfffffff0 }
+    const x = backend.alloc(64, 'x')
+    expect(await codeOf(() => backend.add(outside, x, 16))).toBe('KERNEL_TRAP')
+    expect(await codeOf(() => backend.alloc(4, 'after'))).toBe('KERNEL_TRAP')
+  })
+})
+
+describe('close', () => {
+  it('may be called twice, ends the workers, and later calls are CLOSED', async () => {
+    const { backend, spawner } = await make(3)
+    const exits = spawner.workers.map(w => new Promise(resolve => w.once('exit', resolve)))
+    const x = backend.alloc(4, 'x')
+    backend.close()
+    backend.close()
+    await Promise.all(exits)
+    expect(await codeOf(() => backend.add(x, x, 1))).toBe('CLOSED')
+    expect(await codeOf(() => backend.alloc(4, 'y'))).toBe('CLOSED')
+  })
+})
