@@ -131,8 +131,9 @@ export class Engine {
   /** Tokens of a text without bos, or of a whole chat as chat() would feed it. */
   async countTokens(input: string | readonly ChatMessage[]): Promise<number> {
     if (typeof input === 'string') return this.tokenize(input).length
-    const { tokenizer } = this.#open()
-    return (await promptTokens({ kind: 'chat', messages: input }, tokenizer, false)).length
+    const { tokenizer, network } = this.#open()
+    const chat = { kind: 'chat', messages: input } as const
+    return (await promptTokens(chat, tokenizer, { vocab: network.config.vocab })).length
   }
 
   stats(): EngineStats {
@@ -200,9 +201,13 @@ export class Engine {
       let task: Task
       let timeoutMs: number
       try {
-        const { tokenizer } = this.#parts
+        const { tokenizer, network } = this.#parts
         timeoutMs = timeoutOption(options.queueTimeoutMs, this.#queueTimeoutMs)
-        task = makeTask(await promptTokens(input, tokenizer, options.noBos === true, abort.signal))
+        const { vocab } = network.config
+        const { noBos } = options
+        task = makeTask(
+          await promptTokens(input, tokenizer, { vocab, noBos, signal: abort.signal }),
+        )
         this.#open()
         throwIfAborted(abort.signal, 'the request')
       } catch (caught) {

@@ -12,6 +12,13 @@ export type Input =
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
   | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
 
+export interface PromptOptions {
+  /** Rows of the embedding table: every id must be below. */
+  readonly vocab: number
+  readonly noBos?: boolean
+  readonly signal?: AbortSignal
+}
+
 /** A hostile template must not hang the engine: rendering ends after this long. */
 const TEMPLATE_MS = 1000
 
@@ -22,20 +29,20 @@ const TEMPLATE_MS = 1000
 export async function promptTokens(
   input: Input,
   tokenizer: Tokenizer,
-  noBos: boolean,
-  signal?: AbortSignal,
+  options: PromptOptions,
 ): Promise<readonly number[]> {
+  const { vocab } = options
   switch (input.kind) {
     case 'tokens':
-      return checkTokens(input.tokens, tokenizer.vocabSize)
+      return checkTokens(input.tokens, vocab)
     case 'text': {
       const tokens = tokenizer.encode(input.text, { addSpecial: false })
-      return checkTokens(withBos(tokens, tokenizer, noBos), tokenizer.vocabSize)
+      return checkTokens(withBos(tokens, tokenizer, options.noBos), vocab)
     }
     case 'chat': {
-      const text = await chatText(input.messages, tokenizer, signal)
+      const text = await chatText(input.messages, tokenizer, options.signal)
       const tokens = tokenizer.encode(text, { addSpecial: false, parseSpecial: true })
-      return checkTokens(withBos(tokens, tokenizer, noBos), tokenizer.vocabSize)
+      return checkTokens(withBos(tokens, tokenizer, options.noBos), vocab)
     }
     default:
       return input satisfies never
@@ -43,7 +50,7 @@ export async function promptTokens(
 }
 
 /** Prepends bos where the model wants it and the text (a template, often) does not begin with it. */
-function withBos(tokens: number[], tokenizer: Tokenizer, noBos: boolean): number[] {
+function withBos(tokens: number[], tokenizer: Tokenizer, noBos = false): number[] {
   const { bos, addBos } = tokenizer
   if (noBos || !addBos || bos === undefined || tokens[0] === bos) return tokens
   return [bos, ...tokens]
@@ -54,12 +61,6 @@ async function chatText(
   tokenizer: Tokenizer,
   signal?: AbortSignal,
 ): Promise<string> {
-  if (tokenizer.chatTemplate === undefined) {
-    throw new RyzError(
-      'TEMPLATE_ERROR',
-      'the model has no chat template; use generate() with a prompt',
-    )
-  }
   checkMessages(messages)
   const [eos] = tokenizer.endTokens
   return renderChat(tokenizer.chatTemplate, messages, {

@@ -6,11 +6,12 @@
 // run short the youngest generation gives its blocks back, waits, and is computed again later: results
 // do not depend on how rows are grouped, so its text is the same. It ends as 'context' only when it is
 // alone and still finds no block.
-import { asRyzError, type ErrorCode, RyzError } from '../errors.ts'
-import type { NetworkLike, SequenceLike, StepRowLike } from './network.ts'
+import { asRyzError, RyzError } from '../errors.ts'
+import { FATAL, type Job, newJob, type Share, StepRows, tokensOf } from './job.ts'
+import type { NetworkLike, SequenceLike } from './network.ts'
 import { PieceSize } from './piece-size.ts'
 import { Counters, type Outcome } from './stats.ts'
-import type { Task, TaskTimes } from './task.ts'
+import type { Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 
 export interface SchedulerOptions {
@@ -34,34 +35,6 @@ export interface Submitted {
   cancel(): void
 }
 
-interface Job {
-  readonly task: Task
-  readonly times: TaskTimes
-  readonly deadline: number
-  seq: SequenceLike | undefined
-  /** Tokens of prompt and answer in the cache. */
-  fed: number
-  /** All tokens but the last sampled one are in the cache. */
-  decoding: boolean
-  /** The step in which it last had a piece: prompts take turns. */
-  turnAt: number
-  over: boolean
-}
-
-interface Share {
-  readonly job: Job
-  readonly count: number
-}
-
-/** After these the network cannot be used any more. */
-const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'KERNEL_TRAP',
-  'WORKER_DIED',
-  'DEVICE_LOST',
-  'GPU_OOM',
-  'CLOSED',
-])
-
 export class Scheduler {
   readonly counters = new Counters()
   readonly #network: NetworkLike
@@ -75,8 +48,9 @@ export class Scheduler {
   #paused: Job[] = []
   /** In order of admission. */
   #active: Job[] = []
-  readonly #rows: StepRowLike[] = []
-  readonly #rowPool: StepRowLike[] = []
+  readonly #rows = new StepRows()
+  /** Took their last logits in this step; completed when its time is on the books. */
+  readonly #finished: Job[] = []
   /** Sequences ended while a step used them. */
   #orphans: SequenceLike[] = []
   #inStep = false
@@ -157,16 +131,7 @@ export class Scheduler {
   ): Submitted {
     this.requirePlace()
     this.#requireFit(task)
-    const job: Job = {
-      task,
-      times: { submitted, started: 0, prefilled: 0, ended: 0 },
-      deadline: submitted + queueTimeoutMs,
-      seq: undefined,
-      fed: 0,
-      decoding: false,
-      turnAt: 0,
-      over: false,
-    }
+    const job = newJob(task, submitted, submitted + queueTimeoutMs)
     this.#waiting.push(job)
     this.#admit()
     this.#loop ??= this.#run()
@@ -213,6 +178,8 @@ export class Scheduler {
     const ms = this.#now() - began
     this.#piece.learn(prefill, ms)
     this.counters.step(prefill, decode, ms)
+    for (const job of this.#finished) if (!job.over) this.#complete(job)
+    this.#finished.length = 0
   }
 
   /** One row for every sequence that generates, oldest first, so that the youngest yields its memory. */
@@ -268,11 +235,11 @@ export class Scheduler {
    * itself, and only the one that fails again ends.
    */
   async #compute(shares: readonly Share[]): Promise<void> {
-    this.#fillRows(shares)
+    const rows = this.#rows.fill(shares)
     let logits: Float32Array
     this.#inStep = true
     try {
-      logits = await this.#network.forward(this.#rows)
+      logits = await this.#network.forward(rows)
     } catch (caught) {
       this.#inStep = false
       this.#closeOrphans()
@@ -295,23 +262,6 @@ export class Scheduler {
     kv.reserve(job.seq!, tokensOf(job.task) - job.fed)
   }
 
-  #fillRows(shares: readonly Share[]): void {
-    this.#rows.length = 0
-    for (const { job, count } of shares) {
-      const end = job.fed + count
-      const last = tokensOf(job.task)
-      for (let i = job.fed; i < end; i++) {
-        const n = this.#rows.length
-        this.#rowPool[n] ??= { seq: job.seq!, token: 0, wantsLogits: false }
-        const row = this.#rowPool[n]!
-        row.seq = job.seq!
-        row.token = tokenAt(job.task, i)
-        row.wantsLogits = job.task.everyLogits || i + 1 === last
-        this.#rows.push(row)
-      }
-    }
-  }
-
   /** Hands each task its logits. */
   #hand(shares: readonly Share[], logits: Float32Array): void {
     const vocab = this.#network.config.vocab
@@ -332,7 +282,7 @@ export class Scheduler {
         this.#end(job, 'failed', asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
       }
       at = end
-      if (!more && !job.over) this.#complete(job)
+      if (!more && !job.over) this.#finished.push(job)
     }
   }
 
@@ -463,13 +413,4 @@ export class Scheduler {
     for (const job of [...this.#active, ...this.#paused, ...this.#waiting])
       this.#end(job, 'failed', error)
   }
-}
-
-function tokensOf(task: Task): number {
-  return task.prompt.length + task.answer.length
-}
-
-function tokenAt(task: Task, index: number): number {
-  const answerAt = index - task.prompt.length
-  return answerAt < 0 ? task.prompt[index]! : task.answer[answerAt]!
 }

@@ -1,0 +1,83 @@
+// A task on its way through the scheduler, and the rows that a step makes of several of them. Plain
+// bookkeeping; the decisions are in scheduler.ts.
+import type { ErrorCode } from '../errors.ts'
+import type { SequenceLike, StepRowLike } from './network.ts'
+import type { Task, TaskTimes } from './task.ts'
+
+export interface Job {
+  readonly task: Task
+  readonly times: TaskTimes
+  /** When it must have started. */
+  readonly deadline: number
+  /** Its place in the KV cache, while it has one. */
+  seq: SequenceLike | undefined
+  /** Tokens of prompt and answer in the cache. */
+  fed: number
+  /** All tokens but the last sampled one are in the cache. */
+  decoding: boolean
+  /** The step in which it last had a piece: prompts take turns. */
+  turnAt: number
+  over: boolean
+}
+
+/** What one job has in a step: its next `count` tokens. */
+export interface Share {
+  readonly job: Job
+  readonly count: number
+}
+
+/** After these the network cannot be used any more. */
+export const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'KERNEL_TRAP',
+  'WORKER_DIED',
+  'DEVICE_LOST',
+  'GPU_OOM',
+  'CLOSED',
+])
+
+export function newJob(task: Task, submitted: number, deadline: number): Job {
+  return {
+    task,
+    times: { submitted, started: 0, prefilled: 0, ended: 0 },
+    deadline,
+    seq: undefined,
+    fed: 0,
+    decoding: false,
+    turnAt: 0,
+    over: false,
+  }
+}
+
+/** Tokens known so far: prompt and answer. */
+export function tokensOf(task: Task): number {
+  return task.prompt.length + task.answer.length
+}
+
+function tokenAt(task: Task, index: number): number {
+  const answerAt = index - task.prompt.length
+  return answerAt < 0 ? task.prompt[index]! : task.answer[answerAt]!
+}
+
+/** The rows of a step; the same objects serve every step. */
+export class StepRows {
+  readonly #rows: StepRowLike[] = []
+  readonly #pool: StepRowLike[] = []
+
+  /** The rows of these shares, in their order; valid until the next call. */
+  fill(shares: readonly Share[]): readonly StepRowLike[] {
+    this.#rows.length = 0
+    for (const { job, count } of shares) {
+      const last = tokensOf(job.task) - 1
+      for (let i = job.fed; i < job.fed + count; i++) {
+        const n = this.#rows.length
+        this.#pool[n] ??= { seq: job.seq!, token: 0, wantsLogits: false }
+        const row = this.#pool[n]!
+        row.seq = job.seq!
+        row.token = tokenAt(job.task, i)
+        row.wantsLogits = job.task.everyLogits || i === last
+        this.#rows.push(row)
+      }
+    }
+    return this.#rows
+  }
+}

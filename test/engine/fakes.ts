@@ -1,0 +1,151 @@
+// A network without weights: its logits depend only on the tokens of the sequence, as a real one's
+// do, so that a request must give the same tokens alone, in a batch and after it lost its memory.
+// The KV book is the real one. And a tokenizer whose tokens are bytes.
+import type { EngineParts } from '../../src/engine/engine-parts.ts'
+import type { NetworkLike, SequenceLike, StepRowLike } from '../../src/engine/network.ts'
+import { KvCache } from '../../src/model/kv-cache.ts'
+import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
+import type { ModelInfo } from '../../src/types.ts'
+
+export const BOS = 256
+export const EOS = 257
+export const VOCAB = 258
+
+export interface FakeOptions {
+  blocks?: number
+  contextLength?: number
+  maxRows?: number
+  maxLogitRows?: number
+  /** Called before each step; may throw, or wait. */
+  onStep?: (rows: readonly StepRowLike[], step: number) => void | Promise<void>
+  /** Writes the logits after `tokens`; the default is pseudo-random, without EOS. */
+  logits?: (out: Float32Array, tokens: readonly number[]) => void
+}
+
+export class FakeNetwork implements NetworkLike {
+  readonly config = { vocab: VOCAB }
+  readonly kv: KvCache
+  readonly maxRows: number
+  readonly maxLogitRows: number
+  /** Rows of each step, as [sequence, token] pairs. */
+  readonly steps: { seq: number; token: number; wantsLogits: boolean }[][] = []
+  closed = 0
+  readonly #held = new Map<SequenceLike, number[]>()
+  readonly #options: FakeOptions
+
+  constructor(options: FakeOptions = {}) {
+    this.#options = options
+    this.kv = new KvCache(options.blocks ?? 64, options.contextLength ?? 512, () => undefined)
+    this.maxRows = options.maxRows ?? 132
+    this.maxLogitRows = options.maxLogitRows ?? 8
+  }
+
+  async forward(rows: readonly StepRowLike[]): Promise<Float32Array> {
+    if (rows.length === 0 || rows.length > this.maxRows) throw new RangeError(`${rows.length} rows`)
+    this.steps.push(rows.map(r => ({ seq: r.seq.id, token: r.token, wantsLogits: r.wantsLogits })))
+    await this.#options.onStep?.(rows, this.steps.length)
+    const wanted = rows.filter(r => r.wantsLogits).length
+    if (wanted > this.maxLogitRows) throw new RangeError(`${wanted} rows want logits`)
+    const out = new Float32Array(wanted * VOCAB)
+    let k = 0
+    for (const { seq, token, wantsLogits } of rows) {
+      const held = (this.#held.get(seq) ?? []).slice(0, seq.length)
+      this.kv.advance(seq, 1)
+      held.push(token)
+      this.#held.set(seq, held)
+      if (!wantsLogits) continue
+      const row = out.subarray(k * VOCAB, ++k * VOCAB)
+      if (this.#options.logits) this.#options.logits(row, held)
+      else pseudoLogits(row, held)
+    }
+    return out
+  }
+
+  opTimes() {
+    return []
+  }
+
+  close() {
+    this.closed++
+  }
+}
+
+/** Letters only, spread by a hash of all tokens. */
+export function pseudoLogits(out: Float32Array, tokens: readonly number[]): void {
+  let hash = 2166136261
+  for (const token of tokens) hash = Math.imul(hash ^ token, 16777619) >>> 0
+  out.fill(-30)
+  for (let i = 97; i < 123; i++) {
+    hash = Math.imul(hash ^ (hash >>> 13), 0x5bd1e995) >>> 0
+    out[i] = (hash / 2 ** 32) * 8
+  }
+}
+
+/** Logits that spell `text` after the prompt, then EOS. */
+export function spelling(text: string, promptLength: number) {
+  const bytes = new TextEncoder().encode(text)
+  return (out: Float32Array, tokens: readonly number[]): void => {
+    out.fill(0)
+    out[bytes[tokens.length - promptLength] ?? EOS] = 50
+  }
+}
+
+export const byteTokenizer: Tokenizer = {
+  vocabSize: VOCAB,
+  bos: BOS,
+  addBos: true,
+  addEos: true,
+  endTokens: new Set([EOS]),
+  chatTemplate: undefined,
+  encode(text, options = {}) {
+    const bytes = Array.from(new TextEncoder().encode(text))
+    return options.addSpecial === false ? bytes : [BOS, ...bytes, EOS]
+  },
+  tokenBytes: id => (id < 256 ? Uint8Array.of(id) : new Uint8Array()),
+  tokenText: id => (id === BOS ? '<bos>' : id === EOS ? '<eos>' : String.fromCharCode(id)),
+  isSpecial: id => id >= 256,
+  decode: ids => new TextDecoder().decode(Uint8Array.from(Array.from(ids).filter(id => id < 256))),
+}
+
+export const fakeInfo: ModelInfo = {
+  name: 'fake',
+  architecture: 'bitnet',
+  container: 'gguf',
+  layers: 1,
+  hidden: 1,
+  ffn: 1,
+  heads: 1,
+  kvHeads: 1,
+  headDim: 1,
+  vocab: VOCAB,
+  contextLength: 512,
+  parameters: 1,
+  layouts: {},
+  notes: [],
+}
+
+export function fakeParts(network: FakeNetwork): EngineParts {
+  return {
+    network,
+    tokenizer: byteTokenizer,
+    info: fakeInfo,
+    fallbacks: [],
+    memory: { weights: 100, kv: 20, scratch: 3 },
+    backendName: 'reference',
+    variant: 'typescript',
+    threads: 1,
+    strict: false,
+    activations: 'int8',
+    kvType: 'f16',
+    close: () => network.close(),
+  }
+}
+
+/** Waits until `condition` holds; fails loudly when it never does. */
+export async function until(condition: () => boolean, what: string): Promise<void> {
+  for (let i = 0; i < 5000; i++) {
+    if (condition()) return
+    await new Promise(resolve => setTimeout(resolve, 1))
+  }
+  throw new Error(`never happened: ${what}`)
+}
