@@ -4,7 +4,7 @@ import { RyzError } from '../errors.ts'
 import type { TextEncoderFn } from './byte-pair.ts'
 import { SpecialSplitter } from './special-splitter.ts'
 import { CONTROL, type TokenTable, UNKNOWN, USER_DEFINED } from './token-table.ts'
-import type { DecodeOptions, Tokenizer } from './tokenizer.ts'
+import type { DecodeOptions, EncodeOptions, Tokenizer } from './tokenizer.ts'
 
 export interface TokenizerFacts {
   bos: number | undefined
@@ -36,18 +36,22 @@ export function assembleTokenizer(
     ...tokenTexts(table, facts),
     encode(text, options = {}) {
       checkText(text)
-      const ids: number[] = []
-      const addSpecial = options.addSpecial ?? true
-      if (addSpecial && facts.addBos && facts.bos !== undefined) ids.push(facts.bos)
-      let first = true
-      for (const fragment of (options.parseSpecial ? special : always).split(wellFormed(text))) {
-        if (typeof fragment === 'string') encodeText(fragment, ids, first)
-        else ids.push(fragment)
-        first = typeof fragment !== 'string'
-      }
-      if (addSpecial && facts.addEos && facts.eos !== undefined) ids.push(facts.eos)
-      return ids
+      return guardLength(text, () => encode(text, options))
     },
+  }
+
+  function encode(text: string, options: EncodeOptions): number[] {
+    const ids: number[] = []
+    const addSpecial = options.addSpecial ?? true
+    if (addSpecial && facts.addBos && facts.bos !== undefined) ids.push(facts.bos)
+    let first = true
+    for (const fragment of (options.parseSpecial ? special : always).split(wellFormed(text))) {
+      if (typeof fragment === 'string') encodeText(fragment, ids, first)
+      else ids.push(fragment)
+      first = typeof fragment !== 'string'
+    }
+    if (addSpecial && facts.addEos && facts.eos !== undefined) ids.push(facts.eos)
+    return ids
   }
 }
 
@@ -72,6 +76,20 @@ export function tokenTexts(table: TokenTable, facts: TokenizerFacts): Omit<Token
 export function checkText(text: unknown): asserts text is string {
   if (typeof text === 'string') return
   throw new RyzError('BAD_OPTION', `the text to tokenize is ${typeof text}, not a string`)
+}
+
+/**
+ * Regular expressions run out of stack on words of several million characters outside the basic plane.
+ * @throws RyzError BAD_OPTION in that case
+ */
+export function guardLength<T>(text: string, run: () => T): T {
+  try {
+    return run()
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    const message = `the text has ${text.length} characters, too many to tokenize at once; split it`
+    throw new RyzError('BAD_OPTION', message, { length: text.length }, { cause })
+  }
 }
 
 /** Lone surrogates have no UTF-8; they become U+FFFD, as in TextEncoder. */

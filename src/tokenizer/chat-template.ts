@@ -1,6 +1,6 @@
 // Chat messages -> prompt text through the model's Jinja template. The template runs in a throw-away
 // worker (template-worker.ts) that is ended after its time, so a hostile one cannot hang the engine.
-import { RyzError, throwIfAborted } from '../errors.ts'
+import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { ChatMessage } from '../types.ts'
 
 /** What the worker is given, once. */
@@ -84,7 +84,11 @@ function spawnWorker(): TemplateWorker {
   if (typeof Worker === 'undefined') {
     throw failed('there are no workers here to render the chat template in; use generate()')
   }
-  return new Worker(__RYZ_URL_template_worker_js__, { type: 'module' }) as TemplateWorker
+  try {
+    return new Worker(__RYZ_URL_template_worker_js__, { type: 'module' }) as TemplateWorker
+  } catch (cause) {
+    throw asRyzError(cause, 'TEMPLATE_ERROR', 'the template worker could not be started')
+  }
 }
 
 function runInWorker(

@@ -82,18 +82,17 @@ function readSentencePiece(metadata: Metadata): Tokenizer {
     })
   }
 
-  // Ids that files may leave out: sentencepiece's own defaults.
-  const exists = (id: number) => (id < texts.length ? id : undefined)
-  const unknown = readId(metadata, 'unknown', texts.length) ?? exists(0)
+  // Ids that files may leave out: sentencepiece's own defaults, unless they are ordinary tokens.
+  const standard = (id: number, name: string) =>
+    texts[id] === name || kinds[id] === CONTROL || kinds[id] === UNKNOWN ? id : undefined
+  const unknown = readId(metadata, 'unknown', texts.length) ?? standard(0, '<unk>')
   const facts = readFacts(metadata, vocab, {
     addBos: true,
-    bos: exists(1),
-    eos: exists(2),
+    bos: standard(1, '<s>'),
+    eos: standard(2, '</s>'),
     stripsLeadingSpace: readFlag(metadata, 'add_space_prefix') ?? true,
   })
-  if (unknown !== undefined && kinds[unknown] === NORMAL && texts[unknown] === '<unk>') {
-    kinds[unknown] = UNKNOWN
-  }
+  if (unknown !== undefined && texts[unknown] === '<unk>') kinds[unknown] = UNKNOWN
 
   const idOfByte = new Int32Array(256).fill(-1)
   const bytesOf = (id: number): Uint8Array => {

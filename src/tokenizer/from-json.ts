@@ -2,7 +2,7 @@
 // @huggingface/tokenizers, loaded only here; bytes of tokens and decoding come from the vocabulary, as
 // for GGUF. json-vocabulary.ts reads and checks the vocabulary.
 import { asRyzError, RyzError } from '../errors.ts'
-import { checkText, type TokenizerFacts, tokenTexts, wellFormed } from './assemble.ts'
+import { checkText, guardLength, type TokenizerFacts, tokenTexts, wellFormed } from './assemble.ts'
 import { type Json, readVocabulary } from './json-vocabulary.ts'
 import { SpecialSplitter } from './special-splitter.ts'
 import { CONTROL, END_TOKEN_NAMES, TokenTable } from './token-table.ts'
@@ -58,7 +58,8 @@ export async function tokenizerFromJson(
       const plain =
         !options.parseSpecial && special.split(clean).some(part => typeof part === 'number')
       if (plain) withoutSpecial ??= open(vocab.addedTokens.filter(token => !token.special))
-      const ids = encodeWith(plain ? withoutSpecial! : withSpecial, clean, false)
+      const library = plain ? withoutSpecial! : withSpecial
+      const ids = guardLength(text, () => encodeWith(library, clean, false))
       if (options.addSpecial ?? true) {
         if (facts.addBos && facts.bos !== undefined) ids.unshift(facts.bos)
         if (facts.addEos && facts.eos !== undefined) ids.push(facts.eos)

@@ -115,7 +115,7 @@ describe('a hostile chat template', () => {
     const started = performance.now()
     const error = await failure(render(template, { timeoutMs: 500 }))
     expect(error.code).toBe('TEMPLATE_ERROR')
-    expect(performance.now() - started).toBeLessThan(3000)
+    expect(performance.now() - started).toBeLessThan(10_000)
   })
 
   test('is ended when the caller cancels', async () => {

@@ -63,6 +63,40 @@ describe('a GGUF vocabulary', () => {
     )
   })
 
+  test('of any values at all ends in a code, never a crash', () => {
+    const keys = [
+      'model',
+      'pre',
+      'tokens',
+      'merges',
+      'token_type',
+      'scores',
+      'bos_token_id',
+      'add_bos_token',
+    ]
+    const value = fc.oneof(
+      fc.anything(),
+      fc.constantFrom('gpt2', 'llama', true, 1),
+      fc.array(fc.constantFrom('a', 'b', 'ab', 'a b', '', ' ', '<0x41>', '<0xZZ>'), {
+        maxLength: 4,
+      }),
+      fc.array(fc.integer({ min: -1, max: 7 }), { maxLength: 4 }),
+      fc.float32Array({ maxLength: 4 }),
+    )
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom(...keys), value), fc.boolean(), (more, bare) => {
+        const metadata = bare
+          ? new Map(Object.entries(more).map(([key, v]) => [`tokenizer.ggml.${key}`, v] as const))
+          : bytePairMetadata(good, more)
+        const code = codeFrom(() => tokenizerFromGguf(metadata).encode('ab ä'))
+        expect(['none', 'TOKENIZER_INVALID', 'TOKENIZER_MISSING', 'UNSUPPORTED_FEATURE']).toContain(
+          code,
+        )
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
   test('of SentencePiece needs scores that are numbers', () => {
     const metadata = new Map<string, unknown>([
       ['tokenizer.ggml.model', 'llama'],
@@ -94,6 +128,11 @@ describe('a tokenizer', () => {
       expect(codeFrom(() => tokenizer.decode([id]))).toBe('BAD_OPTION')
       expect(codeFrom(() => tokenizer.tokenBytes(id))).toBe('BAD_OPTION')
     }
+  })
+
+  test('says so when a text is too long for it', () => {
+    const emoji = tokenizerFromGguf(bytePairMetadata(good, { pre: 'llama-bpe' }))
+    expect(codeFrom(() => emoji.encode('🐉'.repeat(8_000_000)))).toBe('BAD_OPTION')
   })
 
   test('gives ids beyond the vocabulary, of padded tables, no text', () => {
