@@ -47,10 +47,14 @@ function absolute(source: string | URL): URL {
   }
 }
 
-/** Siblings stand beside the model, and get its query too (signed URLs). */
+/**
+ * Siblings stand beside the model, and get its query too (signed URLs). Names come from the model's URL
+ * or from its index, so they may be percent-encoded already.
+ */
 function httpOpener(base: URL, search: string, options: OpenOptions): Opener {
   return async name => {
-    const url = new URL(encodeURIComponent(name), base)
+    const encoded = /%[0-9a-f]{2}/i.test(name) ? name : encodeURIComponent(name)
+    const url = new URL(encoded, base)
     url.search = search
     const source = httpSource(url.href, options)
     return (await source.connect(options.signal)) ? source : undefined
