@@ -38,7 +38,7 @@ describe.each(CASES.map(c => [c.name, c] as const))('golden %s', (_, c) => {
 describe('the goldens of the embedded model', () => {
   test('have eight probes, eight prompts, hidden states and the sampled text', () => {
     const golden = loadRyzTales()
-    expect([golden.probes.length, golden.prompts.length]).toEqual([8, 8])
+    expect([golden.probes.length, golden.probesQ8.length, golden.prompts.length]).toEqual([8, 4, 8])
     expect(golden.prompts.every(p => p.int8.length === 4096 && p.greedy.length > 0)).toBe(true)
     expect(golden.hidden.int8.map(h => [h.count, h.vocab])).toEqual(Array(6).fill([5, 256]))
     expect(golden.perplexity.ids.length).toBe(20481)

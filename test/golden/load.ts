@@ -165,8 +165,10 @@ export function ryzTalesFiles(form: (typeof RYZ_TALES_FORMS)[number]): File[] {
 }
 
 export interface RyzTalesGolden {
-  /** From the bf16 table: the file with a Q8_0 table differs by its own rounding, judge it by nrmse. */
+  /** For every form with the F16, BF16 or F32 table. */
   probes: { ids: number[]; logits: Rows }[]
+  /** For the form with the Q8_0 table, whose values differ: all else below is the other table's. */
+  probesQ8: { ids: number[]; logits: Rows }[]
   /** Logits after the last id of each prompt; greedy and gaps are those of int8. */
   prompts: {
     prompt: string
@@ -186,6 +188,12 @@ export interface RyzTalesGolden {
   perplexity: { ids: number[]; windows256Int8: number; windows256Float: number }
 }
 
+function probesOf(stem: string): { ids: number[]; logits: Rows }[] {
+  const tensors = readF32Tensors(`${stem}.safetensors`)
+  const { probes } = readJson<{ probes: { ids: number[] }[] }>(`${stem}.json`)
+  return probes.map((p, i) => ({ ids: p.ids, logits: rowsOf(tensors, `probe.${i}`) }))
+}
+
 /** The goldens of the embedded model, made by its own float64 reference. */
 export function loadRyzTales(): RyzTalesGolden {
   interface Raw {
@@ -200,15 +208,14 @@ export function loadRyzTales(): RyzTalesGolden {
   }
   const raw = readJson<Raw>('ryz-tales/golden.json')
   const tensors = readF32Tensors('ryz-tales/golden.safetensors')
-  const probeTensors = readF32Tensors('ryz-tales/probes.safetensors')
-  const { probes } = readJson<{ probes: { ids: number[] }[] }>('ryz-tales/probes.json')
   const sampled = readJson<{ ids: number[]; perplexity: Record<string, { ppl: number }> }>(
     'ryz-tales/sampled.json',
   )
   const hidden = (mode: string) =>
     Array.from({ length: 6 }, (_, i) => rowsOf(tensors, `hidden.${mode}.${i}`))
   return {
-    probes: probes.map((p, i) => ({ ids: p.ids, logits: rowsOf(probeTensors, `probe.${i}`) })),
+    probes: probesOf('ryz-tales/probes'),
+    probesQ8: probesOf('ryz-tales/embq8_0'),
     prompts: raw.generation.map((g, i) => ({
       prompt: g.prompt,
       ids: g.ids,

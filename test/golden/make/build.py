@@ -93,10 +93,11 @@ def norm_pairs(n, name, x):
 
 def facts(n, arch, container, **more):
     """What a reader must find out about the model."""
+    eps = float(np.float32(n.eps)) if container == 'gguf' else n.eps  # GGUF holds it as f32
     return dict(architecture=arch, container=container, layers=n.layers, hidden=n.hidden, ffn=n.ffn, heads=n.heads,
                 kvHeads=n.kv, headDim=n.head_dim, vocab=n.vocab, contextLength=n.context, ropeTheta=n.theta,
                 ropeDim=n.head_dim, ropePairing='norm' if (arch, container) == ('llama', 'gguf') else 'neox',
-                normEps=n.eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, tiedHead=n.tied, **more)
+                normEps=eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, tiedHead=n.tied, **more)
 
 
 def gguf_metadata(n, arch, name, pre, file_type=0):

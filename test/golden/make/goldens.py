@@ -65,13 +65,17 @@ def candidates(r, n, length, count):
             for _ in range(count)]
 
 
-def make_golden(stem, n, seed):
-    """Writes <stem>.json and <stem>.safetensors."""
-    r = np.random.default_rng(seed)
-    tensors, prompts, probes = {}, [], []
-    diff = lambda a, b: float(np.abs(a - b).max())
-    single = lambda ids, mode: n.forward(ids, mode, np.float32).astype(np.float64)
-    # Probes: prompts whose activations all lie far from a rounding tie.
+def diff(a, b):
+    return float(np.abs(a - b).max())
+
+
+def f32_run(n, ids, mode):
+    return n.forward(ids, mode, np.float32).astype(np.float64)
+
+
+def find_probes(n, r, tensors):
+    """Prompts whose activations all lie far from a rounding tie, the best of PROBE_TRIES."""
+    probes = []
     for length in (1, 1, 2, 3):
         rows = n.dense('token_embd', np.float64)
         pool = [c for c in candidates(r, n, length, PROBE_TRIES // 4) if all(rows[i].any() for i in c)]
@@ -79,8 +83,16 @@ def make_golden(stem, n, seed):
         m, logits = margin_of(n, best)
         other = n.forward(best, 'float')
         tensors[f'probe.{len(probes)}'] = logits.astype(np.float32)
-        probes.append(dict(ids=best, roundingMargin=m, f32MaxDiff=diff(single(best, 'int8'), logits),
+        probes.append(dict(ids=best, roundingMargin=m, f32MaxDiff=diff(f32_run(n, best, 'int8'), logits),
                            floatMaxDiff=diff(other, logits), argmax=[int(i) for i in logits.argmax(-1)]))
+    return probes
+
+
+def make_golden(stem, n, seed):
+    """Writes <stem>.json and <stem>.safetensors."""
+    r = np.random.default_rng(seed)
+    tensors, prompts = {}, []
+    probes = find_probes(n, r, tensors)
     for length, tries in ((1, 1), (6, 60), (40, 1)):
         pool = candidates(r, n, length, tries)
         ids = max(pool, key=lambda p: margin_of(n, p)[0])
@@ -89,7 +101,7 @@ def make_golden(stem, n, seed):
         for mode in ('int8', 'float'):
             logits = n.forward(ids, mode)[positions]
             tensors[f'{mode}.{len(prompts)}'] = logits.astype(np.float32)
-            f32 = single(ids, mode)[positions]
+            f32 = f32_run(n, ids, mode)[positions]
             m = [1.0]
             tokens, gaps = n.greedy(ids, 16, mode, margin=m)
             entry[mode] = dict(greedy=tokens, gaps=gaps, f32MaxDiff=diff(f32, logits),

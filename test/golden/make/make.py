@@ -188,7 +188,7 @@ def bitnet_hf():
     if not DENSE:
         write_hf(os.path.join(DATA, 'bitnet-hf-packed'), n, hf_config(n, 'BitNetForCausalLM', 'autobitlinear', 'offline'), [packed])
         write_hf(os.path.join(DATA, 'bitnet-hf-master'), n, hf_config(n, 'BitNetForCausalLM', 'autobitlinear', 'online'), where)
-    expect = facts(n, 'bitnet', 'safetensors', tensors=layouts_of(n, {}, ''))
+    expect = facts(n, 'bitnet-b1.58', 'safetensors', tensors=layouts_of(n, {}, ''))
     case('bitnet-hf-packed', 'BitNetForCausalLM packed uint8, f32 scales multiply (autobitlinear), ReLU2, bf16 table',
          folder('bitnet-hf-packed'), 'bitnet-hf', expect)
     case('bitnet-hf-master', 'the same network as float masters, bf16 in layer 0 and f32 in layer 1, two shards with an index',
