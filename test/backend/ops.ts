@@ -17,24 +17,32 @@ export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640 }
 /** A backend that can be thrown away and made again, as memory is never given back one by one. */
 export interface Resetable {
   readonly backend: Backend
+  /** A fresh backend: createKv and setRope work once each. */
   reset(): Promise<void>
+  /** The backend at hand, unless it has served so often that its memory may run out. */
+  ready(): Promise<void>
   close(): void
 }
 
-/**
- * Wraps a factory. reset() makes a fresh backend only for ops that cannot be repeated (createKv,
- * setRope); the rest share one until its memory is used up.
- */
+const CALLS_PER_BACKEND = 12
+
+/** Wraps a factory. */
 export function resetable(make: () => Promise<Backend>): Resetable {
   let backend: Backend | undefined
+  let calls = 0
+  const reset = async () => {
+    backend?.close()
+    calls = 0
+    backend = await make()
+  }
   return {
     get backend() {
-      if (!backend) throw new Error('reset() first')
+      if (!backend) throw new Error('reset() or ready() first')
       return backend
     },
-    async reset() {
-      backend?.close()
-      backend = await make()
+    reset,
+    async ready() {
+      if (!backend || ++calls > CALLS_PER_BACKEND) await reset()
     },
     close() {
       backend?.close()
