@@ -4,7 +4,7 @@ import json
 import os
 import numpy as np
 import types_ggml as T
-from containers import Bf16, I32, write_gguf, write_safetensors, write_split
+from containers import Bf16, write_safetensors
 from net import Matrix, Net
 from vocabulary import gguf_bpe, gguf_spm, hf_files
 

@@ -9,14 +9,12 @@ PROBE_TRIES = 600
 VISIBLE = 0.02  # a mistake must move some logit by at least this much
 
 
-class NormPairs:
+def rope_norm_pairs(n, x, first):
     """The RoPE mistake: neighbouring pairs instead of half-split ones."""
-
-    def __call__(self, n, x, first):
-        half = n.head_dim // 2
-        angle = np.arange(first, first + x.shape[1])[:, None] * n.theta ** (-np.arange(half) / half)
-        c, s, a, b = np.cos(angle), np.sin(angle), x[..., 0::2], x[..., 1::2]
-        return np.stack([a * c - b * s, b * c + a * s], -1).reshape(x.shape)
+    half = n.head_dim // 2
+    angle = np.arange(first, first + x.shape[1])[:, None] * n.theta ** (-np.arange(half) / half)
+    c, s, a, b = np.cos(angle), np.sin(angle), x[..., 0::2], x[..., 1::2]
+    return np.stack([a * c - b * s, b * c + a * s], -1).reshape(x.shape)
 
 
 def mistakes(n):
@@ -41,8 +39,7 @@ def mistakes(n):
             w[f'blk.{i}.attn_q'], w[f'blk.{i}.attn_output'] = Matrix(values=q[rows.ravel()]), Matrix(values=o[:, rows.ravel()])
         yield 'head groups', make(w=w)
     wrong = make()
-    pairs = NormPairs()
-    wrong.rope = lambda x, first: pairs(wrong, x, first)
+    wrong.rope = lambda x, first: rope_norm_pairs(wrong, x, first)
     yield 'RoPE pairing', wrong
 
 
@@ -102,8 +99,7 @@ def make_golden(stem, n, seed):
             logits = n.forward(ids, mode)[positions]
             tensors[f'{mode}.{len(prompts)}'] = logits.astype(np.float32)
             f32 = f32_run(n, ids, mode)[positions]
-            m = [1.0]
-            tokens, gaps = n.greedy(ids, 16, mode, margin=m)
+            tokens, gaps = n.greedy(ids, 16, mode)
             entry[mode] = dict(greedy=tokens, gaps=gaps, f32MaxDiff=diff(f32, logits),
                                f32Nrmse=float(np.sqrt(((f32 - logits) ** 2).mean()) / logits.std()),
                                sd=float(logits.std()))

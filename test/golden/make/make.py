@@ -32,13 +32,13 @@ def golden(name, n, seed):
     write_gguf(os.path.join(DENSE, name + '.gguf'), meta, gguf_tensors(n, {}, arch, 'F32'))
 
 
-def case(name, what, files, gold, config, options=None, cross=False, note=None):
+def case(name, what, files, gold, config, options=None, cross=False):
     cases.append(dict(name=name, what=what, files=files, golden=f'data/{gold}.json', options=options or {},
-                      expect=config, llamaCpp=cross, **(dict(note=note) if note else {})))
+                      expect=config, llamaCpp=cross))
 
 
 def gguf_case(name, what, n, store, arch, kind, gold, pre='gpt-2', version=3, cross=False, file_type=0,
-              options=None, split=None, note=None, **kw):
+              options=None, split=None, **kw):
     meta = gguf_metadata(n, arch, f'golden {name}', pre, file_type)
     layouts = layouts_of(n, store, kind)
     files = []
@@ -50,7 +50,7 @@ def gguf_case(name, what, n, store, arch, kind, gold, pre='gpt-2', version=3, cr
             write_gguf(os.path.join(DATA, name + '.gguf'), meta, tensors, version)
             files = [f'data/{name}.gguf']
     case(name, what, files, gold, facts(n, arch.replace('bitnet-25', 'bitnet-b1.58'), 'gguf', tensors=layouts),
-         options, cross, note)
+         options, cross)
 
 
 def layouts_of(n, store, kind):

@@ -66,7 +66,7 @@ class Net:
         a, b = x[..., :half], x[..., half:]
         return np.concatenate([a * c - b * s, b * c + a * s], -1)
 
-    def forward(self, ids, mode='int8', dtype=np.float64, past=None, margin=None, hidden=None):
+    def forward(self, ids, mode='int8', dtype=np.float64, past=None, margin=None):
         """logits [len(ids)][vocab]; past: dict layer -> (k, v), extended in place."""
         past = {} if past is None else past
         first = past[0][0].shape[1] if past else 0
@@ -99,16 +99,14 @@ class Net:
             if self.sub_norms:
                 f = self.norm(f, p + 'ffn_sub_norm')
             x = x + lin(f, 'ffn_down')
-            if hidden is not None:
-                hidden.append(x)
         x = self.norm(x, 'output_norm')
         return x @ self.dense('token_embd' if self.tied else 'output', dtype).T
 
-    def greedy(self, ids, steps, mode, dtype=np.float64, margin=None):
+    def greedy(self, ids, steps, mode):
         """(tokens, top-1/top-2 gaps)"""
         past, out, gaps, step = {}, [], [], list(ids)
         for _ in range(steps):
-            row = self.forward(step, mode, dtype, past, margin)[-1]
+            row = self.forward(step, mode, past=past)[-1]
             top = np.argsort(-row)[:2]
             out.append(int(top[0]))
             gaps.append(round(float(row[top[0]] - row[top[1]]), 5))
