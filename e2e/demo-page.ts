@@ -51,7 +51,7 @@ export async function useEngine(page: Page, options: Record<string, string>): Pr
     await page.locator(`#opt-${name}`).selectOption(value)
   }
   await fold.getByRole('button', { name: 'Apply and load again' }).click()
-  await expect(page.locator('#progress')).toBeHidden({ timeout: 30_000 })
+  await expect(page.locator('#loading')).toBeHidden({ timeout: 30_000 })
   await ready(page)
 }
 

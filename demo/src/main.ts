@@ -11,7 +11,7 @@ import { Notice } from './notice.ts'
 import { SamplingForm } from './sampling-form.ts'
 import { Session } from './session.ts'
 import { Tale } from './tale.ts'
-import { count, finishText, modelText, progressText } from './wording.ts'
+import { amountText, count, finishText, modelText, phaseText } from './wording.ts'
 
 const session = new Session()
 const form = new SamplingForm()
@@ -21,7 +21,11 @@ const tale = new Tale()
 const writeButton = byId('write', HTMLButtonElement)
 const stopButton = byId('stop', HTMLButtonElement)
 const progress = byId('progress', HTMLProgressElement)
+const loading = byId('loading', HTMLElement)
+const amount = byId('amount', HTMLElement)
 const status = byId('status', HTMLElement)
+
+const THEN_WRITES = 'Then it writes.'
 
 let isolation: Isolation
 let chosen = embeddedModel()
@@ -33,13 +37,14 @@ async function openModel(model: ChosenModel): Promise<void> {
   chosen = model
   notice.hide()
   setOff(stopButton, true)
-  progress.hidden = false
+  loading.hidden = false
+  amount.textContent = ''
   progress.removeAttribute('value')
   status.textContent = `Loading ${model.label}.`
   try {
     const options = { ...readEngineOptions(), onProgress: showProgress }
     const stats = await session.open(model.source, options)
-    progress.hidden = true
+    loading.hidden = true
     form.limitTokens(stats.contextLength)
     showModel(model.label, stats)
     status.textContent = 'Ready.'
@@ -47,7 +52,7 @@ async function openModel(model: ChosenModel): Promise<void> {
   } catch (caught) {
     // The load that took over reports for itself.
     if (caught instanceof RyzError && caught.code === 'ABORTED') return
-    progress.hidden = true
+    loading.hidden = true
     writeWhenReady = false
     showPath(null, isolation)
     status.textContent = `${model.label} could not be loaded.`
@@ -57,8 +62,9 @@ async function openModel(model: ChosenModel): Promise<void> {
 
 function showProgress(p: LoadProgress): void {
   if (p.totalBytes > 0 && p.phase === 'weights') progress.value = p.loadedBytes / p.totalBytes
-  const text = progressText(p)
-  // The line is a live region: say each thing once.
+  amount.textContent = amountText(p)
+  // The status is a live region, so it names each phase once and leaves the numbers to the bar.
+  const text = writeWhenReady ? `${phaseText(p.phase)} ${THEN_WRITES}` : phaseText(p.phase)
   if (status.textContent !== text) status.textContent = text
 }
 
@@ -73,8 +79,8 @@ function showModel(label: string, stats: EngineStats): void {
 async function write(prompt: string, continued = false): Promise<void> {
   if (!session.isOpen) {
     writeWhenReady = true
-    status.textContent = 'Will write as soon as the model is here.'
-    if (progress.hidden) await openModel(chosen)
+    status.textContent = THEN_WRITES
+    if (loading.hidden) await openModel(chosen)
     return
   }
   writeWhenReady = false

@@ -32,9 +32,15 @@ const PHASES: Record<LoadPhase, string> = {
   ready: 'Ready',
 }
 
-export function progressText(p: LoadProgress): string {
-  if (p.phase !== 'weights' || p.totalBytes === 0) return `${PHASES[p.phase]}.`
-  return `${PHASES.weights}: ${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}.`
+export function phaseText(phase: LoadPhase): string {
+  return `${PHASES[phase]}.`
+}
+
+/** '1.2 MB of 2.2 MB, 8.4 MB a second'; empty while nothing is being fetched. */
+export function amountText(p: LoadProgress): string {
+  if (p.phase !== 'weights' || p.totalBytes === 0) return ''
+  const rate = p.bytesPerSecond > 0 ? `, ${megabytes(p.bytesPerSecond)} a second` : ''
+  return `${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}${rate}`
 }
 
 const FINISHES: Record<FinishReason | 'stopped', string> = {
