@@ -1,0 +1,128 @@
+// Reads every import under src/ and holds it against the layers: imports go one way only. The table
+// is docs/ARCHITECTURE.md's.
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const src = join(import.meta.dirname, '..', 'src')
+
+/** Areas, each with what it may import beside itself. */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  L0: [],
+  format: ['L0'],
+  tokenizer: ['L0'],
+  cache: ['L0'],
+  'backend.ts': ['format', 'L0'],
+  'backend/reference': ['backend.ts', 'format', 'L0'],
+  'backend/wasm': ['backend.ts', 'format', 'L0'],
+  'backend/webgpu': ['backend.ts', 'format', 'L0'],
+  model: ['backend.ts', 'format', 'L0'],
+  engine: ['model', 'backend.ts', 'format', 'tokenizer', 'cache', 'L0'],
+  worker: ['worker/protocol.ts', 'engine', 'L0'],
+  // The composition root, the one file that names concrete backends.
+  'worker/main.ts': [
+    'worker',
+    'worker/protocol.ts',
+    'engine',
+    'backend.ts',
+    'backend/reference',
+    'backend/wasm',
+    'backend/webgpu',
+    'L0',
+  ],
+  'worker/protocol.ts': ['worker', 'engine', 'L0'],
+  api: ['worker/protocol.ts', 'L0'],
+  'index.ts': ['api', 'L0'],
+}
+
+const L0 = ['errors.ts', 'types.ts', 'features.ts']
+
+/** Packages, and the areas that may import them. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  comlink: ['worker', 'worker/main.ts', 'api'],
+  'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
+  '@huggingface/jinja': ['tokenizer'],
+  '@huggingface/tokenizers': ['tokenizer'],
+  'idb-keyval': ['cache'],
+  'hash-wasm': ['cache'],
+}
+
+function areaOf(file: string): string {
+  if (L0.includes(file)) return 'L0'
+  if (['worker/main.ts', 'worker/protocol.ts', 'index.ts'].includes(file)) return file
+  const [top, second] = file.split('/')
+  if (top !== 'backend') return top!
+  return second!.endsWith('.ts') ? second! : `backend/${second}`
+}
+
+/** What a source text imports: static, re-exported, dynamic and `import('...')` types. */
+function importsOf(text: string): string[] {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '')
+  const found = code.matchAll(
+    /(?:^|[\s;}])(?:import|export)\s+(?:type\s+)?(?:[\w*{][^'";]*?\sfrom\s+)?['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]/g,
+  )
+  return Array.from(found, match => (match[1] ?? match[2])!)
+}
+
+/** What is wrong with one import, or nothing. */
+function fault(file: string, specifier: string): string | undefined {
+  const area = areaOf(file)
+  const bare = specifier.split('?')[0]!
+  if (!bare.startsWith('.')) {
+    const allowed = PACKAGES[bare]?.includes(area)
+    return allowed ? undefined : `${file} imports the package ${specifier}`
+  }
+  const target = normalize(join(dirname(file), bare))
+  if (target.startsWith('..')) return `${file} imports ${specifier}, outside src/`
+  const to = areaOf(target)
+  if (to === area || MAY_IMPORT[area]?.includes(to)) return undefined
+  return `${file} (${area}) imports ${target} (${to})`
+}
+
+const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
+  .map(file => file.replaceAll('\\', '/'))
+  .filter(file => file.endsWith('.ts'))
+
+describe('layers', () => {
+  it('knows the area of every file under src/', () => {
+    expect(files.length).toBeGreaterThan(30)
+    expect(files.filter(file => MAY_IMPORT[areaOf(file)] === undefined)).toEqual([])
+  })
+
+  it('go one way: no import under src/ goes up or sideways', () => {
+    const faults = files.flatMap(file =>
+      importsOf(readFileSync(join(src, file), 'utf8')).flatMap(
+        specifier => fault(file, specifier) ?? [],
+      ),
+    )
+    expect(faults).toEqual([])
+  })
+
+  it('finds every relative import that TypeScript would resolve', () => {
+    const missed = files.flatMap(file => {
+      const text = readFileSync(join(src, file), 'utf8')
+      const mentioned = text.match(/from '\.{1,2}\//g)?.length ?? 0
+      const found = importsOf(text).filter(specifier => specifier.startsWith('.')).length
+      return found < mentioned ? [`${file}: ${found} of ${mentioned}`] : []
+    })
+    expect(missed).toEqual([])
+  })
+
+  it.each([
+    ['api/x.ts', '../engine/engine.ts'],
+    ['api/x.ts', '../worker/engine-api.ts'],
+    ['engine/x.ts', '../backend/wasm/pool.ts'],
+    ['engine/x.ts', '../worker/protocol.ts'],
+    ['model/x.ts', '../tokenizer/tokenizer.ts'],
+    ['backend/wasm/x.ts', '../reference/math.ts'],
+    ['backend/reference/x.ts', '../../model/model-config.ts'],
+    ['format/x.ts', '../tokenizer/tokenizer.ts'],
+    ['worker/engine-api.ts', '../backend/reference/reference-backend.ts'],
+    ['errors.ts', './api/openai.ts'],
+    ['types.ts', './api/openai.ts'],
+    ['engine/x.ts', 'comlink'],
+    ['engine/x.ts', '../../test/fakes.ts'],
+  ])('refuses %s importing %s', (file, specifier) => {
+    expect(fault(file, specifier)).toBeDefined()
+  })
+})
