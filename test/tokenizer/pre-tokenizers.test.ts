@@ -3,6 +3,7 @@
 import { Tokenizer as Oracle } from '@huggingface/tokenizers'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { bytesToChars } from '../../src/tokenizer/byte-alphabet.ts'
 import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
 import { preTokenizer, splitWords } from '../../src/tokenizer/pre-tokenizers.ts'
 import { bytePairMetadata, randomMerges, TRICKY_BITS, tricky } from './small-vocabulary.ts'
@@ -73,6 +74,18 @@ describe.each(Object.entries(schemes))('pre-tokenizer %s', (pre, { steps, ignore
         expect(ours.decode(ids)).toBe(text)
       }),
       { numRuns: 400 },
+    )
+  })
+
+  test('cuts words where the oracle does', () => {
+    fc.assert(
+      fc.property(tricky, text => {
+        const words = splitWords(text, preTokenizer(pre))
+        const bytesOf = (word: string) => bytesToChars(new TextEncoder().encode(word))
+        const expected = text === '' ? [] : oracle.pre_tokenizer!.pre_tokenize(text)
+        expect(words.map(bytesOf)).toEqual(expected)
+      }),
+      { numRuns: 1000 },
     )
   })
 
