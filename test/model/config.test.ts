@@ -1,0 +1,445 @@
+// Hyper-parameters of every architecture and container, and that everything which would change the maths
+// is refused by name.
+import { openAsBlob } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, test } from 'vitest'
+import type { ErrorCode } from '../../src/errors.ts'
+import { openModel } from '../../src/format/open.ts'
+import { readConfig, requiredTensors } from '../../src/model/config.ts'
+import type { ModelConfig } from '../../src/model/model-config.ts'
+import { failure, type MetaValue } from '../format/fixtures.ts'
+import { type GgufArch, type HfArch, smallGguf, smallHf } from '../format/small-models.ts'
+
+const MODEL = fileURLToPath(
+  new URL('../../demo/public/models/ryz-tales-tq2_0-embq8_0.gguf', import.meta.url),
+)
+
+type GgufOptions = Parameters<typeof smallGguf>[1]
+type HfOptions = Parameters<typeof smallHf>[1]
+
+const gguf = async (arch: GgufArch, options?: GgufOptions): Promise<ModelConfig> =>
+  readConfig(await openModel(new Blob([smallGguf(arch, options)])))
+const hf = async (arch: HfArch, options?: HfOptions): Promise<ModelConfig> =>
+  readConfig(await openModel(smallHf(arch, options).files))
+
+test('the embedded model has the hyper-parameters of its card', async () => {
+  const config = readConfig(await openModel(await openAsBlob(MODEL)))
+  expect(config).toMatchObject({
+    name: 'Ryzanstein fairy-tale BitNet',
+    architecture: 'bitnet',
+    container: 'gguf',
+    layers: 4,
+    hidden: 256,
+    ffn: 768,
+    heads: 4,
+    kvHeads: 4,
+    headDim: 64,
+    vocab: 4096,
+    contextLength: 512,
+    ropeTheta: 10_000,
+    ropeDim: 64,
+    ropePairing: 'neox',
+    normEps: Math.fround(1e-5),
+    activation: 'silu',
+    subNorms: true,
+    qkNorm: false,
+    tiedHead: true,
+    masters: true,
+    scaleTensors: 'none',
+    notes: [],
+  })
+})
+
+describe('GGUF', () => {
+  const bitnet = {
+    subNorms: true,
+    qkNorm: false,
+    masters: true,
+    tiedHead: true,
+    ropePairing: 'neox',
+  }
+  test.each([
+    ['bitnet', { ...bitnet, architecture: 'bitnet', activation: 'silu' }],
+    ['bitnet-b1.58', { ...bitnet, architecture: 'bitnet-b1.58', activation: 'relu2' }],
+    ['bitnet-25', { ...bitnet, architecture: 'bitnet-b1.58', activation: 'relu2' }],
+    [
+      'llama',
+      {
+        architecture: 'llama',
+        activation: 'silu',
+        subNorms: false,
+        qkNorm: false,
+        masters: false,
+        tiedHead: false,
+        ropePairing: 'norm',
+      },
+    ],
+    [
+      'qwen3',
+      {
+        architecture: 'qwen3',
+        activation: 'silu',
+        subNorms: false,
+        qkNorm: true,
+        masters: false,
+        tiedHead: true,
+        ropePairing: 'neox',
+      },
+    ],
+  ] as const)('%s has its own particulars', async (arch, expected) => {
+    expect(await gguf(arch)).toMatchObject({
+      ...expected,
+      container: 'gguf',
+      hidden: 64,
+      heads: 4,
+      kvHeads: 2,
+      headDim: 16,
+      ropeDim: 16,
+      vocab: 50,
+      ropeTheta: 500_000,
+      scaleTensors: 'none',
+    })
+  })
+
+  test('the head size is independent of hidden / heads', async () => {
+    expect(await gguf('llama', { headDim: 24 })).toMatchObject({ headDim: 24, ropeDim: 24 })
+  })
+
+  test('part of a head may be rotated', async () => {
+    const config = await gguf('llama', { meta: { 'rope.dimension_count': { u32: 8 } } })
+    expect(config).toMatchObject({ headDim: 16, ropeDim: 8 })
+  })
+
+  test('the head is tied when output.weight is missing and untied when it is there', async () => {
+    expect((await gguf('llama', { tensors: { 'output.weight': undefined } })).tiedHead).toBe(true)
+    expect((await gguf('qwen3', { tensors: { 'output.weight': [50, 64] } })).tiedHead).toBe(false)
+  })
+
+  test('scale tensors multiply', async () => {
+    const config = await gguf('bitnet', { tensors: { 'blk.0.attn_q.scale': [1, 1] } })
+    expect(config.scaleTensors).toBe('multiply')
+  })
+
+  test('a missing RoPE base is assumed and noted', async () => {
+    const config = await gguf('llama', { meta: { 'rope.freq_base': undefined } })
+    expect(config.ropeTheta).toBe(10_000)
+    expect(config.notes.join()).toContain('10000')
+  })
+
+  test('a named activation counts, and RoPE scaling "linear, factor 1" is fine', async () => {
+    const meta = {
+      hidden_activation: 'relu2',
+      'rope.scaling.type': 'linear',
+      'rope.scaling.factor': { f32: 1 },
+      'attention.sliding_window': { u32: 128 },
+      expert_count: { u32: 0 },
+      logit_scale: { f32: 1 },
+    }
+    expect((await gguf('bitnet', { meta })).activation).toBe('relu2')
+  })
+
+  test('head counts may be a list when all layers agree', async () => {
+    const meta = { 'attention.head_count_kv': { u32s: [2, 2] } }
+    expect((await gguf('llama', { meta })).kvHeads).toBe(2)
+  })
+
+  const refusals: [string, GgufArch, Record<string, MetaValue>][] = [
+    ['rope.scaling.factor', 'llama', { 'rope.scaling.factor': { f32: 4 } }],
+    ['rope.scaling.type', 'llama', { 'rope.scaling.type': 'yarn' }],
+    ['attention.sliding_window', 'qwen3', { 'attention.sliding_window': { u32: 64 } }],
+    ['final_logit_softcapping', 'llama', { final_logit_softcapping: { f32: 30 } }],
+    ['attn_logit_softcapping', 'llama', { attn_logit_softcapping: { f32: 50 } }],
+    ['logit_scale', 'llama', { logit_scale: { f32: 0.5 } }],
+    ['embedding_scale', 'llama', { embedding_scale: { f32: 12 } }],
+    ['residual_scale', 'llama', { residual_scale: { f32: 0.2 } }],
+    ['attention.scale', 'llama', { 'attention.scale': { f32: 0.5 } }],
+    ['expert_count', 'llama', { expert_count: { u32: 8 } }],
+    ['hidden_activation', 'bitnet', { hidden_activation: 'gelu' }],
+    ['attention.causal', 'qwen3', { 'attention.causal': { bool: false } }],
+    ['attention.value_length', 'llama', { 'attention.value_length': { u32: 8 } }],
+    ['attention.head_count_kv', 'llama', { 'attention.head_count_kv': { u32s: [2, 4] } }],
+    ['prism.hadamard.block', 'qwen3', { 'prism.hadamard.block': { u32: 128 } }],
+  ]
+  test.each(refusals)('%s that changes the maths is refused by name', async (key, arch, meta) => {
+    const error = await failure('UNSUPPORTED_FEATURE', () => gguf(arch, { meta }))
+    expect(error.message).toContain(key)
+    expect(error.detail.key).toContain(key)
+  })
+
+  test.each([
+    ['blk.0.attn_q.bias', 'bias'],
+    ['blk.0.ffn_gate_inp.weight', 'mixture of experts'],
+    ['rope_freqs.weight', 'RoPE'],
+    ['blk.0.attn_q_norm_in.weight', 'norm'],
+    ['blk.2.attn_q.weight', '2 layers'],
+  ])('the tensor %s is refused by name', async (name, what) => {
+    const error = await failure('UNSUPPORTED_FEATURE', () =>
+      gguf('llama', { tensors: { [name]: [1, 16] } }),
+    )
+    expect(error.message).toContain(name)
+    expect(error.message).toContain(what)
+  })
+
+  test.each([
+    'token_embd.weight',
+    'output_norm.weight',
+    'blk.1.attn_sub_norm.weight',
+    'blk.0.ffn_down.weight',
+  ])('%s missing is MISSING_TENSOR', async name => {
+    const error = await failure('MISSING_TENSOR', () =>
+      gguf('bitnet', { tensors: { [name]: undefined } }),
+    )
+    expect(error.detail.tensor).toBe(name)
+  })
+
+  test.each([
+    ['blk.0.attn_q.weight', [64, 32]],
+    ['blk.0.attn_norm.weight', [1, 63]],
+    ['blk.1.ffn_down.weight', [96, 64]],
+    ['token_embd.weight', [50, 65]],
+    ['blk.0.attn_q.scale', [1, 2]],
+  ] as const)('%s of another shape is SHAPE_MISMATCH', async (name, shape) => {
+    await failure('SHAPE_MISMATCH', () => gguf('bitnet', { tensors: { [name]: shape } }))
+  })
+
+  const bad: [string, MetaValue | undefined][] = [
+    ['block_count', undefined],
+    ['block_count', { u32: 0 }],
+    ['block_count', { u32: 100_000 }],
+    ['block_count', '2'],
+    ['embedding_length', { u32: 2 ** 31 }],
+    ['embedding_length', { f32: 64.5 }],
+    ['feed_forward_length', undefined],
+    ['context_length', { u32: 0 }],
+    ['attention.head_count', { u32: 0 }],
+    ['attention.head_count', { u32: 3 }],
+    ['attention.head_count_kv', { u32: 3 }],
+    ['attention.head_count_kv', { i32: -2 }],
+    ['attention.layer_norm_rms_epsilon', undefined],
+    ['attention.layer_norm_rms_epsilon', { f32: Number.NaN }],
+    ['attention.layer_norm_rms_epsilon', { f32: 0 }],
+    ['rope.freq_base', { f32: Number.POSITIVE_INFINITY }],
+    ['rope.freq_base', { f32: -1 }],
+    ['rope.dimension_count', { u32: 15 }],
+    ['rope.dimension_count', { u32: 32 }],
+    ['attention.key_length', { u32: 0 }],
+    ['attention.key_length', { u64: 2 ** 63 }],
+  ]
+  test.each(bad)('%s = %j is BAD_HYPERPARAMS', async (key, value) => {
+    await failure('BAD_HYPERPARAMS', () => gguf('llama', { meta: { [key]: value } }))
+  })
+
+  test.each([['gpt2'], ['gemma3'], [''], [{ u32: 7 }], [undefined], ['__proto__']] as [
+    MetaValue | undefined,
+  ][])('architecture %j is UNSUPPORTED_ARCH', async value => {
+    await failure('UNSUPPORTED_ARCH', () =>
+      gguf('llama', { meta: { 'general.architecture': value } }),
+    )
+  })
+})
+
+describe('Hugging Face', () => {
+  const auto = { quant_method: 'bitnet', linear_class: 'autobitlinear' }
+  const divide = { quant_method: 'bitnet', linear_class: 'bitlinear' }
+
+  test.each([
+    [
+      'BitNetForCausalLM',
+      {
+        architecture: 'bitnet-b1.58',
+        activation: 'relu2',
+        subNorms: true,
+        qkNorm: false,
+        masters: true,
+      },
+    ],
+    [
+      'BitnetForCausalLM',
+      { architecture: 'bitnet', activation: 'silu', subNorms: true, qkNorm: false, masters: true },
+    ],
+    [
+      'LlamaForCausalLM',
+      { architecture: 'llama', activation: 'silu', subNorms: false, qkNorm: false, masters: false },
+    ],
+    [
+      'Qwen3ForCausalLM',
+      { architecture: 'qwen3', activation: 'silu', subNorms: false, qkNorm: true, masters: false },
+    ],
+  ] as const)('%s has its own particulars, and NEOX pairing', async (arch, expected) => {
+    expect(await hf(arch)).toMatchObject({
+      ...expected,
+      container: 'safetensors',
+      ropePairing: 'neox',
+      layers: 2,
+      hidden: 64,
+      headDim: 16,
+      vocab: 50,
+      contextLength: 128,
+      ropeTheta: 500_000,
+      normEps: 1e-5,
+      tiedHead: true,
+      scaleTensors: 'none',
+      notes: [],
+    })
+  })
+
+  test('model_type serves where architectures is missing', async () => {
+    const config = { architectures: undefined, model_type: 'bitnet' }
+    expect((await hf('BitNetForCausalLM', { config })).architecture).toBe('bitnet-b1.58')
+  })
+
+  test('packed weights multiply or divide as linear_class says; its default divides', async () => {
+    const scales = async (quantization_config: unknown) =>
+      (await hf('BitNetForCausalLM', { packed: true, config: { quantization_config } }))
+        .scaleTensors
+    expect(await scales(auto)).toBe('multiply')
+    expect(await scales(divide)).toBe('divide')
+    expect(await scales({ quant_method: 'bitnet' })).toBe('divide')
+  })
+
+  test('a llama with a bitnet quantisation config has masters', async () => {
+    const config = { quantization_config: auto }
+    expect((await hf('LlamaForCausalLM', { config })).masters).toBe(true)
+  })
+
+  test('the head is tied by tie_word_embeddings, else by lm_head', async () => {
+    expect((await hf('LlamaForCausalLM', { untied: true })).tiedHead).toBe(false)
+    const tie = { untied: true, config: { tie_word_embeddings: true } }
+    expect((await hf('LlamaForCausalLM', tie)).tiedHead).toBe(true)
+    const silent = { config: { tie_word_embeddings: undefined } }
+    const config = await hf('LlamaForCausalLM', silent)
+    expect(config.tiedHead).toBe(true)
+    expect(config.notes.join()).toContain('tied')
+    await failure('MISSING_TENSOR', () =>
+      hf('LlamaForCausalLM', { config: { tie_word_embeddings: false } }),
+    )
+  })
+
+  test('head_dim may differ from hidden / heads, or be missing', async () => {
+    expect((await hf('Qwen3ForCausalLM', { headDim: 32 })).headDim).toBe(32)
+    expect((await hf('LlamaForCausalLM', { config: { head_dim: null } })).headDim).toBe(16)
+  })
+
+  test('rope_parameters of newer files are read', async () => {
+    const config = {
+      rope_theta: undefined,
+      rope_parameters: { rope_theta: 1e6, rope_type: 'default' },
+    }
+    expect((await hf('LlamaForCausalLM', { config })).ropeTheta).toBe(1e6)
+    const linear = { rope_scaling: { type: 'linear', factor: 1 } }
+    expect((await hf('LlamaForCausalLM', { config: linear })).ropeTheta).toBe(500_000)
+  })
+
+  test('Qwen3 files with a window that is not used are fine', async () => {
+    const config = { sliding_window: 64, use_sliding_window: false }
+    expect((await hf('Qwen3ForCausalLM', { config })).qkNorm).toBe(true)
+  })
+
+  test.each([
+    ['rope_scaling', { rope_scaling: { rope_type: 'llama3', factor: 8 } }],
+    ['rope_scaling', { rope_scaling: { type: 'linear', factor: 2 } }],
+    ['rope_parameters', { rope_parameters: { rope_type: 'yarn', factor: 4 } }],
+    ['attention_bias', { attention_bias: true }],
+    ['mlp_bias', { mlp_bias: true }],
+    ['use_sliding_window', { use_sliding_window: true }],
+    ['sliding_window', { sliding_window: 32 }],
+    ['layer_types', { layer_types: ['full_attention', 'sliding_attention'] }],
+    ['final_logit_softcapping', { final_logit_softcapping: 30 }],
+    ['embedding_multiplier', { embedding_multiplier: 12 }],
+    ['residual_multiplier', { residual_multiplier: 0.2 }],
+    ['logits_scaling', { logits_scaling: 8 }],
+    ['num_local_experts', { num_local_experts: 8 }],
+    ['hidden_act', { hidden_act: 'gelu' }],
+    ['quant_method', { quantization_config: { quant_method: 'gptq' } }],
+    [
+      'linear_class',
+      { quantization_config: { quant_method: 'bitnet', linear_class: 'bitlinear4' } },
+    ],
+    ['use_rms_norm', { quantization_config: { ...divide, use_rms_norm: true } }],
+    [
+      'modules_to_not_convert',
+      { quantization_config: { ...auto, modules_to_not_convert: ['lm_head', 'model.layers.0'] } },
+    ],
+  ])('%s that changes the maths is refused by name', async (key, config) => {
+    const error = await failure('UNSUPPORTED_FEATURE', () => hf('LlamaForCausalLM', { config }))
+    expect(error.message).toContain(key)
+  })
+
+  const vector = { dtype: 'BF16', shape: [64], data: new Uint8Array(128) }
+  test.each([
+    'model.layers.0.self_attn.q_proj.bias',
+    'model.layers.0.mlp.experts.0.w1.weight',
+    'model.layers.2.input_layernorm.weight',
+  ])('the tensor %s is refused by name', async name => {
+    const error = await failure('UNSUPPORTED_FEATURE', () =>
+      hf('LlamaForCausalLM', { tensors: { [name]: vector } }),
+    )
+    expect(error.message).toContain(name)
+  })
+
+  test('1bitLLM names of the sub-norms are known, saved inverse frequencies ignored', async () => {
+    const ffn = { dtype: 'BF16', shape: [96], data: new Uint8Array(192) }
+    const tensors: Record<string, typeof vector | undefined> = {}
+    for (const l of [0, 1]) {
+      const at = `model.layers.${l}.`
+      tensors[`${at}self_attn.attn_sub_norm.weight`] = undefined
+      tensors[`${at}mlp.ffn_sub_norm.weight`] = undefined
+      tensors[`${at}self_attn.inner_attn_ln.weight`] = vector
+      tensors[`${at}mlp.ffn_layernorm.weight`] = ffn
+      tensors[`${at}self_attn.rotary_emb.inv_freq`] = vector
+    }
+    expect((await hf('BitnetForCausalLM', { tensors })).subNorms).toBe(true)
+  })
+
+  test('a packed matrix without its scale is MISSING_TENSOR, without its config BAD_CONFIG', async () => {
+    const name = 'model.layers.1.mlp.up_proj.weight_scale'
+    const config = { quantization_config: auto }
+    const tensors = { [name]: undefined }
+    await failure('MISSING_TENSOR', () =>
+      hf('BitNetForCausalLM', { packed: true, config, tensors }),
+    )
+    await failure('BAD_CONFIG', () => hf('BitNetForCausalLM', { packed: true }))
+  })
+
+  test.each([
+    ['hidden_size', null, 'BAD_HYPERPARAMS'],
+    ['hidden_size', '64', 'BAD_HYPERPARAMS'],
+    ['num_hidden_layers', 1e9, 'BAD_HYPERPARAMS'],
+    ['num_key_value_heads', 3, 'BAD_HYPERPARAMS'],
+    ['rms_norm_eps', undefined, 'BAD_HYPERPARAMS'],
+    ['rope_theta', -1, 'BAD_HYPERPARAMS'],
+    ['partial_rotary_factor', 0.1, 'BAD_HYPERPARAMS'],
+    ['tie_word_embeddings', 'yes', 'BAD_HYPERPARAMS'],
+    ['quantization_config', [1], 'BAD_HYPERPARAMS'],
+    ['architectures', ['GPT2LMHeadModel'], 'UNSUPPORTED_ARCH'],
+    ['architectures', [{}], 'UNSUPPORTED_ARCH'],
+    ['intermediate_size', 100, 'SHAPE_MISMATCH'],
+  ] as [string, unknown, ErrorCode][])('%s = %j is %s', async (key, value, code) => {
+    await failure(code, () => hf('LlamaForCausalLM', { config: { [key]: value } }))
+  })
+
+  test('fields of a prototype do not count', async () => {
+    const { files, weights } = smallHf('LlamaForCausalLM', { config: { hidden_size: undefined } })
+    const text = (await files[0].text()).replace('{', '{"__proto__":{"hidden_size":64},')
+    const model = await openModel([
+      new File([text], 'config.json'),
+      new File([weights], 'model.safetensors'),
+    ])
+    await failure('BAD_HYPERPARAMS', () => readConfig(model))
+    expect(({} as Record<string, unknown>).hidden_size).toBeUndefined()
+  })
+})
+
+test('the list of tensors names each one once, with its role', async () => {
+  const list = requiredTensors(await gguf('qwen3'))
+  expect(new Set(list.map(t => t.name)).size).toBe(list.length)
+  const roles = Object.fromEntries(list.map(t => [t.name, `${t.role} ${t.rows}x${t.cols}`]))
+  expect(roles).toMatchObject({
+    'token_embd.weight': 'table 50x64',
+    'blk.1.attn_k.weight': 'linear 32x64',
+    'blk.1.attn_k_norm.weight': 'vector 1x16',
+    'blk.0.ffn_down.weight': 'linear 64x96',
+    'output_norm.weight': 'vector 1x64',
+  })
+  expect(list.some(t => t.optional || t.name === 'output.weight')).toBe(false)
+})
