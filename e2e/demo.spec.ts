@@ -33,7 +33,7 @@ test('the embedded model loads by itself and one click makes it write', async ({
   await finished(page)
   await expect(page.locator('#tale-prompt')).toHaveText('Once upon a time')
   expect((await page.locator('#tale-text').textContent())?.length).toBeGreaterThan(100)
-  await expect(path(page)).toHaveText(/^WebAssembly, (relaxed )?SIMD, \d+ threads?$/)
+  await expect(path(page)).toHaveText(/^WebAssembly, (relaxed\s)?SIMD, \d+\sthreads?$/)
   await expect(page.locator('#path-reasons')).toContainText('Cross-origin isolated by the host')
   for (const id of [
     'figure-rate',
@@ -74,7 +74,7 @@ test('a kept seed writes the same tale again', async ({ page }) => {
 test('text streams in and Stop ends it', async ({ page }) => {
   await openDemo(page, URL_ISOLATED)
   await useEngine(page, { backend: 'reference' })
-  await expect(path(page)).toHaveText(/^Reference, plain TypeScript, 1 thread$/)
+  await expect(path(page)).toHaveText(/^Reference, plain\sTypeScript, 1\sthread$/)
   await slide(page, 'maxTokens', 496)
   await page.locator('#write').click()
   await expect(page.locator('#tale-text')).not.toBeEmpty()

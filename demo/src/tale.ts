@@ -43,23 +43,26 @@ export class Tale {
   }
 
   end(summary: string, canContinue: boolean): void {
-    this.#flush()
+    const inView = this.#flush()
     this.#sheet.dataset.state = 'done'
     this.#sheet.setAttribute('aria-busy', 'false')
     this.#summary.textContent = summary
     byId('continue', HTMLButtonElement).hidden = !canContinue
     this.#foot.hidden = summary === ''
+    if (inView) this.#foot.scrollIntoView({ block: 'nearest', behavior: 'instant' })
   }
 
-  #flush(): void {
+  /** @returns whether the end of the text was in view, and so still is */
+  #flush(): boolean {
     cancelAnimationFrame(this.#frame)
     this.#frame = 0
-    if (this.#waiting === '') return
     // Follow the pen only while its line is in view; who has scrolled away reads on in peace.
     const inView = this.#text.getBoundingClientRect().bottom <= innerHeight
+    if (this.#waiting === '') return inView
     this.#ink.appendData(this.#waiting)
     this.#waiting = ''
     const below = this.#text.getBoundingClientRect().bottom - innerHeight + 48
     if (inView && below > 48) scrollBy({ top: below, behavior: 'instant' })
+    return inView
   }
 }

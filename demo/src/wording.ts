@@ -56,16 +56,16 @@ export function finishText(reason: FinishReason | 'stopped'): string {
 }
 
 const VARIANTS: Record<EngineStats['variant'], string> = {
-  relaxed: 'relaxed SIMD',
+  relaxed: 'relaxed\u00a0SIMD',
   simd128: 'SIMD',
-  scalar: 'scalar kernels',
-  typescript: 'plain TypeScript',
+  scalar: 'scalar\u00a0kernels',
+  typescript: 'plain\u00a0TypeScript',
 }
 
-/** 'WebAssembly, relaxed SIMD, 4 threads' */
+/** 'WebAssembly, relaxed SIMD, 4 threads', with no break inside a part */
 export function pathText(stats: EngineStats): string {
   const backend = stats.backend === 'wasm' ? 'WebAssembly' : 'Reference'
-  const threads = stats.threads === 1 ? '1 thread' : `${stats.threads} threads`
+  const threads = stats.threads === 1 ? '1\u00a0thread' : `${stats.threads}\u00a0threads`
   return `${backend}, ${VARIANTS[stats.variant]}, ${threads}`
 }
 
