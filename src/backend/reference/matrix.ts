@@ -18,10 +18,13 @@ export function unpackRow(
   switch (m.layout) {
     case 't2': {
       const tiles = Math.ceil(K / T2_COLS)
-      for (let k = 0; k < K; k++) {
-        const tile = Math.floor(n / T2_ROWS) * tiles + Math.floor(k / T2_COLS)
-        const byte = weights[(tile * T2_ROWS + (n % T2_ROWS)) * 16 + (k % 16)]
-        row[k] = ((byte >> (2 * Math.floor((k % T2_COLS) / 16))) & 3) - 1
+      const tileRow = Math.floor(n / T2_ROWS) * tiles
+      for (let first = 0; first < K; first += T2_COLS) {
+        const at = ((tileRow + first / T2_COLS) * T2_ROWS + (n % T2_ROWS)) * 16
+        const end = Math.min(K - first, T2_COLS)
+        for (let k = 0; k < end; k++) {
+          row[first + k] = ((weights[at + (k & 15)] >> (2 * (k >> 4))) & 3) - 1
+        }
       }
       return
     }

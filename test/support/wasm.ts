@@ -1,0 +1,20 @@
+// The WASM rungs of the ladder in Node: kernels from build/wasm, pool workers as worker_threads.
+import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/wasm-backend.ts'
+import type { BackendFactory } from '../../src/engine/open-backend.ts'
+import type { KernelVariant } from '../../src/types.ts'
+import { kernelModule, nodeSpawner } from '../backend/node-pool.ts'
+
+/** One kernel build on a number of threads. */
+export function wasmFactory(variant: KernelVariant, threads: number): BackendFactory {
+  return {
+    name: 'wasm',
+    variant,
+    threads,
+    scratchBytes: limits => scratchBytes(limits, threads),
+    create: async (memoryBytes, limits) => {
+      const { spawn } = await nodeSpawner()
+      const wasm = kernelModule(variant, threads > 1)
+      return createWasmBackend({ variant, threads, memoryBytes, limits, wasm, spawn })
+    },
+  }
+}
