@@ -23,6 +23,9 @@ export default defineConfig({
     // The page's policy allows no data: URLs.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: [resolve(here, 'index.html'), resolve(here, 'bench/index.html')],
+    },
   },
   preview: { headers: isolation, port: 4173 },
 })

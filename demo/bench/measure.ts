@@ -1,0 +1,232 @@
+// Measures one cell: loads an engine, warms it up, repeats the work, checks that the greedy tokens are
+// the same each time, and makes a row of medians. Knows no page; `load` is handed in. Called by run.ts.
+import type { EngineStats, LoadOptions, ModelSource, OpTime } from 'ryzanstein'
+import type { Observe } from './observer.ts'
+import type { Cell } from './plan.ts'
+import { type Answered, ask, type Engine, fingerprint, randomPrompt } from './requests.ts'
+import type { BenchRow } from './results.ts'
+import { median, rounded, spread } from './statistics.ts'
+import { decodeRate, firstTokenMs } from './timeline.ts'
+
+export type Load = (source: ModelSource, options: LoadOptions) => Promise<Engine>
+
+export interface Bench {
+  readonly load: Load
+  readonly source: ModelSource
+  readonly model: string
+  readonly shape: string
+  readonly observe: Observe
+  /** Deletes what the site has stored, before a cold load. */
+  readonly forget: () => Promise<void>
+  readonly signal?: AbortSignal
+}
+
+/** The row of a cell; what goes wrong stands in the row and is not thrown, except a cancelled run. */
+export async function measureCell(bench: Bench, cell: Cell): Promise<BenchRow> {
+  await bench.observe('start')
+  const row = emptyRow(bench, cell)
+  try {
+    if (cell.measure === 'load') await measureLoads(bench, cell, row)
+    else await withEngine(bench, cell, row)
+  } catch (caught) {
+    if (bench.signal?.aborted) throw caught
+    const { code, message } = caught as { code?: string; message?: string }
+    row.error = { code: code ?? 'ERROR', message: message ?? String(caught) }
+  }
+  row.peak_rss_mb = (await bench.observe('end'))?.peak_rss_mb ?? null
+  return row
+}
+
+function emptyRow({ model, shape }: Bench, { sweep, value, load, ...cell }: Cell): BenchRow {
+  return {
+    sweep,
+    value,
+    model,
+    shape,
+    backend: load.backend ?? 'auto',
+    variant: load.variant ?? 'auto',
+    threads: typeof load.threads === 'number' ? load.threads : 0,
+    batch: cell.batch,
+    context: cell.prompt + cell.generate,
+    kv: load.kv ?? 'auto',
+    prompt_tokens: cell.prompt,
+    new_tokens: cell.generate,
+    prefill_tok_s: null,
+    decode_tok_s: null,
+    ttft_ms: null,
+    queue_ms: null,
+    process_ms: null,
+    load_ms: null,
+    peak_rss_mb: null,
+    cpu_share: null,
+    memory_mb: null,
+    runs: cell.repeat,
+    spread: {},
+    output: null,
+    fallbacks: [],
+  }
+}
+
+async function measureLoads(bench: Bench, cell: Cell, row: BenchRow): Promise<void> {
+  const times: number[] = []
+  // A warm load is one that follows another.
+  if (!cell.cold) await (await timedLoad(bench, cell, [])).close()
+  for (let i = 0; i < cell.repeat; i++) {
+    if (cell.cold) await bench.forget()
+    const engine = await timedLoad(bench, cell, times)
+    recordPath(row, await engine.stats())
+    await engine.close()
+  }
+  row.load_ms = rounded(median(times))
+  row.spread.load_ms = spread(times.map(t => rounded(t)))
+}
+
+async function timedLoad(bench: Bench, cell: Cell, times: number[]): Promise<Engine> {
+  const begin = performance.now()
+  const { signal } = bench
+  const engine = await bench.load(bench.source, { ...cell.load, ...(signal ? { signal } : {}) })
+  times.push(performance.now() - begin)
+  return engine
+}
+
+async function withEngine(bench: Bench, cell: Cell, row: BenchRow): Promise<void> {
+  const times: number[] = []
+  const engine = await timedLoad(bench, cell, times)
+  row.load_ms = rounded(times[0])
+  const close = () => void engine.close()
+  bench.signal?.addEventListener('abort', close)
+  try {
+    recordPath(row, await engine.stats())
+    await ask(engine, [randomPrompt(99, 8, engine.model.vocab)], 8)
+    const before = await bench.observe('measure')
+    const begin = performance.now()
+    if (cell.measure === 'breakdown') await measureOps(engine, cell, row)
+    else if (cell.measure === 'soak') await measureSoak(engine, cell, row)
+    else await measureSpeed(engine, cell, row)
+    const seconds = (performance.now() - begin) / 1000
+    const after = await bench.observe('measured')
+    if (before && after && row.threads > 0) {
+      row.cpu_share = rounded((after.cpu_s - before.cpu_s) / seconds / row.threads, 3)
+    }
+    recordPath(row, await engine.stats())
+  } finally {
+    bench.signal?.removeEventListener('abort', close)
+    await engine.close()
+  }
+}
+
+/** What really runs, in place of what was asked for. */
+function recordPath(row: BenchRow, stats: EngineStats): void {
+  row.backend = stats.backend
+  row.variant = stats.variant
+  row.threads = stats.threads
+  row.kv = stats.kv
+  row.shape ||= stats.model.name
+  row.fallbacks = stats.fallbacks.map(f => `${f.to} instead of ${f.from}: ${f.reason}`)
+  const { weights, kv, scratch, total } = stats.memory
+  const mb = (bytes: number) => rounded(bytes / 1e6)
+  row.memory_mb = { weights: mb(weights), kv: mb(kv), scratch: mb(scratch), total: mb(total) }
+}
+
+function promptsOf(engine: Engine, cell: Cell): number[][] {
+  return Array.from({ length: cell.batch }, (_, i) =>
+    randomPrompt(i, cell.prompt, engine.model.vocab),
+  )
+}
+
+async function measureSpeed(engine: Engine, cell: Cell, row: BenchRow): Promise<void> {
+  const prompts = promptsOf(engine, cell)
+  const runs: Answered[] = []
+  for (let i = 0; i < cell.repeat; i++) {
+    runs.push(await ask(engine, prompts, cell.generate))
+    checkOutput(row, runs[i])
+  }
+  const decode = runs.map(run => rounded(decodeRate(run.timelines)))
+  const ttft = runs.map(run => rounded(median(run.timelines.map(firstTokenMs))))
+  const prefill = runs.map(run => rounded(prefillRate(run)))
+  const queue = runs.map(run => median(run.results.map(r => r.queueMs)))
+  if (cell.generate > 1) {
+    row.decode_tok_s = median(decode)
+    row.spread.decode_tok_s = spread(decode)
+  }
+  row.prefill_tok_s = median(prefill)
+  row.ttft_ms = median(ttft)
+  row.queue_ms = rounded(median(queue))
+  row.process_ms = rounded(median(runs.map(run => run.wallMs)) - row.queue_ms)
+  row.spread.prefill_tok_s = spread(prefill)
+  row.spread.ttft_ms = spread(ttft)
+}
+
+/** One request: the engine's own clock. Several: until the last of them has its first token. */
+function prefillRate({ results, timelines }: Answered): number {
+  const tokens = results.reduce((sum, r) => sum + r.promptTokens, 0)
+  const begin = Math.min(...timelines.map(t => t.start))
+  const end = Math.max(...timelines.map(t => t.arrivals[0]))
+  return (tokens * 1000) / (results.length === 1 ? results[0].prefillMs : end - begin)
+}
+
+function checkOutput(row: BenchRow, { results }: Answered): void {
+  const output = fingerprint(results)
+  row.output ??= output
+  if (row.output === output) return
+  throw Object.assign(new Error('the greedy tokens of two repetitions differ'), {
+    code: 'OUTPUT_DIFFERS',
+  })
+}
+
+/**
+ * Time of one decoded token by operation: what a request of 1 + n new tokens spends more than one of 1,
+ * so that the prompt's share falls out.
+ */
+async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<void> {
+  const prompts = promptsOf(engine, cell)
+  const tokens = cell.generate
+  const samples: Record<string, number>[] = []
+  for (let i = 0; i < cell.repeat; i++) {
+    const t0 = (await engine.stats()).ops
+    const short = await ask(engine, prompts, 1)
+    const t1 = (await engine.stats()).ops
+    const long = await ask(engine, prompts, 1 + tokens)
+    const t2 = (await engine.stats()).ops
+    checkOutput(row, long)
+    const sample: Record<string, number> = {}
+    for (const { op } of t2) {
+      sample[op] = (msOf(t2, op) - 2 * msOf(t1, op) + msOf(t0, op)) / tokens
+    }
+    const known = Object.values(sample).reduce((sum, ms) => sum + ms, 0)
+    sample.other = (long.wallMs - short.wallMs) / tokens - known
+    samples.push(sample)
+  }
+  const perToken: Record<string, number> = {}
+  for (const op of Object.keys(samples[0])) {
+    perToken[op] = rounded(median(samples.map(sample => sample[op] ?? 0)))
+  }
+  row.ops_ms = perToken
+  const totals = samples.map(s => Object.values(s).reduce((sum, ms) => sum + ms, 0))
+  row.decode_tok_s = rounded((1000 * cell.batch) / median(totals))
+  row.spread.decode_tok_s = spread(totals.map(ms => rounded((1000 * cell.batch) / ms)))
+}
+
+function msOf(ops: readonly OpTime[], op: string): number {
+  return ops.find(entry => entry.op === op)?.ms ?? 0
+}
+
+/** The same request again and again: is it as fast, and as small, at the end? */
+async function measureSoak(engine: Engine, cell: Cell, row: BenchRow): Promise<void> {
+  const prompts = promptsOf(engine, cell)
+  const segments: NonNullable<BenchRow['segments']> = []
+  for (let i = 0; i < cell.repeat; i++) {
+    const run = await ask(engine, prompts, cell.generate)
+    checkOutput(row, run)
+    const { memory } = await engine.stats()
+    segments.push({
+      tokens: run.timelines.reduce((sum, t) => sum + t.arrivals.length, 0),
+      decode_tok_s: rounded(decodeRate(run.timelines)),
+      memory_mb: rounded(memory.total / 1e6),
+    })
+  }
+  row.segments = segments
+  const rates = segments.map(s => s.decode_tok_s)
+  row.decode_tok_s = median(rates)
+  row.spread.decode_tok_s = spread(rates)
+}

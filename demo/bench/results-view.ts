@@ -1,0 +1,69 @@
+// Shows rows as they come: plots above, a table below, and the two ways to keep them.
+import { byId } from '../src/dom.ts'
+import { plotSvg } from './plot.ts'
+import { plotsOf } from './plots-of-rows.ts'
+import type { BenchReport, BenchRow } from './results.ts'
+import { relativeSpread } from './statistics.ts'
+
+const COLUMNS: readonly (readonly [string, (row: BenchRow) => string])[] = [
+  ['', row => row.value],
+  ['decode tok/s', row => figure(row.decode_tok_s)],
+  ['±', row => swing(row)],
+  ['prefill tok/s', row => figure(row.prefill_tok_s)],
+  ['first token ms', row => figure(row.ttft_ms)],
+  ['load ms', row => figure(row.load_ms)],
+  ['engine MB', row => figure(row.memory_mb?.total ?? null)],
+  ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv}`],
+]
+
+/** Empties the view and shows these rows. */
+export function showRows(rows: readonly BenchRow[]): void {
+  byId('empty', HTMLElement).hidden = rows.length > 0
+  byId('results', HTMLElement).hidden = rows.length === 0
+  // Our own SVG: every text in it is escaped by plot.ts.
+  byId('plots', HTMLElement).innerHTML = plotsOf(rows)
+    .map(plot => plotSvg(plot))
+    .join('')
+  const head = byId('table-head', HTMLTableRowElement)
+  head.replaceChildren(...COLUMNS.map(([name]) => cell('th', name)))
+  byId('table-body', HTMLTableSectionElement).replaceChildren(...rows.map(rowElement))
+}
+
+function rowElement(row: BenchRow): HTMLElement {
+  const line = document.createElement('tr')
+  if (row.error) {
+    const problem = cell('td', `${row.error.code}: ${row.error.message}`)
+    problem.className = 'row-error'
+    problem.setAttribute('colspan', String(COLUMNS.length - 1))
+    line.append(cell('td', row.value), problem)
+  } else line.append(...COLUMNS.map(([, read]) => cell('td', read(row))))
+  return line
+}
+
+function cell(kind: 'td' | 'th', text: string): HTMLElement {
+  const element = document.createElement(kind)
+  element.textContent = text
+  return element
+}
+
+function figure(value: number | null): string {
+  if (value === null || !Number.isFinite(value)) return '–'
+  return value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
+}
+
+/** The spread of the decode rate, half of it to each side of the median. */
+function swing({ spread: { decode_tok_s } }: BenchRow): string {
+  if (!decode_tok_s) return ''
+  const [low, high] = decode_tok_s
+  return `${((relativeSpread([low, high]) / 2) * 100).toFixed(1)} %`
+}
+
+/** Hands the report to the browser's download. */
+export function saveReport(report: BenchReport): void {
+  const blob = new Blob([JSON.stringify(report, null, 1)], { type: 'application/json' })
+  const link = document.createElement('a')
+  link.href = URL.createObjectURL(blob)
+  link.download = `ryzanstein-bench-${report.head.date.slice(0, 10)}.json`
+  link.click()
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000)
+}

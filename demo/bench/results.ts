@@ -1,0 +1,81 @@
+// The JSON of a benchmark run: what the page exports, the driver collects and the report reads. Snake
+// case, because it is a file format and not an API. Sizes are in MB of 1e6 bytes, times in milliseconds.
+import type { Spread } from './statistics.ts'
+
+/** Raised when a field changes its meaning. */
+export const RESULTS_VERSION = 1
+
+export interface BenchHead {
+  version: number
+  /** CPU, cores and memory, as far as they can be known. */
+  machine: string
+  browser: string
+  /** Of the repository; 'unknown' when the page was run by hand. */
+  commit: string
+  /** ISO 8601. */
+  date: string
+  cross_origin_isolated: boolean
+  /** Quick runs prove that everything works; their figures are not for quoting. */
+  quick: boolean
+}
+
+export interface RowError {
+  /** A code of RyzError, or OUTPUT_DIFFERS, or TIMEOUT. */
+  code: string
+  message: string
+}
+
+export interface MemoryParts {
+  weights: number
+  kv: number
+  scratch: number
+  total: number
+}
+
+export interface BenchRow {
+  /** What was swept, and this row's value of it. */
+  sweep: string
+  value: string
+  model: string
+  shape: string
+  backend: string
+  variant: string
+  threads: number
+  batch: number
+  /** Tokens a sequence holds at the end of the measurement. */
+  context: number
+  kv: string
+  prompt_tokens: number
+  new_tokens: number
+  /** Of all sequences together. null: not measured in this row. */
+  prefill_tok_s: number | null
+  decode_tok_s: number | null
+  /** Submission to the first token in the page. */
+  ttft_ms: number | null
+  /** Median wait in the queue. */
+  queue_ms: number | null
+  /** Submission to the last token, without the queue. */
+  process_ms: number | null
+  load_ms: number | null
+  /** VmHWM of the renderer, seen from outside; null when nothing looked. */
+  peak_rss_mb: number | null
+  /** CPU seconds of the renderer per second while measuring, over the threads. Spinning counts as busy. */
+  cpu_share: number | null
+  memory_mb: MemoryParts | null
+  /** Repetitions behind the medians. */
+  runs: number
+  spread: { prefill_tok_s?: Spread; decode_tok_s?: Spread; ttft_ms?: Spread; load_ms?: Spread }
+  /** Fingerprint of the greedy tokens, equal in every repetition. */
+  output: string | null
+  /** Milliseconds of one decoded token by operation; 'other' is what no operation accounts for. */
+  ops_ms?: Record<string, number>
+  /** Of a sustained run, in order. */
+  segments?: { tokens: number; decode_tok_s: number; memory_mb: number }[]
+  fallbacks: string[]
+  error?: RowError
+}
+
+export interface BenchReport {
+  head: BenchHead
+  rows: BenchRow[]
+}
