@@ -263,7 +263,10 @@ async function readArray(
   if (type === STRING) {
     const strings: string[] = []
     for (let i = 0; i < count; i++) {
-      strings.push(await readString(cursor, source, MAX_STRING_BYTES, `entry ${i} of ${key}`))
+      strings.push(
+        cursor.tryText(MAX_STRING_BYTES) ??
+          (await readString(cursor, source, MAX_STRING_BYTES, `entry ${i} of ${key}`)),
+      )
     }
     return strings
   }

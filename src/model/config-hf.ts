@@ -160,9 +160,13 @@ function familyOf(config: Json): Family {
   )
 }
 
+/** The name in config.json, else the repository's in a Hugging Face URL, else the weight file's. */
 function nameOf(config: Json, file: HfModelFile): string {
   const name = own(config, '_name_or_path')
-  return typeof name === 'string' && name !== '' ? name : file.files[0].name
+  if (typeof name === 'string' && name !== '') return name
+  const source = file.files[0].name
+  const folders = source.replace(/[?#].*$/, '').replace(/(\/resolve\/[^/]+)?\/[^/]*$/, '')
+  return folders.includes('://') ? folders.slice(folders.lastIndexOf('/') + 1) : source
 }
 
 function activationOf(value: unknown, family: Family, notes: string[]): ModelConfig['activation'] {

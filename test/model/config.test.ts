@@ -430,6 +430,23 @@ describe('Hugging Face', () => {
   })
 })
 
+test('a model is named by its file, its config or its URL', async () => {
+  const { files, weights } = smallHf('LlamaForCausalLM')
+  const named = smallHf('LlamaForCausalLM', { config: { _name_or_path: 'me/small' } })
+  expect(readConfig(await openModel(files)).name).toBe('model.safetensors')
+  expect(readConfig(await openModel(named.files)).name).toBe('me/small')
+  const config = await files[0].text()
+  const serve = async (url: string): Promise<Response> => {
+    if (url.endsWith('/config.json')) return new Response(config)
+    if (url.endsWith('/model.safetensors')) return new Response(weights)
+    return new Response(null, { status: 404 })
+  }
+  for (const base of ['https://host/a/small/', 'https://host/small/resolve/main/']) {
+    expect(readConfig(await openModel(base, { fetch: serve })).name).toBe('small')
+  }
+  expect((await gguf('llama')).name).toBe('small llama')
+})
+
 test('the list of tensors names each one once, with its role', async () => {
   const list = requiredTensors(await gguf('qwen3'))
   expect(new Set(list.map(t => t.name)).size).toBe(list.length)

@@ -1,5 +1,5 @@
-// f16 and bf16 to f32, exact. A table of all 65,536 halves, made on first use: 256 kB, and the fastest
-// way in JavaScript. Used by every codec with f16 block scales.
+// f16 to f32 and back, exact, and f32 of any alignment. A table of all 65,536 halves, made on first use:
+// 256 kB, and the fastest way in JavaScript. Used by every codec with f16 in it.
 
 let table: Float32Array | undefined
 
@@ -34,12 +34,6 @@ const float = new Float32Array(word.buffer)
 /** The f32 at byte `at`, of any alignment. */
 export function readFloat(bytes: Uint8Array, at: number): number {
   word[0] = bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)
-  return float[0]
-}
-
-/** The bf16 at byte `at`: the upper half of an f32. */
-export function readBrain(bytes: Uint8Array, at: number): number {
-  word[0] = (bytes[at] << 16) | (bytes[at + 1] << 24)
   return float[0]
 }
 
