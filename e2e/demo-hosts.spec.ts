@@ -85,6 +85,15 @@ test('plain http is no secure context, and still writes', async ({ page }) => {
   expect(trouble).toEqual([])
 })
 
+test('the site works below a path', async ({ page }) => {
+  const trouble = collectTrouble(page)
+  await openDemo(page, `${HOSTS.library.url}demo/dist/`)
+  await page.locator('#write').click()
+  await finished(page)
+  await expect(path(page)).toHaveText(/^WebAssembly/)
+  expect(trouble).toEqual([])
+})
+
 test('a URL that answers 404 shows NETWORK, and Try again asks again', async ({ page }) => {
   await openDemo(page, HOSTS.isolated.url)
   await loadUrl(page, `${HOSTS.isolated.url}models/missing.gguf`)

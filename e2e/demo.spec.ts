@@ -87,6 +87,20 @@ test('text streams in and Stop ends it', async ({ page }) => {
   expect(await page.locator('#tale-text').textContent()).toBe(text)
 })
 
+test('a tale that reached the limit can be continued', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await slide(page, 'maxTokens', 16)
+  await page.locator('#write').click()
+  await finished(page)
+  const before = (await page.locator('#tale').textContent()) ?? ''
+  await page.getByRole('button', { name: 'Continue the tale' }).click()
+  await expect
+    .poll(async () => (await page.locator('#tale').textContent())?.length)
+    .toBeGreaterThan(before.length)
+  await finished(page)
+  expect(await page.locator('#tale').textContent()).toContain(before)
+})
+
 test('Write can be pressed before the model is there', async ({ page }) => {
   let release = () => {}
   const held = new Promise<void>(done => {

@@ -92,8 +92,7 @@ export function showPath(stats: EngineStats | null, isolation: Isolation): void 
     reasons.append(item)
   }
   if (isolation.kind === 'isolated') line(`Cross-origin isolated ${isolation.reason}.`)
-  if (isolation.kind === 'none')
-    line(`Not cross-origin isolated, so one thread: ${isolation.reason}.`)
+  if (isolation.kind === 'none') line(`Not cross-origin isolated: ${isolation.reason}.`)
   for (const { from, to, reason } of stats?.fallbacks ?? [])
     line(`${to} instead of ${from}: ${reason}`)
   for (const note of stats?.model.notes ?? []) line(note)

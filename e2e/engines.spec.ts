@@ -1,0 +1,73 @@
+// The demo in the other two engines: load, stream, stop, reload, local file, and the same greedy text as
+// everywhere. Which path each engine takes is printed, for the record.
+import { expect, test } from '@playwright/test'
+import { MODEL_FILE } from './demo-page.ts'
+import { type Driver, openFirefox, openWebKit } from './drivers.ts'
+import { HOSTS } from './hosts.ts'
+
+/** The golden greedy continuation of "Once upon a time". */
+const GOLDEN = ' there lived a king who had three sons. One day the king said to his wife,'
+
+const ENGINES = { 'Firefox ESR': openFirefox, WebKitGTK: openWebKit }
+
+for (const [engine, open] of Object.entries(ENGINES)) {
+  test.describe(engine, () => {
+    test.describe.configure({ timeout: 180_000 })
+    let driver: Driver
+    test.beforeAll(async () => {
+      driver = await open()
+    })
+    test.afterAll(async () => {
+      await driver?.close()
+    })
+
+    test('loads, streams, stops, reloads and opens a local file', async () => {
+      await driver.goto(HOSTS.isolated.url)
+      await status(driver, /^Ready\.$/)
+      console.log(`${driver.name}: ${await text(driver, '#path-summary')}`)
+
+      await write(driver, 'Once upon a time', 24)
+      await status(driver, /^Finished: /)
+      expect(await text(driver, '#tale-text')).toContain(GOLDEN)
+
+      await write(driver, 'The little rabbit', 512)
+      await expect.poll(() => text(driver, '#tale-text').then(t => t.length)).toBeGreaterThan(20)
+      await driver.evaluate(`document.querySelector('#stop').click()`)
+      await status(driver, /stopped/i)
+
+      await driver.goto(HOSTS.isolated.url)
+      await status(driver, /^Ready\.$/)
+
+      await driver.setFile('#model-files', MODEL_FILE)
+      await expect.poll(() => text(driver, '#model-facts'), { timeout: 30_000 }).not.toBe('')
+      await status(driver, /^Ready\.$/)
+      await write(driver, 'Once upon a time', 24)
+      await status(driver, /^Finished: /)
+      expect(await text(driver, '#tale-text')).toContain(GOLDEN)
+    })
+  })
+}
+
+function text(driver: Driver, selector: string): Promise<string> {
+  return driver.evaluate(`document.querySelector('${selector}').textContent`)
+}
+
+async function status(driver: Driver, wanted: RegExp): Promise<void> {
+  await expect.poll(() => text(driver, '#status'), { timeout: 60_000 }).toMatch(wanted)
+}
+
+/** Types a prompt, sets greedy decoding and a token limit, and presses the button. */
+async function write(driver: Driver, prompt: string, tokens: number): Promise<void> {
+  await driver.evaluate(`(() => {
+    const set = (id, value) => {
+      const input = document.getElementById(id)
+      input.value = value
+      input.dispatchEvent(new Event('input', { bubbles: true }))
+      input.dispatchEvent(new Event('change', { bubbles: true }))
+    }
+    set('prompt', ${JSON.stringify(prompt)})
+    set('temperature', '0')
+    set('maxTokens', '${tokens}')
+    document.getElementById('write').click()
+  })()`)
+}
