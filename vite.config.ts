@@ -9,14 +9,16 @@ const here = import.meta.dirname
 
 /** `__RYZ_URL_worker_js__` -> `new URL('./worker.js', import.meta.url)`. */
 function siblingUrls(): Plugin {
+  const placeholder = /__RYZ_URL_(\w+?)_(js|wasm)__/g
   return {
     name: 'ryz-sibling-urls',
-    renderChunk: code =>
-      code.replace(
-        /__RYZ_URL_(\w+?)_(js|wasm)__/g,
-        (_, name: string, ext: string) =>
-          `new URL('./${name.replaceAll('_', '-')}.${ext}', import.meta.url)`,
-      ),
+    // map null keeps the existing source map: only columns behind a placeholder are off.
+    renderChunk: code => ({
+      code: code.replace(placeholder, (_, name: string, ext: string) => {
+        return `new URL('./${name.replaceAll('_', '-')}.${ext}', import.meta.url)`
+      }),
+      map: null,
+    }),
   }
 }
 

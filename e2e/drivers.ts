@@ -4,7 +4,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { resolve } from 'node:path'
-import puppeteer from 'puppeteer-core'
+import puppeteer, { type ElementHandle } from 'puppeteer-core'
 
 /** A page in some browser. */
 export interface Driver {
@@ -29,7 +29,8 @@ export async function openFirefox(): Promise<Driver> {
     evaluate: async <T>(expression: string) => (await page.evaluate(expression)) as T,
     async setFile(selector, path) {
       const input = await page.$(`input${selector}`)
-      await input?.uploadFile(resolve(path))
+      if (!input) throw new Error(`no input ${selector} on the page`)
+      await (input as ElementHandle<HTMLInputElement>).uploadFile(resolve(path))
     },
     close: () => browser.close(),
   }
