@@ -29,8 +29,20 @@ import { TokenStream } from './token-stream.ts'
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
-  const worker = new Worker(__RYZ_URL_worker_js__, { type: 'module', name: 'ryzanstein' })
-  return connect(worker, source, options)
+  return connect(startWorker(), source, options)
+}
+
+function startWorker(): Worker {
+  if (typeof Worker === 'undefined') {
+    throw new RyzError('WORKER_DIED', 'there is no Worker here; call load() in a browser')
+  }
+  try {
+    return new Worker(__RYZ_URL_worker_js__, { type: 'module', name: 'ryzanstein' })
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    const what = 'the engine worker could not start; serve the package from the origin of the page'
+    throw new RyzError('WORKER_DIED', `${what} (${why})`, {}, { cause })
+  }
 }
 
 /** load() with a worker that was made elsewhere; it is terminated when loading fails. */

@@ -1,6 +1,6 @@
 // The SDK against the real worker code over MessageChannels: streams, signals, close, and every way a
 // worker can die.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Heartbeat } from '../../src/api/connection.ts'
 import { connect, load, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { RyzError } from '../../src/errors.ts'
@@ -21,6 +21,7 @@ const slow: FakeOptions = { onStep: () => new Promise(resolve => setTimeout(reso
 
 const opened: { engine?: Ryzanstein; worker: FakeWorker }[] = []
 afterEach(async () => {
+  vi.unstubAllGlobals()
   for (const { engine, worker } of opened.splice(0)) {
     await engine?.close()
     worker.terminate()
@@ -111,6 +112,37 @@ describe('load', () => {
     expect(await codeOf(load('x', { signal: AbortSignal.abort() }))).toBe('ABORTED')
   })
 
+  it('starts the worker of the package by name and type', async () => {
+    const made: unknown[][] = []
+    class Recorded extends FakeWorker {
+      constructor(...args: unknown[]) {
+        super()
+        made.push(args)
+        opened.push({ worker: this })
+      }
+    }
+    vi.stubGlobal('Worker', Recorded)
+    vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+    const engine = await load('x')
+    await engine.close()
+    expect(made).toEqual([['the url', { type: 'module', name: 'ryzanstein' }]])
+  })
+
+  it('rejects with WORKER_DIED where there are no workers or none may start', async () => {
+    expect(await codeOf(load('x'))).toBe('WORKER_DIED')
+    class Refused {
+      constructor() {
+        throw new DOMException('another origin', 'SecurityError')
+      }
+    }
+    vi.stubGlobal('Worker', Refused)
+    vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+    await expect(load('x')).rejects.toMatchObject({
+      code: 'WORKER_DIED',
+      message: expect.stringContaining('another origin'),
+    })
+  })
+
   it('rejects with WORKER_DIED when the worker dies or falls silent', async () => {
     const dying = failing(() => new Promise(() => undefined))
     setTimeout(() => dying.die('no such script'), 5)
@@ -191,15 +223,14 @@ describe('generate', () => {
   })
 
   it('cancels when its signal fires, before and during', async () => {
-    const { engine } = await start(slow)
+    const { engine, worker } = await start(slow)
     const fired = engine.generate('x', { signal: AbortSignal.abort() })
     expect(await codeOf(collect(fired))).toBe('ABORTED')
     const abort = new AbortController()
     const stream = engine.generate('x', { maxTokens: 400, signal: abort.signal })
     setTimeout(() => abort.abort(), 10)
     expect(await codeOf(collect(stream))).toBe('ABORTED')
-    await until(() => true, 'a turn')
-    await engine.stats()
+    await until(() => worker.network!.kv.usedBlocks === 0, 'blocks are back')
     expect((await engine.stats()).queue).toMatchObject({ cancelled: 1, running: 0 })
   })
 
