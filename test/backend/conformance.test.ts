@@ -240,6 +240,27 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
+  it('NaN and infinity pass through attend without a trap, and earlier tokens keep their values', async () => {
+    for (const type of ['f32', 'f16', 'int8'] as const) {
+      const c: AttendCase = {
+        headDim: 32,
+        type,
+        heads: 1,
+        kvHeads: 1,
+        ropeDim: 32,
+        pairing: 'neox',
+        qkNorm: false,
+      }
+      await tested.reset()
+      const clean = await attendRows(tested, c, [40], SEED)
+      for (const poison of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+        await tested.reset()
+        const poisoned = await attendRows(tested, c, [40], SEED, { poison })
+        sameBits(poisoned.slice(0, 3 * 32), clean.slice(0, 3 * 32))
+      }
+    }
+  })
+
   it('a copied KV block continues as its original', async () => {
     const c: AttendCase = {
       headDim: 32,

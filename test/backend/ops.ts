@@ -157,6 +157,9 @@ export interface LinearCase {
   readonly activations: 'int8' | 'float'
 }
 
+const GUARD = 16
+const GUARD_VALUE = -12345
+
 /** y of `count` rows, beginning with row `first` of the seeded rows; `poison` replaces one input. */
 export async function linearRows(
   on: Resetable,
@@ -174,9 +177,12 @@ export async function linearRows(
   )
   const x = values((first + count) * cols, random(seed + 1)).slice(first * cols)
   if (poison !== undefined) x[3] = poison
-  const out = backend.alloc(4 * count * w.outputs, 'out')
+  // What stands behind the last row must survive: padded rows are never written.
+  const out = slotOf(backend, new Float32Array(count * w.outputs + GUARD).fill(GUARD_VALUE))
   backend.linear(out, slotOf(backend, x), w, count, activations)
-  return backend.read(out, 0, count * w.outputs)
+  const all = await backend.read(out, 0, count * w.outputs + GUARD)
+  expect(all.subarray(count * w.outputs)).toEqual(new Float32Array(GUARD).fill(GUARD_VALUE))
+  return all.slice(0, count * w.outputs)
 }
 
 export async function embedRows(
@@ -242,6 +248,7 @@ export interface AttendCase {
 /**
  * One sequence fed in pieces, in the second of two layers, in blocks 5, 2, 7 of the cache.
  * @param options.besides   each piece also holds one row of another sequence, in front
+ * @param options.poison    replaces the first value of token 3
  * @param options.forkAfter after this many pieces the newest block is copied and the copy used
  * @returns the outputs of the sequence's tokens, in order
  */
@@ -250,7 +257,7 @@ export async function attendRows(
   c: AttendCase,
   pieces: readonly number[],
   seed: number,
-  options: { besides?: boolean; forkAfter?: number } = {},
+  options: { besides?: boolean; forkAfter?: number; poison?: number } = {},
 ): Promise<Float32Array> {
   const { backend } = on
   const { heads, kvHeads, headDim } = c
@@ -259,6 +266,7 @@ export async function attendRows(
   const next = random(seed)
   const qkv = values(total * width, next)
   const other = values(width, next)
+  if (options.poison !== undefined) qkv.fill(options.poison, 3 * width, 3 * width + 1)
   backend.createKv({ layers: 2, kvHeads, headDim, blocks: 9, type: c.type })
   const half = c.ropeDim / 2
   const cos = new Float32Array(LIMITS.maxContext * half)

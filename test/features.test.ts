@@ -1,0 +1,36 @@
+// The probes of src/features.ts, as far as Node can tell: they agree with what the engine then does.
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { detectFeatures } from '../src/features.ts'
+
+afterEach(() => vi.unstubAllGlobals())
+
+describe('detectFeatures', () => {
+  it('finds SIMD, relaxed SIMD and threads in this Node', async () => {
+    const found = await detectFeatures()
+    expect(found).toMatchObject({ wasm: true, simd: true, relaxedSimd: true, threads: true })
+    expect(found.cores).toBeGreaterThanOrEqual(1)
+    expect(structuredClone(found)).toEqual(found)
+  })
+
+  it('reports no threads on a page that is not isolated', async () => {
+    vi.stubGlobal('crossOriginIsolated', false)
+    expect(await detectFeatures()).toMatchObject({ threads: false, simd: true })
+  })
+
+  it('reports no threads where isolation is claimed but SharedArrayBuffer is missing', async () => {
+    vi.stubGlobal('crossOriginIsolated', true)
+    vi.stubGlobal('SharedArrayBuffer', undefined)
+    expect(await detectFeatures()).toMatchObject({ threads: false, crossOriginIsolated: true })
+  })
+
+  it('reports plain http, where crypto.subtle is missing', async () => {
+    vi.stubGlobal('crypto', {})
+    expect(await detectFeatures()).toMatchObject({ subtle: false })
+  })
+
+  it('reports nothing but the truth without WebAssembly', async () => {
+    vi.stubGlobal('WebAssembly', undefined)
+    const none = { wasm: false, simd: false, relaxedSimd: false, threads: false }
+    expect(await detectFeatures()).toMatchObject(none)
+  })
+})
