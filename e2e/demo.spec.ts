@@ -137,6 +137,17 @@ test('damaged stored settings become the defaults', async ({ page }) => {
   await expect(page.locator('#topK')).toHaveValue('40')
 })
 
+test('stored values out of range are put right', async ({ page }) => {
+  await page.addInitScript(() => {
+    localStorage.setItem('ryzanstein.demo', '{"temperature":99,"topK":-3,"maxTokens":12.3}')
+  })
+  await openDemo(page, URL_ISOLATED)
+  await expect(page.locator('#temperature')).toHaveValue('2')
+  await expect(page.locator('#topK')).toHaveValue('0')
+  await page.locator('#write').click()
+  await finished(page)
+})
+
 test('a local file is loaded from the picker', async ({ page }) => {
   await openDemo(page, URL_ISOLATED)
   await openModelFold(page)

@@ -4,7 +4,7 @@
 import type { EngineStats, GenerateResult } from 'ryzanstein'
 import { byId } from './dom.ts'
 import type { Isolation } from './isolation.ts'
-import { count, megabytes, milliseconds, pathText } from './wording.ts'
+import { count, megabytes, milliseconds, pathText, sentence } from './wording.ts'
 
 const REFRESH_MS = 120
 
@@ -94,6 +94,6 @@ export function showPath(stats: EngineStats | null, isolation: Isolation): void 
   if (isolation.kind === 'isolated') line(`Cross-origin isolated ${isolation.reason}.`)
   if (isolation.kind === 'none') line(`Not cross-origin isolated: ${isolation.reason}.`)
   for (const { from, to, reason } of stats?.fallbacks ?? [])
-    line(`${to} instead of ${from}: ${reason}`)
-  for (const note of stats?.model.notes ?? []) line(note)
+    line(sentence(`${to} instead of ${from}: ${reason}`))
+  for (const note of stats?.model.notes ?? []) line(sentence(note))
 }

@@ -102,7 +102,7 @@ async function write(prompt: string, continued = false): Promise<void> {
   } catch (caught) {
     tale.end('', false)
     status.textContent = 'The tale broke off.'
-    notice.show(caught, () => write(prompt, continued))
+    notice.show(caught, () => write(continued ? prompt : form.settings.prompt, continued))
   } finally {
     setOff(writeButton, false)
     setOff(stopButton, true)

@@ -2,6 +2,7 @@
 // what failed.
 import { ERROR_CODES, RyzError } from 'ryzanstein'
 import { byId } from './dom.ts'
+import { sentence } from './wording.ts'
 
 export class Notice {
   readonly #box = byId('notice', HTMLElement)
@@ -30,13 +31,4 @@ export class Notice {
   hide(): void {
     this.#box.hidden = true
   }
-}
-
-function sentence(text: string): string {
-  const trimmed = text.trim()
-  // A message may open with a URL, a name or a number, which stay as they are.
-  const capital = /^[a-z]+[ ,]/.test(trimmed)
-    ? trimmed.charAt(0).toUpperCase() + trimmed.slice(1)
-    : trimmed
-  return /[.!?]$/.test(capital) ? capital : `${capital}.`
 }

@@ -20,13 +20,15 @@ export class SamplingForm {
     this.#prompt.value = this.#settings.prompt
     this.#prompt.addEventListener('input', () => this.#store())
     for (const name of SLIDERS) {
-      byId(name, HTMLInputElement).addEventListener('input', () => this.#readSliders())
+      byId(name, HTMLInputElement).addEventListener('input', () => this.#readSlider(name))
     }
     this.#seed.addEventListener('input', () => this.#readSeed())
     byId('dice', HTMLButtonElement).addEventListener('click', () => this.keepSeed(drawSeed()))
     byId('reset', HTMLButtonElement).addEventListener('click', () => this.#reset())
     this.#showOpenings()
     this.#show()
+    // Stored values may be out of range; the sliders' own limits put them right.
+    for (const name of SLIDERS) this.#settings[name] = byId(name, HTMLInputElement).valueAsNumber
   }
 
   get settings(): Readonly<Settings> {
@@ -40,12 +42,11 @@ export class SamplingForm {
     saveSettings(this.#settings)
   }
 
-  /** The answer cannot be longer than the model's context. */
+  /** The answer cannot be longer than the model's context; the wish for more is kept for the next. */
   limitTokens(contextLength: number): void {
     const input = byId('maxTokens', HTMLInputElement)
     input.max = String(Math.min(2048, Math.max(8, Math.floor(contextLength / 8) * 8)))
-    input.value = String(this.#settings.maxTokens)
-    this.#readSliders()
+    this.#showSlider('maxTokens')
   }
 
   #showOpenings(): void {
@@ -65,19 +66,23 @@ export class SamplingForm {
   }
 
   #show(): void {
-    for (const name of SLIDERS) byId(name, HTMLInputElement).value = String(this.#settings[name])
+    for (const name of SLIDERS) this.#showSlider(name)
     this.#seed.value = this.#settings.seed === null ? '' : String(this.#settings.seed)
-    this.#readSliders()
+    this.#seed.setAttribute('aria-invalid', 'false')
   }
 
-  #readSliders(): void {
-    for (const name of SLIDERS) {
-      const input = byId(name, HTMLInputElement)
-      this.#settings[name] = input.valueAsNumber
-      const output = input.parentElement?.querySelector('output')
-      if (output) output.value = sliderText(name, input.valueAsNumber)
-    }
-    this.#store()
+  /** The browser keeps the shown value within the slider's range. */
+  #showSlider(name: SliderName): void {
+    const input = byId(name, HTMLInputElement)
+    input.value = String(this.#settings[name])
+    const output = input.parentElement?.querySelector('output')
+    if (output) output.value = sliderText(name, input.valueAsNumber)
+  }
+
+  #readSlider(name: SliderName): void {
+    this.#settings[name] = byId(name, HTMLInputElement).valueAsNumber
+    this.#showSlider(name)
+    saveSettings(this.#settings)
   }
 
   #readSeed(): void {
@@ -96,11 +101,14 @@ export class SamplingForm {
   #reset(): void {
     Object.assign(this.#settings, { ...DEFAULTS, prompt: this.#settings.prompt })
     this.#show()
+    saveSettings(this.#settings)
   }
 }
 
+type SliderName = (typeof SLIDERS)[number]
+
 /** The values at which a control does nothing are named so. */
-function sliderText(name: (typeof SLIDERS)[number], value: number): string {
+function sliderText(name: SliderName, value: number): string {
   if (name === 'temperature' && value === 0) return '0, greedy'
   const off =
     (name === 'topK' && value === 0) ||

@@ -76,3 +76,13 @@ export function modelText({ model, kv, contextLength }: EngineStats): string {
     `${model.hidden}, vocabulary ${whole.format(model.vocab)}, context ${whole.format(contextLength)}, ${kv} cache.`
   )
 }
+
+/** A message as a sentence: capital letter and full stop. */
+export function sentence(text: string): string {
+  const trimmed = text.trim()
+  // A message may open with a URL, a name or a number, which stay as they are.
+  const capital = /^[a-z]+[ ,]/.test(trimmed)
+    ? trimmed.charAt(0).toUpperCase() + trimmed.slice(1)
+    : trimmed
+  return /[.!?]$/.test(capital) ? capital : `${capital}.`
+}
