@@ -10,6 +10,7 @@ import {
   type AttendCase,
   attendRows,
   embedRows,
+  extremeRows,
   gateRows,
   LIMITS,
   type LinearCase,
@@ -158,6 +159,25 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
       for (let r = 0; r < 7; r++) {
         const alone = await linearRows(tested, [c], 1, SEED, r)
         sameBits(together.subarray(r * 70, (r + 1) * 70), alone)
+      }
+    }
+  })
+
+  it('the largest sums do not overflow', async () => {
+    await tested.ready()
+    for (const sign of [1, -1] as const) {
+      // 127 * 1 * K and -127 * 127 * K, times 0.5 * 3 / 127.
+      const ternary = new Float32Array(20).fill(
+        Math.fround(127 * 8640 * sign * Math.fround(1.5 / 127)),
+      )
+      sameBits(await extremeRows(tested, 't2', 0, 8640, sign), ternary)
+      await reference.ready()
+      for (const [layout, block] of [
+        ['t2', 256],
+        ['i8', 0],
+      ] as const) {
+        const want = await extremeRows(reference, layout, block, 8640, sign)
+        sameBits(await extremeRows(tested, layout, block, 8640, sign), want)
       }
     }
   })

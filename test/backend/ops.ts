@@ -185,6 +185,28 @@ export async function linearRows(
   return all.slice(0, count * w.outputs)
 }
 
+/** The largest sums there are: every weight and every activation at the end of its range. */
+export async function extremeRows(
+  on: Resetable,
+  layout: 't2' | 'i8',
+  scaleBlock: 0 | 256,
+  cols: number,
+  sign: 1 | -1,
+): Promise<Float32Array> {
+  const { backend } = on
+  const [rows, count] = [4, 5]
+  // Code 2 in all four places of a byte, or -127.
+  const fill = layout === 't2' ? 0xaa : -127
+  const weights = slotOf(backend, new Int8Array(layoutBytes(layout, rows, cols)).fill(fill))
+  const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1
+  const scales = slotOf(backend, new Float32Array(rows * perRow).fill(0.5))
+  const w = backend.stack([{ layout, rows, cols, weights, scales, scaleBlock }])
+  const out = backend.alloc(4 * count * rows, 'out')
+  const x = slotOf(backend, new Float32Array(count * cols).fill(3 * sign))
+  backend.linear(out, x, w, count, 'int8')
+  return backend.read(out, 0, count * rows)
+}
+
 export async function embedRows(
   on: Resetable,
   layout: LayoutId,
