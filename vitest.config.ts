@@ -1,5 +1,6 @@
 // Two projects: `node` (units, kernels through worker_threads) and `browser` (the built package in a
 // real, isolated Chromium). The browser is the system's: CHROMIUM or /usr/bin/chromium.
+import { resolve } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
 
@@ -37,6 +38,8 @@ export default defineConfig({
       },
       {
         server: { headers: isolation },
+        // The package as it was built; types come from the sources (tsconfig.json).
+        resolve: { alias: { ryzanstein: resolve(import.meta.dirname, 'dist/index.js') } },
         test: {
           name: 'browser',
           include: ['test/browser/**/*.test.ts'],

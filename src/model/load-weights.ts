@@ -55,7 +55,7 @@ export async function loadWeights(
   wanted.sort((a, b) => a.info.file - b.info.file || a.info.offset - b.info.offset)
 
   const poured = new Map<string, Poured>()
-  const notes: string[] = []
+  const notes = new Set<string>()
   const total = wanted.reduce((sum, { info }) => sum + info.bytes, 0)
   let loaded = 0
   for (const run of byFile(wanted)) {
@@ -89,7 +89,7 @@ export async function loadWeights(
         loaded += take
         if (pour.taken === info.bytes) {
           const { note, ...result } = pour.finish()
-          if (note) notes.push(note)
+          if (note) notes.add(note)
           poured.set(info.name, result)
           pour = undefined
           next++
@@ -105,7 +105,7 @@ export async function loadWeights(
       )
     }
   }
-  return bind(poured, config, backend, notes)
+  return bind(poured, config, backend, [...notes])
 }
 
 interface Pour {
