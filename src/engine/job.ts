@@ -18,12 +18,13 @@ export interface Job {
   /** The step in which it last had a piece: prompts take turns. */
   turnAt: number
   over: boolean
+  share: Share | undefined
 }
 
-/** What one job has in a step: its next `count` tokens. */
+/** What one job has in a step: its next `count` tokens. One object a job, for all its steps. */
 export interface Share {
   readonly job: Job
-  readonly count: number
+  count: number
 }
 
 /** After these the network cannot be used any more. */
@@ -45,7 +46,15 @@ export function newJob(task: Task, submitted: number, deadline: number): Job {
     decoding: false,
     turnAt: 0,
     over: false,
+    share: undefined,
   }
+}
+
+/** The share of a job in this step. */
+export function shareOf(job: Job, count: number): Share {
+  job.share ??= { job, count }
+  job.share.count = count
+  return job.share
 }
 
 /** Tokens known so far: prompt and answer. */

@@ -1,6 +1,8 @@
 // How many prompt tokens go into one step: as many as take about 100 ms, learned from the steps
 // before, so that running streams never stall longer and a cancel is heard. Called by scheduler.ts.
 
+import type { NetworkLike } from './network.ts'
+
 /** A step with a prefill piece should take this long at most. */
 export const PIECE_MS = 100
 /** Tokens of the first piece of an engine that has not measured anything yet. */
@@ -31,5 +33,18 @@ export class PieceSize {
     const rate = ms / prefillTokens
     // Half old, half new: one hiccup halves the next piece at most, the one after recovers.
     this.#msPerToken = this.#msPerToken === undefined ? rate : (this.#msPerToken + rate) / 2
+  }
+}
+
+/** Milliseconds of a step of one token; its memory is given back. */
+export async function measureToken(network: NetworkLike, now: () => number): Promise<number> {
+  const seq = network.kv.open()
+  try {
+    network.kv.reserve(seq, 1)
+    const began = now()
+    await network.forward([{ seq, token: 0, wantsLogits: true }])
+    return now() - began
+  } finally {
+    network.kv.close(seq)
   }
 }

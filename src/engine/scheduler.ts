@@ -7,9 +7,10 @@
 // do not depend on how rows are grouped, so its text is the same. It ends as 'context' only when it is
 // alone and still finds no block.
 import { asRyzError, RyzError } from '../errors.ts'
-import { FATAL, type Job, newJob, type Share, StepRows, tokensOf } from './job.ts'
+import { FATAL, type Job, newJob, type Share, StepRows, shareOf, tokensOf } from './job.ts'
 import type { NetworkLike, SequenceLike } from './network.ts'
-import { PieceSize } from './piece-size.ts'
+import { measureToken, PieceSize } from './piece-size.ts'
+import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
 import { Counters, type Outcome } from './stats.ts'
 import type { Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
@@ -49,6 +50,7 @@ export class Scheduler {
   /** In order of admission. */
   #active: Job[] = []
   readonly #rows = new StepRows()
+  readonly #shares: Share[] = []
   /** Took their last logits in this step; completed when its time is on the books. */
   readonly #finished: Job[] = []
   /** Sequences ended while a step used them. */
@@ -78,16 +80,7 @@ export class Scheduler {
    * Called before any request.
    */
   async measure(): Promise<void> {
-    const { kv } = this.#network
-    const seq = kv.open()
-    try {
-      if (!kv.reserve(seq, 1)) return
-      const began = this.#now()
-      await this.#network.forward([{ seq, token: 0, wantsLogits: true }])
-      this.#piece.learn(1, this.#now() - began)
-    } finally {
-      kv.close(seq)
-    }
+    this.#piece.learn(1, await measureToken(this.#network, this.#now))
   }
 
   get waiting(): number {
@@ -106,17 +99,11 @@ export class Scheduler {
   /** @throws RyzError QUEUE_FULL | CLOSED, counted as refused, when a request would not get a place */
   requirePlace(): void {
     if (this.#closed !== undefined) throw this.#refused(this.#closed)
-    const { queueLimit } = this.#options
     this.#admit()
-    if (this.#waiting.length >= queueLimit && !this.#seatFree()) {
-      throw this.#refused(
-        new RyzError(
-          'QUEUE_FULL',
-          `${this.#waiting.length} requests wait, limit ${queueLimit}; try again when one has ended`,
-          { waiting: this.#waiting.length, limit: queueLimit },
-        ),
-      )
-    }
+    const waiting = this.#waiting.length
+    const starts = waiting === 0 && this.#seatFree()
+    if (!starts && waiting >= this.#options.queueLimit)
+      throw this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit))
   }
 
   /**
@@ -134,6 +121,10 @@ export class Scheduler {
     const job = newJob(task, submitted, submitted + queueTimeoutMs)
     this.#waiting.push(job)
     this.#admit()
+    if (this.#waiting.length > this.#options.queueLimit) {
+      this.#waiting.pop() // a seat is free, but memory is short
+      throw this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit))
+    }
     this.#loop ??= this.#run()
     return {
       cancel: () =>
@@ -167,7 +158,8 @@ export class Scheduler {
   async #step(): Promise<void> {
     this.#expire()
     this.#admit()
-    const shares: Share[] = []
+    const shares = this.#shares
+    shares.length = 0
     this.#shareDecode(shares)
     const decode = shares.length
     const prefill = this.#sharePrefill(shares)
@@ -188,7 +180,7 @@ export class Scheduler {
       const job = this.#active[i]!
       if (!job.decoding) continue
       this.#findBlock(job)
-      if (job.seq !== undefined) shares.push({ job, count: 1 })
+      if (job.seq !== undefined) shares.push(shareOf(job, 1))
       else i-- // it left #active
     }
   }
@@ -205,7 +197,7 @@ export class Scheduler {
     let count = Math.min(left, this.#piece.tokens, maxRows - shares.length)
     if (next.task.everyLogits) count = Math.min(count, maxLogitRows - shares.length)
     next.turnAt = this.#steps + 1
-    shares.push({ job: next, count })
+    shares.push(shareOf(next, count))
     return count
   }
 
@@ -328,17 +320,7 @@ export class Scheduler {
     const now = this.#now()
     for (const job of this.#waiting.filter(waiting => now >= waiting.deadline)) {
       const waited = Math.round(now - job.times.submitted)
-      this.#end(
-        job,
-        'timedOut',
-        new RyzError(
-          'QUEUE_TIMEOUT',
-          `the request waited ${waited} ms; send fewer at once or raise queueTimeoutMs`,
-          {
-            waitedMs: waited,
-          },
-        ),
-      )
+      this.#end(job, 'timedOut', queueTimeout(waited))
     }
   }
 
@@ -378,14 +360,7 @@ export class Scheduler {
     const tokens = task.prompt.length
     const limit = kv.contextLength - (task.everyLogits ? 0 : 1)
     if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
-    throw this.#refusedAs(
-      'failed',
-      new RyzError(
-        'CONTEXT_FULL',
-        `the prompt has ${tokens} tokens, the context holds ${kv.contextLength} with the answer; shorten it or load with a larger contextLength`,
-        { tokens, contextLength: kv.contextLength },
-      ),
-    )
+    throw this.#refusedAs('failed', contextFull(tokens, kv.contextLength))
   }
 
   #refused(error: RyzError): RyzError {
@@ -398,13 +373,7 @@ export class Scheduler {
   }
 
   #fatal(error: RyzError): void {
-    this.#closed ??= new RyzError(
-      'CLOSED',
-      `the engine has closed after ${error.code}: ${error.message}`,
-      {
-        after: error.code,
-      },
-    )
+    this.#closed ??= closedAfter(error)
     this.#failAll(error)
     this.#options.onFatal?.(error)
   }

@@ -283,6 +283,24 @@ describe('several requests', () => {
     expect((await first.ended).result).toBeDefined()
   })
 
+  it('counts what waits for memory against the queue, too', async () => {
+    const { engine } = start({ blocks: 4 }, { maxSequences: 4, queueLimit: 2 })
+    const runs = Array.from({ length: 6 }, (_, i) => run(engine, tokens(90, i), { maxTokens: 2 }))
+    await Promise.all(runs.map(r => r.ended))
+    expect(runs.map(r => r.error?.code ?? 'served')).toEqual([
+      'served',
+      'served',
+      'served',
+      'QUEUE_FULL',
+      'QUEUE_FULL',
+      'QUEUE_FULL',
+    ])
+    const { engine: none } = start({ blocks: 4 }, { maxSequences: 4, queueLimit: 0 })
+    const [first, second] = [run(none, tokens(90)), run(none, tokens(90))]
+    expect((await second.ended).error).toMatchObject({ code: 'QUEUE_FULL' })
+    first.cancel()
+  })
+
   it('never gives the network more rows or logits than it takes', async () => {
     const { engine } = start({ maxRows: 3, maxLogitRows: 2 }, { maxSequences: 8 })
     const runs = Array.from({ length: 8 }, (_, i) => run(engine, tokens(20, i), { maxTokens: 6 }))
