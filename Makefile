@@ -3,7 +3,8 @@
 # The other targets are the steps of these two. On Debian as root the set-up installs what is missing;
 # elsewhere it says in one sentence what to install.
 
-.PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e
+.PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
+	bench bench-peers
 
 PORT ?= 4173
 
@@ -29,6 +30,16 @@ test-browser: build
 test-e2e: build
 	npm run build:demo
 	npx playwright test
+
+# The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
+# some jobs again. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours.
+bench: build
+	npm run build:demo
+	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+bench-peers: build
+	npm run build:demo
+	npx tsx bench/peers/run.ts $(if $(QUICK),--quick)
 
 build: kernels
 	npm run build

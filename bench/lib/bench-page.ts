@@ -2,7 +2,7 @@
 // outside. Each run is a fresh browser: no memory, cache or heat of the JIT is left from the one before.
 import type { BenchHead, BenchReport, BenchRow } from '../../demo/bench/results.ts'
 import { type BenchSettings, queryOf } from '../../demo/bench/settings.ts'
-import { type Browser, openBrowser, sleep } from './chromium.ts'
+import { type Browser, openBrowser } from './chromium.ts'
 import { peakRendererMb, rendererCpuSeconds, resetPeaks } from './processes.ts'
 import { serveSite } from './site.ts'
 
@@ -58,11 +58,9 @@ export async function runBenchPage(
   query.set('run', '1')
   query.set('observer', '/observe')
   browser = openBrowser(`${server.origin}/bench/index.html?${query}`)
-  const failed = await Promise.race([
-    finished,
-    browser.ended.then(() => 'the browser ended'),
-    sleep(limitSeconds * 1000).then(() => `stopped after ${limitSeconds} s`),
-  ])
+  const timer = setTimeout(() => finish(`stopped after ${limitSeconds} s`), limitSeconds * 1000)
+  const failed = await Promise.race([finished, browser.ended.then(() => 'the browser ended')])
+  clearTimeout(timer)
   await browser.close()
   await server.close()
   return { rows, ...(head ? { head } : {}), ...(failed === undefined ? {} : { failed }) }

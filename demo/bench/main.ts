@@ -69,7 +69,8 @@ async function run(settings: BenchSettings): Promise<void> {
       showRows(report.rows)
       if (observer !== null) await post(observer, { row })
     })
-    status.textContent = `Finished: ${report.rows.length} rows.`
+    status.textContent =
+      report.rows.length === 1 ? 'Finished: one row.' : `Finished: ${report.rows.length} rows.`
   } catch (caught) {
     const text = caught instanceof Error ? caught.message : String(caught)
     status.textContent = signal.aborted ? 'Stopped.' : 'The run broke off.'

@@ -146,11 +146,11 @@ async function measureSpeed(engine: Engine, cell: Cell, row: BenchRow): Promise<
   const prefill = runs.map(run => rounded(prefillRate(run)))
   const queue = runs.map(run => median(run.results.map(r => r.queueMs)))
   if (cell.generate > 1) {
-    row.decode_tok_s = median(decode)
+    row.decode_tok_s = rounded(median(decode))
     row.spread.decode_tok_s = spread(decode)
   }
-  row.prefill_tok_s = median(prefill)
-  row.ttft_ms = median(ttft)
+  row.prefill_tok_s = rounded(median(prefill))
+  row.ttft_ms = rounded(median(ttft))
   row.queue_ms = rounded(median(queue))
   row.process_ms = rounded(median(runs.map(run => run.wallMs)) - row.queue_ms)
   row.spread.prefill_tok_s = spread(prefill)

@@ -23,8 +23,10 @@ export interface Plot {
   readonly series: readonly PlotSeries[]
 }
 
-const WIDTH = 640
-const HEIGHT = 300
+/** Small, so that text stays readable when a phone scales the plot down. */
+const MIN_WIDTH = 480
+const CATEGORY_WIDTH = 50
+const HEIGHT = 260
 const LEFT = 58
 const RIGHT = 16
 const TOP = 52
@@ -43,24 +45,25 @@ ${[0, 1, 2, 3].map(i => `.s${i} .plot-line,.s${i} .plot-spread{stroke:var(--s${i
 /** @param standAlone with a style of its own and a namespace, for a file */
 export function plotSvg(plot: Plot, standAlone = false): string {
   const xs = categories(plot)
+  const width = Math.max(MIN_WIDTH, LEFT + RIGHT + xs.length * CATEGORY_WIDTH)
   const top = ceiling(Math.max(0, ...plot.series.flatMap(s => s.points.map(p => p.high ?? p.y))))
-  const step = (WIDTH - LEFT - RIGHT) / Math.max(1, xs.length)
+  const step = (width - LEFT - RIGHT) / Math.max(1, xs.length)
   const x = (category: string) => LEFT + step * (xs.indexOf(category) + 0.5)
   const y = (value: number) => TOP + (HEIGHT - TOP - BOTTOM) * (1 - value / top)
   const body = [
     text(LEFT - 42, 22, plot.title, 'plot-title'),
-    ...grid(top, y),
+    ...grid(top, width, y),
     text(LEFT - 42, 40, plot.yLabel),
     ...xs.map(c => text(x(c), HEIGHT - BOTTOM + 18, c, '', 'middle')),
-    text(LEFT + (WIDTH - LEFT - RIGHT) / 2, HEIGHT - 8, plot.xLabel, '', 'middle'),
-    ...legend(plot),
+    text(LEFT + (width - LEFT - RIGHT) / 2, HEIGHT - 8, plot.xLabel, '', 'middle'),
+    ...legend(plot, width),
     ...plot.series.map((series, i) => {
       const marks = plot.kind === 'bar' ? bars(plot, i, step, x, y) : line(series, x, y)
       return `<g class="s${i % 4}">${marks.join('')}</g>`
     }),
   ]
   const head = standAlone ? ` xmlns="http://www.w3.org/2000/svg"` : ''
-  return `<svg${head} class="plot" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escapeXml(plot.title)}">${standAlone ? `<style>${STYLE}</style>` : ''}${body.join('')}</svg>\n`
+  return `<svg${head} class="plot" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${escapeXml(plot.title)}">${standAlone ? `<style>${STYLE}</style>` : ''}${body.join('')}</svg>\n`
 }
 
 /** Every x that some series has, in order of first appearance. */
@@ -76,12 +79,12 @@ export function ceiling(value: number): number {
   return factor * unit
 }
 
-function grid(top: number, y: (value: number) => number): string[] {
+function grid(top: number, width: number, y: (value: number) => number): string[] {
   return [0, 0.25, 0.5, 0.75, 1].flatMap(share => {
     const at = y(top * share).toFixed(1)
     const cls = share === 0 ? 'plot-axis' : 'plot-grid'
     return [
-      `<line class="${cls}" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}"/>`,
+      `<line class="${cls}" x1="${LEFT}" x2="${width - RIGHT}" y1="${at}" y2="${at}"/>`,
       text(LEFT - 8, Number(at) + 4, tick(top * share), '', 'end'),
     ]
   })
@@ -91,9 +94,9 @@ function tick(value: number): string {
   return Number(value.toPrecision(3)).toLocaleString('en')
 }
 
-function legend(plot: Plot): string[] {
+function legend(plot: Plot, plotWidth: number): string[] {
   if (plot.series.length < 2) return []
-  let right = WIDTH - RIGHT
+  let right = plotWidth - RIGHT
   return [...plot.series.keys()].reverse().map(i => {
     const { name } = plot.series[i]
     const width = name.length * 6.5 + 22

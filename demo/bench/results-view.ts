@@ -5,7 +5,11 @@ import { plotsOf } from './plots-of-rows.ts'
 import type { BenchReport, BenchRow } from './results.ts'
 import { relativeSpread } from './statistics.ts'
 
-const COLUMNS: readonly (readonly [string, (row: BenchRow) => string])[] = [
+type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
+
+const NOTHING = '–'
+
+const COLUMNS: Columns = [
   ['', row => row.value],
   ['decode tok/s', row => figure(row.decode_tok_s)],
   ['±', row => swing(row)],
@@ -24,19 +28,21 @@ export function showRows(rows: readonly BenchRow[]): void {
   byId('plots', HTMLElement).innerHTML = plotsOf(rows)
     .map(plot => plotSvg(plot))
     .join('')
+  const used = COLUMNS.filter(([, read]) => rows.some(row => !['', NOTHING].includes(read(row))))
   const head = byId('table-head', HTMLTableRowElement)
-  head.replaceChildren(...COLUMNS.map(([name]) => cell('th', name)))
-  byId('table-body', HTMLTableSectionElement).replaceChildren(...rows.map(rowElement))
+  head.replaceChildren(...used.map(([name]) => cell('th', name)))
+  const lines = rows.map(row => rowElement(row, used))
+  byId('table-body', HTMLTableSectionElement).replaceChildren(...lines)
 }
 
-function rowElement(row: BenchRow): HTMLElement {
+function rowElement(row: BenchRow, columns: Columns): HTMLElement {
   const line = document.createElement('tr')
   if (row.error) {
     const problem = cell('td', `${row.error.code}: ${row.error.message}`)
     problem.className = 'row-error'
-    problem.setAttribute('colspan', String(COLUMNS.length - 1))
+    problem.setAttribute('colspan', String(columns.length - 1))
     line.append(cell('td', row.value), problem)
-  } else line.append(...COLUMNS.map(([, read]) => cell('td', read(row))))
+  } else line.append(...columns.map(([, read]) => cell('td', read(row))))
   return line
 }
 
@@ -47,7 +53,7 @@ function cell(kind: 'td' | 'th', text: string): HTMLElement {
 }
 
 function figure(value: number | null): string {
-  if (value === null || !Number.isFinite(value)) return '–'
+  if (value === null || !Number.isFinite(value)) return NOTHING
   return value.toLocaleString('en', { maximumFractionDigits: value < 100 ? 1 : 0 })
 }
 

@@ -33,6 +33,8 @@ export interface MemoryParts {
 }
 
 export interface BenchRow {
+  /** Name of the job that made it, when a driver ran the page. */
+  job?: string
   /** What was swept, and this row's value of it. */
   sweep: string
   value: string
@@ -75,7 +77,19 @@ export interface BenchRow {
   error?: RowError
 }
 
+/** A model file that was measured. */
+export interface FileFacts {
+  name: string
+  bytes: number
+  sha256: string
+  /** How it was made. */
+  command: string
+}
+
 export interface BenchReport {
   head: BenchHead
+  files?: FileFacts[]
   rows: BenchRow[]
+  /** Jobs that gave no rows, or not all: name and reason. */
+  problems?: { job: string; reason: string }[]
 }

@@ -1,0 +1,66 @@
+// Writes the report and its plots from the JSON files of a folder. `tsx bench/report/write.ts` makes
+// docs/PERFORMANCE.md again without measuring anything.
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { plotSvg } from '../../demo/bench/plot.ts'
+import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
+import type { BenchReport } from '../../demo/bench/results.ts'
+import type { PeersReport } from './peers-section.ts'
+import { performanceMarkdown } from './performance.ts'
+
+/**
+ * @param folder with results.json, and perhaps peers.json and notes.md; plots go to plots/ in it
+ * @returns the path of the report
+ */
+export function writeReport(folder: string, reportFile: string): string {
+  const results = readJson<BenchReport>(join(folder, 'results.json')) ?? empty()
+  const notesFile = join(folder, 'notes.md')
+  const markdown = performanceMarkdown({
+    results,
+    peers: readJson<PeersReport>(join(folder, 'peers.json')),
+    ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
+    plots: writePlots(folder, dirname(reportFile), results),
+  })
+  mkdirSync(dirname(reportFile), { recursive: true })
+  writeFileSync(reportFile, markdown)
+  return reportFile
+}
+
+function readJson<T>(file: string): T | undefined {
+  return existsSync(file) ? (JSON.parse(readFileSync(file, 'utf8')) as T) : undefined
+}
+
+function empty(): BenchReport {
+  const head = { version: 1, machine: 'no machine yet', browser: 'no browser yet', commit: 'none' }
+  return {
+    head: { ...head, date: 'no date', cross_origin_isolated: false, quick: false },
+    rows: [],
+  }
+}
+
+function writePlots(
+  folder: string,
+  from: string,
+  { rows }: BenchReport,
+): Record<string, readonly string[]> {
+  const plotFolder = join(folder, 'plots')
+  mkdirSync(plotFolder, { recursive: true })
+  for (const file of readdirSync(plotFolder)) {
+    if (file.endsWith('.svg')) rmSync(join(plotFolder, file))
+  }
+  const written: Record<string, string[]> = {}
+  for (const job of new Set(rows.map(row => row.job ?? ''))) {
+    const plots = plotsOf(rows.filter(row => row.job === job && !row.error))
+    written[job] = plots.map((plot, i) => {
+      const path = join(plotFolder, `${job}-${i + 1}.svg`)
+      writeFileSync(path, plotSvg(plot, true))
+      return relative(from, path)
+    })
+  }
+  return written
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  console.log(writeReport('docs/bench', 'docs/PERFORMANCE.md'))
+}
