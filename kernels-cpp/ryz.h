@@ -26,7 +26,7 @@ enum RyzStatus : int32_t { RYZ_OK = 0, RYZ_WORKER_TRAPPED = 1, RYZ_WORKER_SILENT
 enum RyzLayout : int32_t { RYZ_T2 = 0, RYZ_I8 = 1, RYZ_F16 = 2, RYZ_F32 = 3 };
 enum RyzKvType : int32_t { RYZ_KV_F32 = 0, RYZ_KV_F16 = 1, RYZ_KV_INT8 = 2 };
 
-// ---- Structs written by src/backend/wasm/wasm-backend.ts, word by word (wasm32: 4 bytes a field) ----
+// ---- Structs written by src/backend/wasm/descriptors.ts, word by word (wasm32: 4 bytes a field) ----
 
 struct RyzMatrix {
   int32_t layout;       // RyzLayout

@@ -72,7 +72,7 @@ describe('memory', () => {
     })
     backend.createKv(kv)
     const tables = new Float32Array(LIMITS.maxContext * 128)
-    backend.setRope(tables, tables, 256)
+    backend.setRope(tables, tables)
     backend.alloc(1_000_000, 'weights')
     expect(await codeOf(() => backend.alloc(2_000_000, 'too much'))).toBe('MEMORY_BUDGET')
   })

@@ -1,5 +1,5 @@
-// The C ABI of kernels-cpp as TypeScript sees it: the exported functions and the words of the structs
-// that wasm-backend.ts writes. The contracts are in kernels-cpp/ryz.h; the numbers here repeat it.
+// The C ABI of kernels-cpp as TypeScript sees it: the exported functions and the numbers of its enums.
+// The contracts are in kernels-cpp/ryz.h; the structs are written by descriptors.ts.
 import type { KvType } from '../../types.ts'
 import type { LayoutId } from '../backend.ts'
 
@@ -45,11 +45,7 @@ export const LAYOUT_CODES: Readonly<Record<LayoutId, number>> = { t2: 0, i8: 1, 
 /** RyzKvType */
 export const KV_CODES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, int8: 2 }
 
-/** Words of RyzMatrix: layout, rows, cols, scale_block, weights, scales. */
-export const MATRIX_WORDS = 6
-/** Words of RyzLinear before its parts: n_parts, cols, outputs, units. */
-export const LINEAR_WORDS = 4
-/** Words of RyzAttend; the order is in wasm-backend.ts `attend`. */
+/** Words of RyzAttend; the order is in descriptors.ts. */
 export const ATTEND_WORDS = 18
 /** Rows of a matrix that are shared out together (TILE_ROWS). */
 export const UNIT_ROWS = 4

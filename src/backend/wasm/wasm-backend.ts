@@ -14,18 +14,10 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { KV_BLOCK, kvCacheBytes, kvHeadBytes } from '../backend.ts'
+import { KV_BLOCK, kvCacheBytes } from '../backend.ts'
 import { Arena, STACK_BYTES, scratchParts } from './arena.ts'
-import {
-  type KernelExports,
-  KV_CODES,
-  LAYOUT_CODES,
-  LINEAR_WORDS,
-  MATRIX_WORDS,
-  STATUS_OK,
-  STATUS_WORKER_TRAPPED,
-  UNIT_ROWS,
-} from './exports.ts'
+import { type KvRange, linearWords, type RopeTables, writeAttend } from './descriptors.ts'
+import { type KernelExports, LAYOUT_CODES, STATUS_OK, STATUS_WORKER_TRAPPED } from './exports.ts'
 import { createMemory, instantiate, isThreaded } from './instantiate.ts'
 import { type SpawnPoolWorker, spawnBrowserWorker, startPool } from './pool.ts'
 
@@ -115,8 +107,8 @@ export class WasmBackend implements Backend {
   #i32: Int32Array
   #f32: Float32Array
   #pool: { close(): void } | undefined
-  #kv: (KvSpec & { readonly at: number; readonly layerBytes: number }) | undefined
-  #rope: { readonly cos: number; readonly sin: number; readonly ropeDim: number } | undefined
+  #kv: KvRange | undefined
+  #rope: RopeTables | undefined
   #failure: RyzError | undefined
 
   constructor(
@@ -186,13 +178,8 @@ export class WasmBackend implements Backend {
       }
     }
     const outputs = parts.reduce((sum, part) => sum + part.rows, 0)
-    const units = parts.reduce((sum, part) => sum + Math.ceil(part.rows / UNIT_ROWS), 0)
-    const words = [parts.length, cols, outputs, units]
-    for (const part of parts) {
-      words.push(LAYOUT_CODES[part.layout], part.rows, cols, part.scaleBlock)
-      words.push(part.weights.at, part.scales?.at ?? 0)
-    }
-    const at = this.#arena.alloc(4 * (LINEAR_WORDS + MATRIX_WORDS * parts.length), 'matrix stack')
+    const words = linearWords(parts, outputs)
+    const at = this.#arena.alloc(4 * words.length, 'matrix stack')
     this.#i32.set(words, at / 4)
     return { parts, cols, outputs, at }
   }
@@ -207,12 +194,11 @@ export class WasmBackend implements Backend {
     }
   }
 
-  setRope(cos: Float32Array, sin: Float32Array, ropeDim: number): void {
+  setRope(cos: Float32Array, sin: Float32Array): void {
     this.#check()
     const rope = {
       cos: this.#arena.alloc(cos.byteLength, 'RoPE cos'),
       sin: this.#arena.alloc(sin.byteLength, 'RoPE sin'),
-      ropeDim,
     }
     this.#f32.set(cos, rope.cos / 4)
     this.#f32.set(sin, rope.sin / 4)
@@ -268,10 +254,21 @@ export class WasmBackend implements Backend {
         `${rows.maxBlocks} KV blocks a row, limit ${this.#limits.maxContext} tokens`,
       )
     }
+    if (!this.#kv || !this.#rope) throw new Error('attend needs createKv and setRope first')
     const { ids, tables, attend } = this.#scratch
     this.#copyIn(ids, rows.positions, rows.count)
     this.#copyIn(tables, rows.tables, rows.count * rows.maxBlocks)
-    this.#writeAttend(rows.maxBlocks, spec)
+    writeAttend(
+      this.#i32,
+      this.#f32,
+      attend,
+      spec,
+      this.#kv,
+      this.#rope,
+      ids,
+      tables,
+      rows.maxBlocks,
+    )
     try {
       this.#done(this.#kernels.ryz_attend(out.at, qkv.at, attend, rows.count))
     } catch (caught) {
@@ -342,34 +339,6 @@ export class WasmBackend implements Backend {
     this.#bytes = new Uint8Array(0)
     this.#i32 = new Int32Array(0)
     this.#f32 = new Float32Array(0)
-  }
-
-  /** Fills the RyzAttend struct, word by word in the order of ryz.h. */
-  #writeAttend(maxBlocks: number, spec: AttendSpec): void {
-    const kv = this.#kv
-    const rope = this.#rope
-    if (!kv || !rope) throw new Error('attend needs createKv and setRope first')
-    const { ids, tables, attend } = this.#scratch
-    const headBytes = kvHeadBytes(kv.type, kv.headDim)
-    let at = attend / 4
-    this.#i32[at++] = kv.at + spec.layer * kv.layerBytes
-    this.#i32[at++] = kv.kvHeads * headBytes
-    this.#i32[at++] = headBytes
-    this.#i32[at++] = KV_CODES[kv.type]
-    this.#i32[at++] = spec.heads
-    this.#i32[at++] = spec.kvHeads
-    this.#i32[at++] = spec.headDim
-    this.#i32[at++] = spec.ropeDim
-    this.#i32[at++] = spec.ropePairing === 'norm' ? 1 : 0
-    this.#i32[at++] = rope.cos
-    this.#i32[at++] = rope.sin
-    this.#i32[at++] = spec.qGain?.at ?? 0
-    this.#i32[at++] = spec.kGain?.at ?? 0
-    this.#f32[at++] = spec.eps
-    this.#f32[at++] = Math.fround(1 / Math.fround(Math.sqrt(spec.headDim)))
-    this.#i32[at++] = ids
-    this.#i32[at++] = tables
-    this.#i32[at++] = maxBlocks
   }
 
   #copyIn(at: number, values: Int32Array, count: number): void {

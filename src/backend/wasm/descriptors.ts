@@ -1,0 +1,66 @@
+// The structs of kernels-cpp/ryz.h as words in linear memory: one place that knows their field order.
+// Used by wasm-backend.ts; writeAttend runs between two tokens and allocates nothing.
+import type { AttendSpec, KvSpec, Matrix } from '../backend.ts'
+import { kvHeadBytes } from '../backend.ts'
+import { KV_CODES, LAYOUT_CODES, UNIT_ROWS } from './exports.ts'
+
+/** The KV cache and where it stands. */
+export interface KvRange extends KvSpec {
+  readonly at: number
+  readonly layerBytes: number
+}
+
+/** Addresses of f32 [maxContext][ropeDim/2]. */
+export interface RopeTables {
+  readonly cos: number
+  readonly sin: number
+}
+
+/** RyzLinear with its parts. */
+export function linearWords(parts: readonly Matrix[], outputs: number): number[] {
+  const units = parts.reduce((sum, part) => sum + Math.ceil(part.rows / UNIT_ROWS), 0)
+  const words = [parts.length, parts[0].cols, outputs, units]
+  for (const part of parts) {
+    words.push(LAYOUT_CODES[part.layout], part.rows, part.cols, part.scaleBlock)
+    words.push(part.weights.at, part.scales?.at ?? 0)
+  }
+  return words
+}
+
+/**
+ * Writes RyzAttend at a byte address.
+ * @param positions  address of i32 [rows]
+ * @param tables     address of i32 [rows][maxBlocks]
+ */
+export function writeAttend(
+  i32: Int32Array,
+  f32: Float32Array,
+  address: number,
+  spec: AttendSpec,
+  kv: KvRange,
+  rope: RopeTables,
+  positions: number,
+  tables: number,
+  maxBlocks: number,
+): void {
+  const headBytes = kvHeadBytes(kv.type, kv.headDim)
+  let at = address / 4
+  i32[at++] = kv.at + spec.layer * kv.layerBytes
+  i32[at++] = kv.kvHeads * headBytes
+  i32[at++] = headBytes
+  i32[at++] = KV_CODES[kv.type]
+  i32[at++] = spec.heads
+  i32[at++] = spec.kvHeads
+  i32[at++] = spec.headDim
+  i32[at++] = spec.ropeDim
+  i32[at++] = spec.ropePairing === 'norm' ? 1 : 0
+  i32[at++] = rope.cos
+  i32[at++] = rope.sin
+  i32[at++] = spec.qGain?.at ?? 0
+  i32[at++] = spec.kGain?.at ?? 0
+  f32[at++] = spec.eps
+  f32[at++] = Math.fround(1 / Math.fround(Math.sqrt(spec.headDim)))
+  i32[at++] = positions
+  i32[at++] = tables
+  i32[at++] = maxBlocks
+}
