@@ -57,6 +57,7 @@ export function allJobs(cores: number): Job[] {
   })
   const twoB = { budget: 1600, repeat: 3 }
   return [
+    job('bandwidth', { sweep: 'bandwidth' }, null),
     job('threads', { sweep: 'threads', kv: 'f16' }),
     job('variant', { sweep: 'variant', kv: 'f16' }),
     job('context-int8', { sweep: 'context', kv: 'int8' }, LARGE, true),

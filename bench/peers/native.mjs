@@ -32,12 +32,10 @@ async function measure(count, wanted) {
   const begin = performance.now()
   await sequence.evaluateWithoutGeneratingNewTokens(tokens.slice(0, -1))
   const middle = performance.now()
-  let next = [tokens[count - 1]]
-  for (let i = 0; i < wanted; i++) {
-    const stream = sequence.evaluate(next, { temperature: 0, yieldEogToken: true })
-    const { value } = await stream.next()
-    await stream.return()
-    next = [value]
+  const last = [tokens[count - 1]]
+  let made = 0
+  for await (const _ of sequence.evaluate(last, { temperature: 0, yieldEogToken: true })) {
+    if (++made === wanted) break
   }
   return { prefillMs: middle - begin, decodeMs: performance.now() - middle }
 }

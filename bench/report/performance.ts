@@ -26,25 +26,47 @@ export interface ReportParts {
   readonly peers?: PeersReport
   /** Markdown written by hand: what was tried, and why it is as it is. */
   readonly notes?: string
-  /** Plot files beside the report: job name to paths relative to it. */
-  readonly plots: Readonly<Record<string, readonly string[]>>
+  /** Plot files by name, as paths relative to the report. */
+  readonly plots: Readonly<Record<string, string>>
+}
+
+/** The plots that the report shows; a job has others too. */
+export const PLOTS: readonly string[] = [
+  'threads-decode',
+  'variant-decode',
+  'prompt-prefill',
+  'prompt-first-token',
+  'context-int8-decode',
+  'context-int8-memory',
+  'batch-decode',
+  'batch-memory',
+  'breakdown-one-token',
+  'soak-sustained-decode',
+]
+
+/** 'threads' and 'First token' -> 'threads-first-token'; a title ends at its comma. */
+export function plotName(job: string, title: string): string {
+  const slug = title.split(',')[0].toLowerCase().replaceAll(' ', '-')
+  return `${job}-${slug}`
 }
 
 export function performanceMarkdown({ results, peers, notes, plots }: ReportParts): string {
   const rows = new Rows(results)
-  const withPlots = (text: string, ...jobs: string[]) =>
-    [text, ...jobs.flatMap(job => plots[job] ?? []).map(path => `![plot](${path})`)].join('\n\n')
+  const withPlots = (text: string, ...names: string[]) => {
+    const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
+    return [text, ...images].join('\n\n')
+  }
   const parts = [
     head(results),
     baseline(rows),
-    withPlots(threadsSection(rows), 'threads'),
-    withPlots(variants(rows), 'variant'),
-    withPlots(promptSection(rows), 'prompt'),
-    withPlots(contextSection(rows), 'context-int8', 'context-f16'),
-    withPlots(kvSection(rows), 'kv-512'),
-    withPlots(batchSection(rows), 'batch'),
-    withPlots(latencySection(rows), 'breakdown'),
-    withPlots(sustained(rows), 'soak'),
+    withPlots(threadsSection(rows), 'threads-decode'),
+    withPlots(variants(rows), 'variant-decode'),
+    withPlots(promptSection(rows), 'prompt-prefill', 'prompt-first-token'),
+    withPlots(contextSection(rows), 'context-int8-decode', 'context-int8-memory'),
+    kvSection(rows),
+    withPlots(batchSection(rows), 'batch-decode', 'batch-memory'),
+    withPlots(latencySection(rows), 'breakdown-one-token'),
+    withPlots(sustained(rows), 'soak-sustained-decode'),
     requestsSection(rows),
     matrixSection(rows),
     loadSection(rows),
@@ -59,20 +81,26 @@ export function performanceMarkdown({ results, peers, notes, plots }: ReportPart
 }
 
 function head({ head: h, problems = [] }: BenchReport): string {
-  const quick = h.quick
-    ? '\n> **A quick run**: it proves that the benchmarks work. Its figures mean nothing.\n'
-    : ''
-  const failed = problems.map(p => `- ${p.job} is incomplete: ${p.reason}`).join('\n')
-  return `# Performance
-
-<!-- Made by \`make bench\` from docs/bench/*.json and docs/bench/notes.md. Edit those, not this. -->
-${quick}
-Measured in the browser: ${h.browser} on ${h.machine}, commit ${h.commit}, ${h.date.slice(0, 10)}${h.cross_origin_isolated ? ', cross-origin isolated' : ''}.
-Each figure is a median; smallest and largest run stand in parentheses. Each run's greedy tokens were equal to the
-first run's, or the row is an error. Peak memory is VmHWM of the renderer process, seen from outside. "Original" is the report of December
-2025 that this project answers (native C++, 8 cores, 16 GB), its figures as claimed. Sizes are in MB of 10^6 bytes.
-${failed && `\n${failed}\n`}`
+  const isolated = h.cross_origin_isolated ? ', cross-origin isolated' : ''
+  const where = `Measured in the browser: ${h.browser} on ${h.machine}, commit ${h.commit}, ${h.date.slice(0, 10)}${isolated}.`
+  const parts = [
+    '# Performance',
+    '<!-- Made by `make bench` from docs/bench/*.json and docs/bench/notes.md. Edit those, not this. -->',
+    ...(h.quick
+      ? ['> **A quick run**: it proves that the benchmarks work. Its figures mean nothing.']
+      : []),
+    `${where} ${HOW}`,
+    ...(problems.length > 0
+      ? [problems.map(p => `- ${p.job} is incomplete: ${p.reason}`).join('\n')]
+      : []),
+  ]
+  return parts.join('\n\n')
 }
+
+const HOW = `Each figure is a median; smallest and largest run stand in parentheses. The
+greedy tokens of each run were equal to the first run's, or the row is an error. Peak memory is VmHWM of the renderer
+process, seen from outside. "Original" is the report of December 2025 that this project answers (native C++, 8 cores,
+16 GB), its figures as claimed. Sizes are in MB of 10^6 bytes.`
 
 function files({ files: list = [] }: BenchReport): string {
   return `## Files

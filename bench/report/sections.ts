@@ -67,7 +67,7 @@ ${table(
   ],
 )}
 
-The page itself takes about 120 MB of ours before a model is there.`
+The renderer before a model is there, MB: ${figure(row?.page_rss_mb)}.`
 }
 
 export function threadsSection(rows: Rows): string {
@@ -107,7 +107,10 @@ function bandwidth(rows: Rows): string {
   const row = rows.job('threads').at(-1)
   if (!row?.decode_tok_s || !row.memory_mb) return NOT_MEASURED
   const gb = (row.memory_mb.weights * row.decode_tok_s) / 1000
-  return `${figure(gb)} GB/s (${figure(row.memory_mb.weights)} MB of weights, once a token)`
+  const achieved = `${figure(gb)} GB/s (${figure(row.memory_mb.weights)} MB of weights, once a token)`
+  const bound = rows.at('bandwidth', row.threads)?.read_gb_s
+  if (!bound) return `${achieved}; read bandwidth ${NOT_MEASURED}`
+  return `${achieved}, ${figure((100 * gb) / bound)} % of the ${figure(bound)} GB/s that wasm reads with as many threads`
 }
 
 export function variants(rows: Rows): string {

@@ -7,7 +7,7 @@ import { plotSvg } from '../../demo/bench/plot.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { PeersReport } from './peers-section.ts'
-import { performanceMarkdown } from './performance.ts'
+import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
 
 /**
  * @param folder with results.json, and perhaps peers.json and notes.md; plots go to plots/ in it
@@ -39,24 +39,22 @@ function empty(): BenchReport {
   }
 }
 
-function writePlots(
-  folder: string,
-  from: string,
-  { rows }: BenchReport,
-): Record<string, readonly string[]> {
+/** One file a plot, named after its job and title: threads-decode.svg. */
+function writePlots(folder: string, from: string, { rows }: BenchReport): Record<string, string> {
   const plotFolder = join(folder, 'plots')
   mkdirSync(plotFolder, { recursive: true })
   for (const file of readdirSync(plotFolder)) {
     if (file.endsWith('.svg')) rmSync(join(plotFolder, file))
   }
-  const written: Record<string, string[]> = {}
+  const written: Record<string, string> = {}
   for (const job of new Set(rows.map(row => row.job ?? ''))) {
-    const plots = plotsOf(rows.filter(row => row.job === job && !row.error))
-    written[job] = plots.map((plot, i) => {
-      const path = join(plotFolder, `${job}-${i + 1}.svg`)
+    for (const plot of plotsOf(rows.filter(row => row.job === job && !row.error))) {
+      const name = plotName(job, plot.title)
+      if (!PLOTS.includes(name)) continue
+      const path = join(plotFolder, `${name}.svg`)
       writeFileSync(path, plotSvg(plot, true))
-      return relative(from, path)
-    })
+      written[name] = relative(from, path)
+    }
   }
   return written
 }

@@ -19,6 +19,7 @@ const NOTES: Partial<Record<SweepKind, string>> = {
   breakdown: 'From the engine’s own clock, per decoded token.',
   load: 'A cold load deletes every model this site has stored.',
   soak: 'The value is the number of requests, one after the other.',
+  bandwidth: 'How fast wasm reads memory: the bound of every decode.',
   variant: 'A variant, or variant@threads.',
 }
 

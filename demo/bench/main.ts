@@ -3,6 +3,7 @@
 import { load, type ModelSource } from 'ryzanstein'
 import { byId, isOff, setOff } from '../src/dom.ts'
 import { isolate } from '../src/isolation.ts'
+import { readBandwidth } from './bandwidth.ts'
 import { SettingsForm } from './form.ts'
 import { forgetEverything, headOfPage } from './machine.ts'
 import type { Bench } from './measure.ts'
@@ -58,6 +59,7 @@ async function run(settings: BenchSettings): Promise<void> {
       shape: settings.shape,
       observe: observer === null ? NOBODY : observerAt(observer),
       forget: forgetEverything,
+      readBandwidth,
       signal,
     }
     const show = (cell: Cell, index: number) => {

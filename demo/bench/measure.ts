@@ -18,15 +18,18 @@ export interface Bench {
   readonly observe: Observe
   /** Deletes what the site has stored, before a cold load. */
   readonly forget: () => Promise<void>
+  /** GB a second that wasm reads with so many threads. */
+  readonly readBandwidth: (threads: number) => Promise<number>
   readonly signal?: AbortSignal
 }
 
 /** The row of a cell; what goes wrong stands in the row and is not thrown, except a cancelled run. */
 export async function measureCell(bench: Bench, cell: Cell): Promise<BenchRow> {
-  await bench.observe('start')
   const row = emptyRow(bench, cell)
+  row.page_rss_mb = (await bench.observe('start'))?.peak_rss_mb ?? null
   try {
-    if (cell.measure === 'load') await measureLoads(bench, cell, row)
+    if (cell.measure === 'bandwidth') await measureReading(bench, cell, row)
+    else if (cell.measure === 'load') await measureLoads(bench, cell, row)
     else await withEngine(bench, cell, row)
   } catch (caught) {
     if (bench.signal?.aborted) throw caught
@@ -60,11 +63,23 @@ function emptyRow({ model, shape }: Bench, { sweep, value, load, ...cell }: Cell
     peak_rss_mb: null,
     cpu_share: null,
     memory_mb: null,
+    page_rss_mb: null,
     runs: cell.repeat,
     spread: {},
     output: null,
     fallbacks: [],
   }
+}
+
+async function measureReading(bench: Bench, cell: Cell, row: BenchRow): Promise<void> {
+  const rates: number[] = []
+  for (let i = 0; i < cell.repeat; i++) {
+    bench.signal?.throwIfAborted()
+    rates.push(rounded(await bench.readBandwidth(row.threads)))
+  }
+  Object.assign(row, { model: 'none', shape: 'none', backend: 'wasm', variant: 'simd128' })
+  row.read_gb_s = median(rates)
+  row.spread.read_gb_s = spread(rates)
 }
 
 async function measureLoads(bench: Bench, cell: Cell, row: BenchRow): Promise<void> {

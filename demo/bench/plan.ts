@@ -7,7 +7,7 @@ export interface Cell {
   readonly sweep: SweepKind
   /** As it stands on the x axis. */
   readonly value: string
-  readonly measure: 'speed' | 'breakdown' | 'load' | 'soak'
+  readonly measure: 'speed' | 'breakdown' | 'load' | 'soak' | 'bandwidth'
   readonly load: LoadOptions
   /** Tokens of each sequence's prompt, and new ones. */
   readonly prompt: number
@@ -23,6 +23,7 @@ export interface Cell {
 export function standardValues(sweep: SweepKind, cores: number): string[] {
   switch (sweep) {
     case 'threads':
+    case 'bandwidth':
       return threadCounts(cores).map(String)
     case 'variant':
       return ['relaxed', 'simd128', 'relaxed@1', 'simd128@1', 'scalar@1']
@@ -70,6 +71,7 @@ function cellOf(settings: BenchSettings, value: string): Cell {
   let { threads, variant, kv, batch, prompt, generate } = settings
   let measure: Cell['measure'] = 'speed'
   if (sweep === 'threads') threads = size()
+  else if (sweep === 'bandwidth') [threads, measure] = [size(), sweep]
   else if (sweep === 'variant') [variant, threads] = variantAndThreads(value, threads)
   else if (sweep === 'kv') kv = value
   else if (sweep === 'batch' || sweep === 'requests') batch = size()

@@ -12,14 +12,15 @@ const AXIS: Record<string, string> = {
   prompt: 'tokens of the prompt',
   requests: 'requests at a time',
   load: '',
+  bandwidth: 'threads',
 }
 
-type Figure = 'decode_tok_s' | 'prefill_tok_s' | 'ttft_ms' | 'load_ms'
+type Figure = 'read_gb_s' | 'decode_tok_s' | 'prefill_tok_s' | 'ttft_ms' | 'load_ms'
 
 function points(rows: readonly BenchRow[], figure: Figure): PlotPoint[] {
   return rows.flatMap(row => {
     const y = row[figure]
-    if (y === null || !Number.isFinite(y)) return []
+    if (y === null || y === undefined || !Number.isFinite(y)) return []
     const range: Spread | undefined = row.spread[figure]
     return [{ x: row.value, y, ...(range ? { low: range[0], high: range[1] } : {}) }]
   })
@@ -38,6 +39,7 @@ export function plotsOf(rows: readonly BenchRow[]): Plot[] {
     return series.points.length === 0 ? [] : [{ title, xLabel, yLabel, kind, series: [series] }]
   }
   return [
+    ...one('Memory read by wasm', 'read_gb_s', 'GB per second'),
     ...(sweep === 'load' ? [] : one('Decode', 'decode_tok_s', 'tokens per second')),
     ...one('Prefill', 'prefill_tok_s', 'tokens per second'),
     ...one('First token', 'ttft_ms', 'milliseconds'),

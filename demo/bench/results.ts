@@ -64,9 +64,19 @@ export interface BenchRow {
   /** CPU seconds of the renderer per second while measuring, over the threads. Spinning counts as busy. */
   cpu_share: number | null
   memory_mb: MemoryParts | null
+  /** RSS of the renderer before the model was loaded, seen from outside. */
+  page_rss_mb: number | null
+  /** GB of 10^9 bytes that wasm reads a second from memory; only in a bandwidth sweep. */
+  read_gb_s?: number
   /** Repetitions behind the medians. */
   runs: number
-  spread: { prefill_tok_s?: Spread; decode_tok_s?: Spread; ttft_ms?: Spread; load_ms?: Spread }
+  spread: {
+    read_gb_s?: Spread
+    prefill_tok_s?: Spread
+    decode_tok_s?: Spread
+    ttft_ms?: Spread
+    load_ms?: Spread
+  }
   /** Fingerprint of the greedy tokens, equal in every repetition. */
   output: string | null
   /** Milliseconds of one decoded token by operation; 'other' is what no operation accounts for. */

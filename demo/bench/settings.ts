@@ -12,6 +12,7 @@ export const SWEEPS = [
   'breakdown',
   'load',
   'soak',
+  'bandwidth',
 ] as const
 export type SweepKind = (typeof SWEEPS)[number]
 

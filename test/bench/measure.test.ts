@@ -62,6 +62,7 @@ function fakeBench(token: (i: number) => number = i => i): Fake {
       bench.opened.push(options)
       return engine as unknown as Engine
     },
+    readBandwidth: async threads => threads * 10,
     forget: async () => {
       bench.forgotten++
     },
@@ -124,6 +125,13 @@ describe('measuring a cell', () => {
     expect(warm.forgotten).toBe(0)
     expect(warm.opened).toHaveLength(4)
     expect(warm.closed).toBe(4)
+  })
+
+  test('reads memory without opening an engine', async () => {
+    const bench = fakeBench()
+    const row = await measure(bench, 'bandwidth', '2')
+    expect(row).toMatchObject({ read_gb_s: 20, threads: 2, model: 'none', decode_tok_s: null })
+    expect(bench.opened).toEqual([])
   })
 
   test('goes on for as many requests as a sustained run asks for', async () => {

@@ -1,0 +1,197 @@
+// The performance report: every table of the original has its place, figures come from the rows, and
+// what was not measured is said, never invented.
+import { describe, expect, test } from 'vitest'
+import { allJobs, quickJobs } from '../../bench/jobs.ts'
+import { figure, NOT_MEASURED, table, withSpread } from '../../bench/report/markdown.ts'
+import { type PeerEntry, peersSection, ratios } from '../../bench/report/peers-section.ts'
+import { PLOTS, performanceMarkdown, plotName } from '../../bench/report/performance.ts'
+import { planCells } from '../../demo/bench/plan.ts'
+import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
+import type { BenchReport, BenchRow } from '../../demo/bench/results.ts'
+import { readArguments } from '../../scripts/synth/arguments.ts'
+import { synthModel } from '../../scripts/synth/model.ts'
+
+function row(job: string, value: string, facts: Partial<BenchRow> = {}): BenchRow {
+  return {
+    job,
+    sweep: 'threads',
+    value,
+    model: 'm.gguf',
+    shape: 'large',
+    backend: 'wasm',
+    variant: 'relaxed',
+    threads: 2,
+    batch: 1,
+    context: 192,
+    kv: 'f16',
+    prompt_tokens: 128,
+    new_tokens: 64,
+    prefill_tok_s: 280,
+    decode_tok_s: 80,
+    ttft_ms: 400,
+    queue_ms: 0,
+    process_ms: 1000,
+    load_ms: 900,
+    peak_rss_mb: 410,
+    page_rss_mb: 110,
+    cpu_share: 0.9,
+    memory_mb: { weights: 220, kv: 40, scratch: 10, total: 270 },
+    runs: 5,
+    spread: { decode_tok_s: [78, 81] },
+    output: 'abcdef01',
+    fallbacks: [],
+    ...facts,
+  }
+}
+
+function report(rows: BenchRow[]): BenchReport {
+  const head = {
+    version: 1,
+    machine: 'M',
+    browser: 'B',
+    commit: 'c0ffee',
+    date: '2026-11-23T00:00',
+  }
+  return { head: { ...head, cross_origin_isolated: true, quick: false }, rows }
+}
+
+describe('the report', () => {
+  test('without a single row has every section and not one figure of ours', () => {
+    const text = performanceMarkdown({ results: report([]), plots: {} })
+    for (const title of [
+      'Baseline',
+      'Threads and hardware',
+      'Depth of context',
+      'KV cache at 512',
+      'Batch',
+      'Latency of one token',
+      'Sustained load',
+      'Concurrent requests',
+      'Ternary against unquantised',
+      'Lookup tables',
+      'Tasks, accuracy, errors',
+    ]) {
+      expect(text).toContain(`## ${title}`)
+    }
+    expect(text).toContain(`| tokens per second | 0.42 | ${NOT_MEASURED} |`)
+    expect(text).toContain(`| MMLU, 5-shot | 42.1 / 45.8 | ${NOT_MEASURED} |`)
+    expect(text).toContain('Power\ncannot be measured from a browser')
+    expect(text).not.toMatch(/NaN|undefined|null/)
+  })
+
+  test('sets ours beside the original', () => {
+    const rows = [
+      row('threads', '1', { threads: 1, decode_tok_s: 50, output: 'abcdef01' }),
+      row('threads', '2'),
+      row('bandwidth', '2', { read_gb_s: 30 }),
+      row('context-int8', '512', { kv: 'int8', decode_tok_s: 70, spread: {} }),
+      row('batch', '8', { error: { code: 'MEMORY_BUDGET', message: 'too large' } }),
+    ]
+    const text = performanceMarkdown({ results: report(rows), plots: {} })
+    expect(text).toContain('| tokens per second | 0.42 | 70 |')
+    expect(text).toContain('| 2 | 80 (78-81) | 280 | 400 | 80 % | 90 % |')
+    expect(text).toContain('17.6 GB/s (220 MB of weights, once a token), 58.7 % of the 30 GB/s')
+    expect(text).toContain('| 8 | out of memory |  | MEMORY_BUDGET |')
+    // 400 ms to the first token, and 99 more at 12.5.
+    expect(text).toContain('| 100 tokens end to end, ms | about 2,380 | 1,640 |')
+    expect(text).not.toMatch(/NaN|undefined/)
+  })
+
+  test('says it when two paths wrote different texts', () => {
+    const rows = [row('variant', 'relaxed'), row('variant', 'simd128', { output: '00000000' })]
+    const text = performanceMarkdown({ results: report(rows), plots: {} })
+    expect(text).toContain('wrote 2 different texts')
+  })
+
+  test('shows what is incomplete, notes, and the plots it was given', () => {
+    const results = { ...report([]), problems: [{ job: 'soak', reason: 'stopped after 60 s' }] }
+    const plots = { 'threads-decode': 'bench/plots/threads-decode.svg' }
+    const text = performanceMarkdown({ results, plots, notes: '## Notes\n\nTried and left.\n' })
+    expect(text).toContain('- soak is incomplete: stopped after 60 s')
+    expect(text).toContain('![threads-decode](bench/plots/threads-decode.svg)')
+    expect(text.endsWith('Tried and left.\n')).toBe(true)
+  })
+
+  test('the plots it shows are among those that the rows give', () => {
+    const names = allJobs(2).flatMap(job => {
+      const { sweep } = job.settings
+      const extra: Partial<BenchRow> =
+        sweep === 'breakdown'
+          ? { ops_ms: { qkv: 1 } }
+          : sweep === 'soak'
+            ? { segments: [{ tokens: 1, decode_tok_s: 1, memory_mb: 1 }] }
+            : {}
+      return plotsOf([row(job.name, '1', { sweep, ...extra })]).map(p =>
+        plotName(job.name, p.title),
+      )
+    })
+    for (const name of PLOTS) expect(names).toContain(name)
+  })
+})
+
+describe('the peers', () => {
+  const entry = (engine: string, rounds: (number | null)[], error?: string): PeerEntry => ({
+    engine,
+    where: 'browser',
+    file: `${engine}.gguf`,
+    threads: 2,
+    rounds: rounds.map(r =>
+      r === null ? null : { decode_tok_s: r, prefill_tok_s: r * 2, peak_rss_mb: 500 },
+    ),
+    ...(error ? { error } : {}),
+  })
+
+  test('ratios pair the rounds, and leave out those that one of the two lost', () => {
+    const ours = entry('ryzanstein', [80, 90, null])
+    expect(ratios(ours, entry('x', [40, null, 10]), 'decode_tok_s')).toEqual([2])
+  })
+
+  test('each ratio names both files and its spread', () => {
+    const entries = [entry('ryzanstein', [80, 90, 100]), entry('other', [40, 30, 50])]
+    const head = { machine: 'M', commit: 'c', date: '2026-11-23', quick: false }
+    const text = peersSection({ head, prompt_tokens: 64, new_tokens: 64, entries })
+    expect(text).toContain('| ryzanstein.gguf | other, other.gguf | 2 | 2 x (2-3) | 2 x (2-3) |')
+  })
+
+  test('a peer that failed shows its error and no ratio', () => {
+    const entries = [entry('ryzanstein', [80]), entry('other', [null], 'it does not load')]
+    const head = { machine: 'M', commit: 'c', date: '2026-11-23', quick: false }
+    const text = peersSection({ head, prompt_tokens: 64, new_tokens: 64, entries })
+    expect(text).toContain('it does not load')
+    expect(text).toContain(`other.gguf | 2 | ${NOT_MEASURED} |`)
+  })
+})
+
+describe('the jobs', () => {
+  test('have names of their own, plans that can be made and models that can be written', () => {
+    for (const jobs of [allJobs(2), quickJobs(2)]) {
+      expect(new Set(jobs.map(j => j.name)).size).toBe(jobs.length)
+      for (const job of jobs) {
+        expect(planCells(job.settings, 2).length).toBeGreaterThan(0)
+        if (!job.model) continue
+        expect(job.settings.model).toBe(`/synth/${job.model.file}`)
+        const model = synthModel(readArguments([...job.model.synth, '--out', 'x']))
+        expect(model.tensors.length).toBeGreaterThan(10)
+      }
+    }
+  }, 30_000)
+
+  test('fit the context of their models', () => {
+    for (const job of allJobs(2)) {
+      if (!job.model) continue
+      const { shape } = readArguments([...job.model.synth, '--out', 'x'])
+      for (const cell of planCells(job.settings, 2)) {
+        expect(cell.prompt + cell.generate, job.name).toBeLessThanOrEqual(shape.context)
+      }
+    }
+  })
+})
+
+test('numbers are short and never invented', () => {
+  expect(figure(1234.5)).toBe('1,230')
+  expect(figure(0.0123456)).toBe('0.0123')
+  expect(figure(null)).toBe(NOT_MEASURED)
+  expect(figure(Number.NaN)).toBe(NOT_MEASURED)
+  expect(withSpread(10, [10, 10])).toBe('10')
+  expect(table(['a', 'b'], [['1', '2']])).toBe('| a | b |\n| --- | ---: |\n| 1 | 2 |')
+})
