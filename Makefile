@@ -32,14 +32,15 @@ test-e2e: build
 	npx playwright test
 
 # The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
-# some jobs again. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours.
+# some jobs again. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
+# PEERS='--rounds 5 --shape bitnet-2b-4t' passes options on.
 bench: build
 	npm run build:demo
 	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
 bench-peers: build
 	npm run build:demo
-	npx tsx bench/peers/run.ts $(if $(QUICK),--quick)
+	npx tsx bench/peers/run.ts $(if $(QUICK),--quick) $(PEERS)
 
 build: kernels
 	npm run build

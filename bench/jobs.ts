@@ -59,11 +59,13 @@ export function allJobs(cores: number): Job[] {
   return [
     job('bandwidth', { sweep: 'bandwidth' }, null),
     job('threads', { sweep: 'threads', kv: 'f16' }),
+    job('empty', { sweep: 'threads', kv: 'f16', prompt: 4 }),
     job('variant', { sweep: 'variant', kv: 'f16' }),
     job('context-int8', { sweep: 'context', kv: 'int8' }, LARGE, true),
     job('context-f16', { sweep: 'context', kv: 'f16', budget: 900 }, LARGE, true),
     job('kv-512', { sweep: 'kv', prompt: 448, budget: 900 }, LARGE, true),
     job('batch', { sweep: 'batch', prompt: 64, kv: 'int8' }, LARGE, true),
+    job('batch-8x192', { sweep: 'batch', values: ['8'], kv: 'int8' }, LARGE, true),
     job('prompt', { sweep: 'prompt', generate: 8 }),
     job('requests', { sweep: 'requests', prompt: 64, generate: 100, kv: 'int8', repeat: 3 }),
     job('breakdown', { sweep: 'breakdown', prompt: 448, kv: 'f16' }),

@@ -1,9 +1,11 @@
 // Runs the bench page once in a browser of its own and collects its rows, with what is seen of it from
 // outside. Each run is a fresh browser: no memory, cache or heat of the JIT is left from the one before.
+
+import type { Observation } from '../../demo/bench/observer.ts'
 import type { BenchHead, BenchReport, BenchRow } from '../../demo/bench/results.ts'
 import { type BenchSettings, queryOf } from '../../demo/bench/settings.ts'
 import { type Browser, openBrowser } from './chromium.ts'
-import { peakRendererMb, rendererCpuSeconds, resetPeaks } from './processes.ts'
+import { peakRendererMb, rendererCpuSeconds, resetPeaks, workerCpuSeconds } from './processes.ts'
 import { serveSite } from './site.ts'
 
 export interface PageRun {
@@ -48,7 +50,11 @@ export async function runBenchPage(
     if (moment === undefined || !browser) return null
     const { profile } = browser
     if (moment === 'start') resetPeaks(profile)
-    return { peak_rss_mb: peakRendererMb(profile), cpu_s: rendererCpuSeconds(profile) }
+    return {
+      peak_rss_mb: peakRendererMb(profile),
+      cpu_s: rendererCpuSeconds(profile),
+      worker_cpu_s: workerCpuSeconds(profile),
+    } satisfies Observation
   }
   const server = await serveSite({
     mounts: { '/': site, '/synth/': models },

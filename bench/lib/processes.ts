@@ -18,15 +18,19 @@ const TICKS = 100
 export function parseProcess(pid: number, command: string, status: string, stat: string): Process {
   const field = (name: string) =>
     Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(status)?.[1] ?? 0)
-  // The name in parentheses may hold spaces; utime and stime are fields 14 and 15.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   return {
     pid,
     parent: field('PPid'),
     command: command.replaceAll('\0', ' '),
     peakRssMb: (field('VmHWM') * 1024) / 1e6,
-    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS,
+    cpuSeconds: cpuSecondsOf(stat),
   }
+}
+
+/** utime and stime, fields 14 and 15; the name in parentheses before them may hold spaces. */
+function cpuSecondsOf(stat: string): number {
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / TICKS
 }
 
 /** Those with `mark` in their command line, and their descendants. */
@@ -71,6 +75,35 @@ export function peakRendererMb(profile: string): number {
 /** CPU seconds of all renderers so far. */
 export function rendererCpuSeconds(profile: string): number {
   return renderers(browserProcesses(profile)).reduce((sum, p) => sum + p.cpuSeconds, 0)
+}
+
+/** CPU seconds so far of each worker thread of the renderers, by thread id. */
+export function workerCpuSeconds(profile: string): Record<string, number> {
+  const seconds: Record<string, number> = {}
+  for (const { pid } of renderers(browserProcesses(profile))) {
+    for (const thread of listOrNothing(`/proc/${pid}/task`)) {
+      try {
+        const stat = readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')
+        if (isWorker(stat)) seconds[thread] = cpuSecondsOf(stat)
+      } catch {
+        // It ended while we looked.
+      }
+    }
+  }
+  return seconds
+}
+
+/** Chromium calls the threads of web workers so; the kernel keeps 15 letters of a name. */
+export function isWorker(stat: string): boolean {
+  return stat.includes('(DedicatedWorker')
+}
+
+function listOrNothing(folder: string): string[] {
+  try {
+    return readdirSync(folder)
+  } catch {
+    return []
+  }
 }
 
 /** Starts the peaks anew from the present sizes; false where the system does not allow it. */

@@ -80,26 +80,34 @@ export function threadsSection(rows: Rows): string {
 ${table(
   [
     'threads',
+    'from an empty context, tok/s',
     'decode tok/s',
     'prefill tok/s',
     'first token ms',
     'efficiency',
-    'CPU time per thread',
+    'busy',
   ],
   all.map(row => [
     row.value,
+    decodeText(rows.at('empty', row.value)),
     decodeText(row),
     prefillText(row),
     withSpread(row.ttft_ms, row.spread.ttft_ms),
     efficiency(row),
-    row.cpu_share === null ? NOT_MEASURED : `${figure(row.cpu_share * 100)} %`,
+    busyText(row),
   ]),
 )}
 
-Efficiency is decode over that of one thread, per thread. CPU time is the renderer's, over wall time and
-threads; a thread that spins while it waits counts as busy, and the page's own threads are in it. The original:
+Decode after a prompt of ${all[0]?.prompt_tokens ?? '?'} tokens. Efficiency is decode over that of one thread, per thread. Busy is the share
+of the time that each worker thread was on a core, prefill and decode together; a thread that spins while it
+waits is busy, too. The original:
 4-6 of 8 cores, 65-75 % utilisation, thread efficiency 78 %, about 12 GB/s, L3 hit rate 86 %, 25-35 W. Power
 cannot be measured from a browser. Bytes per second achieved: ${bandwidth(rows)}.`
+}
+
+function busyText({ thread_busy }: BenchRow): string {
+  if (!thread_busy || thread_busy.length === 0) return NOT_MEASURED
+  return `${thread_busy.map(share => figure(share * 100, 2)).join(', ')} %`
 }
 
 /** Every weight is read once a token; the rest of the traffic is small beside it. */
@@ -193,6 +201,7 @@ Cache lines a token: ${NOT_MEASURED}.`
 
 export function batchSection(rows: Rows): string {
   const ours = rows.job('batch')
+  const long = rows.job('batch-8x192')[0]
   return `## Batch
 
 Ours: ${pathsText(ours)}; ${ours[0]?.context ?? '?'} tokens of context each, tokens per second of all sequences together.
@@ -203,7 +212,9 @@ ${table(
     const row = rows.at('batch', b.batch)
     return [String(b.batch), b.tokS, b.mb, decodeText(row), figure(row?.peak_rss_mb)]
   }),
-)}`
+)}
+
+Eight sequences of 192 tokens: ${decodeText(long)} tok/s, peak ${figure(long?.peak_rss_mb)} MB.`
 }
 
 export function latencySection(rows: Rows): string {

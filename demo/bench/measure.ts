@@ -1,7 +1,7 @@
 // Measures one cell: loads an engine, warms it up, repeats the work, checks that the greedy tokens are
 // the same each time, and makes a row of medians. Knows no page; `load` is handed in. Called by run.ts.
 import type { EngineStats, LoadOptions, ModelSource, OpTime } from 'ryzanstein'
-import type { Observe } from './observer.ts'
+import type { Observation, Observe } from './observer.ts'
 import type { Cell } from './plan.ts'
 import { type Answered, ask, type Engine, fingerprint, randomPrompt } from './requests.ts'
 import type { BenchRow } from './results.ts'
@@ -62,6 +62,7 @@ function emptyRow({ model, shape }: Bench, { sweep, value, load, ...cell }: Cell
     load_ms: null,
     peak_rss_mb: null,
     cpu_share: null,
+    thread_busy: null,
     memory_mb: null,
     page_rss_mb: null,
     runs: cell.repeat,
@@ -122,12 +123,20 @@ async function withEngine(bench: Bench, cell: Cell, row: BenchRow): Promise<void
     const after = await bench.observe('measured')
     if (before && after && row.threads > 0) {
       row.cpu_share = rounded((after.cpu_s - before.cpu_s) / seconds / row.threads, 3)
+      row.thread_busy = busyShares(before, after, seconds).slice(0, row.threads)
     }
     recordPath(row, await engine.stats())
   } finally {
     bench.signal?.removeEventListener('abort', close)
     await engine.close()
   }
+}
+
+/** Share of the time that each worker thread was on a core, busiest first. */
+export function busyShares(before: Observation, after: Observation, seconds: number): number[] {
+  return Object.entries(after.worker_cpu_s)
+    .map(([id, cpu]) => rounded((cpu - (before.worker_cpu_s[id] ?? 0)) / seconds, 3))
+    .sort((a, b) => b - a)
 }
 
 /** What really runs, in place of what was asked for. */

@@ -5,6 +5,8 @@ export interface Observation {
   /** Peak since the last 'start'. */
   readonly peak_rss_mb: number
   readonly cpu_s: number
+  /** Of each worker thread, by its id. */
+  readonly worker_cpu_s: Readonly<Record<string, number>>
 }
 
 /** 'start' begins a cell; 'measure' and 'measured' stand around the repetitions; 'end' ends it. */

@@ -42,7 +42,8 @@ export async function ask(
         const at = performance.now()
         for (let i = 0; i < tokens.length; i++) arrivals.push(at)
       }
-      return { timeline: { start, arrivals }, result: await stream.result }
+      const result = await stream.result
+      return { timeline: { start, firstAt: start + result.ttftMs, arrivals }, result }
     }),
   )
   return {

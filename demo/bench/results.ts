@@ -63,6 +63,8 @@ export interface BenchRow {
   peak_rss_mb: number | null
   /** CPU seconds of the renderer per second while measuring, over the threads. Spinning counts as busy. */
   cpu_share: number | null
+  /** Busy share of each of the busiest `threads` workers while measuring, busiest first. */
+  thread_busy: number[] | null
   memory_mb: MemoryParts | null
   /** RSS of the renderer before the model was loaded, seen from outside. */
   page_rss_mb: number | null

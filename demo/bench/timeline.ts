@@ -3,6 +3,8 @@
 export interface Timeline {
   /** When the request was made. */
   readonly start: number
+  /** When the engine had the first token; a busy page may hear of it later, with others in one go. */
+  readonly firstAt: number
   /** Arrival of each token, in order. */
   readonly arrivals: readonly number[]
 }
@@ -17,12 +19,12 @@ export function firstTokenMs({ start, arrivals }: Timeline): number {
  * latest first token to the earliest last one. NaN when there is no such time.
  */
 export function decodeRate(timelines: readonly Timeline[]): number {
-  const from = Math.max(...timelines.map(t => t.arrivals[0]))
+  const from = Math.max(...timelines.map(t => Math.min(t.firstAt, t.arrivals[0])))
   const to = Math.min(...timelines.map(t => t.arrivals[t.arrivals.length - 1]))
   if (!(to > from)) return Number.NaN
   let tokens = 0
   for (const { arrivals } of timelines) {
-    for (const at of arrivals) if (at > from && at <= to) tokens++
+    for (const at of arrivals.slice(1)) if (at > from && at <= to) tokens++
   }
   return (tokens * 1000) / (to - from)
 }

@@ -1,7 +1,7 @@
 // What a cell's measurement does with an engine: a fake one, whose clock and tokens are known.
 import type { EngineStats, GenerateResult, LoadOptions, TokenStream } from 'ryzanstein'
 import { describe, expect, test } from 'vitest'
-import { type Bench, measureCell } from '../../demo/bench/measure.ts'
+import { type Bench, busyShares, measureCell } from '../../demo/bench/measure.ts'
 import { NOBODY } from '../../demo/bench/observer.ts'
 import { planCells } from '../../demo/bench/plan.ts'
 import { type Engine, randomPrompt } from '../../demo/bench/requests.ts'
@@ -23,7 +23,7 @@ function fakeBench(token: (i: number) => number = i => i): Fake {
       const tokens = Array.from({ length: options.maxTokens }, (_, i) => token(i))
       // A prompt token costs 2 ms of qkv, a new one (but the first) 3.
       qkvMs += prompt.length * 2 + (options.maxTokens - 1) * 3
-      const result = { tokens, promptTokens: prompt.length, prefillMs: 20, queueMs: 0 }
+      const result = { tokens, promptTokens: prompt.length, prefillMs: 20, queueMs: 0, ttftMs: 2 }
       return {
         result: Promise.resolve(result as GenerateResult),
         async *[Symbol.asyncIterator]() {
@@ -146,6 +146,17 @@ describe('measuring a cell', () => {
     const bench = { ...fakeBench(), load: () => Promise.reject(new Error('aborted')) }
     await expect(measure({ ...bench, signal: stop.signal }, 'kv', 'f16')).rejects.toThrow('aborted')
   })
+})
+
+test('busy shares are those of each thread, those of new threads too', () => {
+  const seen = (worker_cpu_s: Record<string, number>) => ({
+    peak_rss_mb: 1,
+    cpu_s: 1,
+    worker_cpu_s,
+  })
+  expect(busyShares(seen({ 7: 1, 8: 2 }), seen({ 7: 2, 8: 3.5, 9: 0.2 }), 2)).toEqual([
+    0.75, 0.5, 0.1,
+  ])
 })
 
 test('random prompts are the same every time and other for other sequences', () => {

@@ -98,20 +98,23 @@ describe('the plan of a sweep', () => {
 })
 
 describe('the timeline of a request', () => {
+  const line = (...arrivals: number[]) => ({ start: 0, firstAt: arrivals[0], arrivals })
+
   test('one stream counts the gaps between its tokens', () => {
-    const line = { start: 0, arrivals: [100, 110, 120, 130] }
-    expect(firstTokenMs(line)).toBe(100)
-    expect(decodeRate([line])).toBe(100)
+    expect(firstTokenMs(line(100, 110, 120, 130))).toBe(100)
+    expect(decodeRate([line(100, 110, 120, 130)])).toBe(100)
+  })
+
+  test('tokens that a busy page hears of in one go took as long as they took', () => {
+    expect(decodeRate([{ start: 0, firstAt: 100, arrivals: [129, 129, 129, 130] }])).toBe(100)
   })
 
   test('several streams count only while all of them decode', () => {
-    const early = { start: 0, arrivals: [10, 20, 30, 40, 50] }
-    const late = { start: 0, arrivals: [30, 40, 50, 60, 70] }
-    expect(decodeRate([early, late])).toBe(200)
+    expect(decodeRate([line(10, 20, 30, 40, 50), line(30, 40, 50, 60, 70)])).toBe(200)
   })
 
   test('streams that never decode at the same time have no rate', () => {
-    expect(decodeRate([{ start: 0, arrivals: [5] }])).toBeNaN()
+    expect(decodeRate([line(5)])).toBeNaN()
   })
 })
 

@@ -35,6 +35,7 @@ function row(job: string, value: string, facts: Partial<BenchRow> = {}): BenchRo
     peak_rss_mb: 410,
     page_rss_mb: 110,
     cpu_share: 0.9,
+    thread_busy: [0.99, 0.8],
     memory_mb: { weights: 220, kv: 40, scratch: 10, total: 270 },
     runs: 5,
     spread: { decode_tok_s: [78, 81] },
@@ -81,6 +82,7 @@ describe('the report', () => {
 
   test('sets ours beside the original', () => {
     const rows = [
+      row('empty', '2', { decode_tok_s: 88, spread: {} }),
       row('threads', '1', { threads: 1, decode_tok_s: 50, output: 'abcdef01' }),
       row('threads', '2'),
       row('bandwidth', '2', { read_gb_s: 30 }),
@@ -89,7 +91,7 @@ describe('the report', () => {
     ]
     const text = performanceMarkdown({ results: report(rows), plots: {} })
     expect(text).toContain('| tokens per second | 0.42 | 70 |')
-    expect(text).toContain('| 2 | 80 (78-81) | 280 | 400 | 80 % | 90 % |')
+    expect(text).toContain('| 2 | 88 | 80 (78-81) | 280 | 400 | 80 % | 99, 80 % |')
     expect(text).toContain('17.6 GB/s (220 MB of weights, once a token), 58.7 % of the 30 GB/s')
     expect(text).toContain('| 8 | out of memory |  | MEMORY_BUDGET |')
     // 400 ms to the first token, and 99 more at 12.5.
