@@ -25,11 +25,11 @@ export interface Plot {
 
 /** Small, so that text stays readable when a phone scales the plot down. */
 const MIN_WIDTH = 480
-const CATEGORY_WIDTH = 50
+const CATEGORY_WIDTH = 62
 const HEIGHT = 260
 const LEFT = 58
 const RIGHT = 16
-const TOP = 52
+const TOP = 58
 const BOTTOM = 46
 
 /** Light and dark colours of a stand-alone file; the page has the same in bench.css. */
@@ -63,7 +63,8 @@ export function plotSvg(plot: Plot, standAlone = false): string {
     }),
   ]
   const head = standAlone ? ` xmlns="http://www.w3.org/2000/svg"` : ''
-  return `<svg${head} class="plot" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${escapeXml(plot.title)}">${standAlone ? `<style>${STYLE}</style>` : ''}${body.join('')}</svg>\n`
+  const wide = width > MIN_WIDTH ? ' plot-wide' : ''
+  return `<svg${head} class="plot${wide}" viewBox="0 0 ${width} ${HEIGHT}" role="img" aria-label="${escapeXml(plot.title)}">${standAlone ? `<style>${STYLE}</style>` : ''}${body.join('')}</svg>\n`
 }
 
 /** Every x that some series has, in order of first appearance. */
@@ -99,7 +100,7 @@ function legend(plot: Plot, plotWidth: number): string[] {
   let right = plotWidth - RIGHT
   return [...plot.series.keys()].reverse().map(i => {
     const { name } = plot.series[i]
-    const width = name.length * 6.5 + 22
+    const width = name.length * 7.5 + 24
     right -= width
     return `<g class="s${i % 4}"><rect class="plot-bar" x="${right}" y="31" width="9" height="9" rx="2"/>${text(right + 14, 40, name)}</g>`
   })

@@ -14,10 +14,10 @@ const COLUMNS: Columns = [
   ['decode tok/s', row => figure(row.decode_tok_s)],
   ['±', row => swing(row)],
   ['prefill tok/s', row => figure(row.prefill_tok_s)],
-  ['first token ms', row => figure(row.ttft_ms)],
+  ['first ms', row => figure(row.ttft_ms)],
   ['read GB/s', row => figure(row.read_gb_s ?? null)],
   ['load ms', row => figure(row.load_ms)],
-  ['engine MB', row => figure(row.memory_mb?.total ?? null)],
+  ['MB', row => figure(row.memory_mb?.total ?? null)],
   ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv}`],
 ]
 
