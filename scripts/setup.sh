@@ -11,8 +11,12 @@ need() { # need COMMAND PACKAGE...
   command -v "$command" >/dev/null 2>&1 || missing="$missing $*"
 }
 
-own_clang() { # an emsdk: emcc whose own clang is new enough for relaxed SIMD (3.1.50 has LLVM 18)
-  command -v emcc >/dev/null 2>&1 && [ -n "${EMSDK:-}" ]
+# An Emscripten SDK brings a clang of its own that is new enough for relaxed SIMD (3.1.50 has LLVM 18);
+# scripts/build-kernels.sh asks the same question.
+own_clang() {
+  command -v emcc >/dev/null 2>&1 || return 1
+  version=$(emcc --version 2>/dev/null | sed -n '1s/.* \([0-9][0-9]*\.[0-9][0-9]*\.[0-9][0-9]*\).*/\1/p')
+  [ "$(printf '%s\n' 3.1.50 "$version" | sort -V | sed -n 1p)" = 3.1.50 ]
 }
 
 if ! own_clang; then
@@ -37,6 +41,6 @@ if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
   # shellcheck disable=SC2086
   apt-get install -y -qq --no-install-recommends $missing
 else
-  echo "Please install these first (Debian package names):$missing; an Emscripten SDK (EMSDK set) replaces emscripten, clang-19, lld-19 and llvm-19, and CHROMIUM=/path and FIREFOX=/path name browsers elsewhere." >&2
+  echo "Please install these first (Debian package names):$missing; an Emscripten SDK (3.1.50 or newer) on PATH replaces emscripten, clang-19, lld-19 and llvm-19, and CHROMIUM=/path and FIREFOX=/path name browsers elsewhere." >&2
   exit 1
 fi

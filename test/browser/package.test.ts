@@ -148,3 +148,40 @@ test('score agrees with the log-probabilities of generate', async () => {
     }
   })
 })
+
+describe('chat', () => {
+  const FOLDER = '/test/golden/data/bitnet-hf-packed/'
+  const NAMES = ['config.json', 'model.safetensors', 'tokenizer.json', 'tokenizer_config.json']
+  const TEMPLATE =
+    "{{ bos_token }}{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
+
+  async function filesWith(template: string): Promise<File[]> {
+    const fetched = NAMES.map(
+      async name => new File([await (await fetch(FOLDER + name)).blob()], name),
+    )
+    return [...(await Promise.all(fetched)), new File([template], 'chat_template.jinja')]
+  }
+
+  test('renders the template of the model and continues it', async () => {
+    const engine = await load(await filesWith(TEMPLATE))
+    const answer = await engine.chat([{ role: 'user', content: 'abc' }], GREEDY).result
+    const same = await engine.generate(
+      await engine.tokenize('user: abc\nassistant:', { bos: true }),
+      GREEDY,
+    ).result
+    expect(answer.tokens).toEqual(same.tokens)
+    expect(answer.promptTokens).toBe(same.promptTokens)
+    await engine.close()
+  })
+
+  test('an endless template ends in TEMPLATE_ERROR, and the engine stays usable', async () => {
+    const endless = '{% for i in range(1000000000) %}{{ i }}{% endfor %}'
+    const engine = await load(await filesWith(endless))
+    const start = performance.now()
+    const failed = await engine.chat([{ role: 'user', content: 'a' }]).result.catch(e => e)
+    expect(failed).toMatchObject({ code: 'TEMPLATE_ERROR' })
+    expect(performance.now() - start).toBeLessThan(2000)
+    expect((await engine.generate([1], GREEDY).result).tokens.length).toBeGreaterThan(0)
+    await engine.close()
+  })
+})
