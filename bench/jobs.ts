@@ -61,7 +61,7 @@ export function allJobs(cores: number): Job[] {
     job('threads', { sweep: 'threads', kv: 'f16' }),
     job('empty', { sweep: 'threads', kv: 'f16', prompt: 4 }),
     job('variant', { sweep: 'variant', kv: 'f16' }),
-    job('context-int8', { sweep: 'context', kv: 'int8' }, LARGE, true),
+    job('context-int8', { sweep: 'context', kv: 'int8', budget: 900 }, LARGE, true),
     job('context-f16', { sweep: 'context', kv: 'f16', budget: 900 }, LARGE, true),
     job('kv-512', { sweep: 'kv', prompt: 448, budget: 900 }, LARGE, true),
     job('batch', { sweep: 'batch', prompt: 64, kv: 'int8' }, LARGE, true),
