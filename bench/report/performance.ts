@@ -1,25 +1,21 @@
 // docs/PERFORMANCE.md as text, made of results.json, peers.json and the hand-written notes. Pure.
 import type { BenchReport } from '../../demo/bench/results.ts'
-import { table } from './markdown.ts'
-import { type PeersReport, peersSection } from './peers-section.ts'
 import {
-  baseline,
   batchSection,
-  contextSection,
-  kvSection,
   latencySection,
   loadSection,
   matrixSection,
   otherModels,
   promptSection,
-  Rows,
   requestsSection,
   sustained,
-  threadsSection,
   tMac,
   unmeasured,
-  variants,
-} from './sections.ts'
+} from './load-sections.ts'
+import { table } from './markdown.ts'
+import { type PeersReport, peersSection } from './peers-section.ts'
+import { Rows } from './rows.ts'
+import { baseline, contextSection, kvSection, threadsSection, variants } from './speed-sections.ts'
 
 export interface ReportParts {
   readonly results: BenchReport

@@ -41,8 +41,8 @@ export function* encodeTensor(tensor: SynthTensor, seed: number): Generator<Uint
 }
 
 function fill(kind: SynthTensor['draw'], out: Int8Array, count: number, draw: Draw): void {
-  if (kind === 'ternary') return fillTernary(out, count, draw)
-  fillNormal(out, count, draw)
+  if (kind === 'ternary') fillTernary(out, count, draw)
+  else fillNormal(out, count, draw)
   // Gains lie between 48/64 and 79/64, around 1.
   if (kind === 'gain') for (let i = 0; i < count; i++) out[i] = 64 + (out[i] >> 1)
 }

@@ -1,0 +1,24 @@
+// Rows of a report by job and value, and what several sections make of them. Pure.
+import type { BenchReport, BenchRow } from '../../demo/bench/results.ts'
+
+/** Rows of a report by job and value. */
+export class Rows {
+  readonly #rows: readonly BenchRow[]
+
+  constructor(report: BenchReport) {
+    this.#rows = report.rows
+  }
+
+  job(name: string): BenchRow[] {
+    return this.#rows.filter(row => row.job === name)
+  }
+
+  at(name: string, value: string | number): BenchRow | undefined {
+    return this.job(name).find(row => row.value === String(value))
+  }
+}
+
+/** Milliseconds of one decoded token. */
+export function perToken(row: BenchRow | undefined): number | undefined {
+  return row?.decode_tok_s ? 1000 / row.decode_tok_s : undefined
+}
