@@ -2,6 +2,7 @@
 // the demo site and the library in dist/. Run `make build` first. Each host below is e2e/server.mjs
 // with other headers; E2E_PORT moves them all.
 import { defineConfig } from '@playwright/test'
+import { CHROMIUM, CHROMIUM_ARGS } from './e2e/chromium.ts'
 import { HOSTS } from './e2e/hosts.ts'
 
 export default defineConfig({
@@ -23,14 +24,9 @@ export default defineConfig({
       name: 'chromium',
       use: {
         launchOptions: {
-          executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+          executablePath: CHROMIUM,
           args: [
-            '--no-sandbox',
-            '--no-first-run',
-            '--disable-background-networking',
-            '--disable-component-update',
-            '--disable-sync',
-            '--disable-quic',
+            ...CHROMIUM_ARGS,
             // A name that is not localhost, so that plain http is no secure context.
             '--host-resolver-rules=MAP plain.test 127.0.0.1',
           ],
