@@ -4,17 +4,8 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CHROMIUM, CHROMIUM_ARGS } from '../../e2e/chromium.ts'
 import { browserProcesses } from './processes.ts'
-
-const QUIET = [
-  '--headless',
-  '--no-sandbox',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-  '--disable-quic',
-]
 
 export interface Browser {
   /** Marks its processes; see processes.ts. */
@@ -24,11 +15,13 @@ export interface Browser {
   close(): Promise<void>
 }
 
-export const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-
 export function openBrowser(url: string): Browser {
   const profile = mkdtempSync(join(tmpdir(), 'ryz-bench-'))
-  const child = spawn(CHROMIUM, [...QUIET, `--user-data-dir=${profile}`, url], { stdio: 'ignore' })
+  const child = spawn(
+    CHROMIUM,
+    ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, url],
+    { stdio: 'ignore' },
+  )
   const ended = new Promise<void>(done => {
     child.once('exit', () => done())
     child.once('error', () => done())
