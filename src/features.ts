@@ -2,6 +2,9 @@
 // stats() explains the choice. Probes by wasm bytes, never by user agent. Depends on nothing.
 import { relaxedSimd, simd, threads } from 'wasm-feature-detect'
 
+/** Of this package; what is kept across loads and shared between tabs is bound to it. */
+export const PACKAGE_VERSION = '0.1.0'
+
 export interface Features {
   /** WebAssembly itself; everything below is false without it. */
   readonly wasm: boolean

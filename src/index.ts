@@ -8,17 +8,21 @@ export {
 } from './api/openai.ts'
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
 export type { TokenStream } from './api/token-stream.ts'
+export { willItRun } from './api/will-it-run.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
 export type {
   ActivationMode,
   BackendName,
+  Calibration,
   ChatMessage,
   EngineStats,
+  ExpectedSpeed,
   Fallback,
   FinishReason,
   GenerateOptions,
   GenerateResult,
   I2sLayout,
+  KernelRates,
   KernelVariant,
   KvType,
   LoadOptions,
@@ -27,6 +31,7 @@ export type {
   ModelInfo,
   ModelSource,
   OpTime,
+  RunForecast,
   SamplingOptions,
   ScoreOptions,
   ScoreResult,

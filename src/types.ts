@@ -52,6 +52,12 @@ export interface LoadOptions {
   queueTimeoutMs?: number
   /** Tokens of a prefill piece at most (default 128); a piece never takes longer than about 100 ms. */
   prefillPiece?: number
+  /**
+   * Measure kernels and thread counts (half a second at most) and take the fastest. Default: only for
+   * models that read more than 16 MB of weights a token, once per browser and model shape. What
+   * `variant` and `threads` fix is not measured.
+   */
+  calibrate?: boolean
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }
@@ -178,6 +184,66 @@ export interface ModelInfo {
   notes: string[]
 }
 
+/** What one kernel build reached on random weights of the model's shape. */
+export interface KernelRates {
+  variant: KernelVariant
+  threads: number
+  /** Ternary matrix times one row: bytes of weights a second. */
+  gemvBytesPerSecond: number
+  /** Ternary matrix times 32 rows: multiply-adds a second. */
+  gemmMacsPerSecond: number
+  /** int8 matrix (the output head) times one row: bytes a second. */
+  headBytesPerSecond: number
+}
+
+/** How kernel build and thread count were chosen. */
+export interface Calibration {
+  /** Measured in this load, remembered from an earlier one, or skipped for the reason given. */
+  source: 'measured' | 'remembered' | 'skipped'
+  reason?: string
+  /** What measuring took in this load; 0 unless measured. */
+  ms: number
+  rates: KernelRates[]
+  chosen?: { variant: KernelVariant; threads: number }
+  /** Of the whole model with the choice, at 128 tokens of context. */
+  expected?: ExpectedSpeed
+}
+
+export interface ExpectedSpeed {
+  decodeTokensPerSecond: number
+  prefillTokensPerSecond: number
+}
+
+/** What willItRun() tells of a model before it is downloaded; bytes that are not known are 0. */
+export interface RunForecast {
+  fits: boolean
+  /** Bytes that load() will fetch: 0 for files of this device. */
+  downloadBytes: number
+  /** All files of the model. */
+  fileBytes: number
+  /** Bytes by part at their highest; total is the sum of the others. */
+  peakBytes: { weights: number; kv: number; scratch: number; page: number; total: number }
+  /** What would run, and what was passed over and why. */
+  path: {
+    backend: BackendName
+    variant: KernelVariant | 'typescript'
+    threads: number
+    fallbacks: Fallback[]
+  }
+  /** 0 when it is not known (no WebAssembly). */
+  expectedDecodeTokensPerSecond: number
+  expectedPrefillTokensPerSecond: number
+  contextLength: number
+  kv: KvType
+  /** What load() would lower to fit the memory budget. */
+  lowered: Fallback[]
+  name: string
+  architecture: string
+  calibration: Calibration
+  /** Why load() would refuse it. */
+  refusal?: { code: ErrorCode; message: string }
+}
+
 export interface EngineStats {
   backend: BackendName
   variant: KernelVariant | 'typescript'
@@ -211,6 +277,7 @@ export interface EngineStats {
     failed: number
   }
   loadMs: number
+  calibration: Calibration
 }
 
 export interface ErrorEvent {

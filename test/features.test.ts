@@ -1,6 +1,7 @@
 // The probes of src/features.ts, as far as Node can tell: they agree with what the engine then does.
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { detectFeatures } from '../src/features.ts'
+import packageJson from '../package.json' with { type: 'json' }
+import { detectFeatures, PACKAGE_VERSION } from '../src/features.ts'
 
 afterEach(() => vi.unstubAllGlobals())
 
@@ -33,4 +34,8 @@ describe('detectFeatures', () => {
     const none = { wasm: false, simd: false, relaxedSimd: false, threads: false }
     expect(await detectFeatures()).toMatchObject(none)
   })
+})
+
+it('the version that caches and tabs are bound to is the one of the package', () => {
+  expect(PACKAGE_VERSION).toBe(packageJson.version)
 })

@@ -24,6 +24,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'worker',
     'worker/protocol.ts',
     'engine',
+    'cache',
     'backend.ts',
     'backend/reference',
     'backend/wasm',

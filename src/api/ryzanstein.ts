@@ -1,7 +1,6 @@
 // The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
 // and callbacks stay on the page and become messages. Importing this file does nothing.
 import { transfer } from 'comlink'
-import { RyzError } from '../errors.ts'
 import type {
   ChatMessage,
   EngineStats,
@@ -13,8 +12,9 @@ import type {
   ScoreOptions,
   ScoreResult,
 } from '../types.ts'
-import type { Input, ProgressMessage, WireSource } from '../worker/protocol.ts'
+import type { Input, ProgressMessage } from '../worker/protocol.ts'
 import { Connection, type Heartbeat, type PortCall, type WorkerLike } from './connection.ts'
+import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
 
 /**
@@ -30,19 +30,6 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
   return connect(startWorker(), source, options)
-}
-
-function startWorker(): Worker {
-  if (typeof Worker === 'undefined') {
-    throw new RyzError('WORKER_DIED', 'there is no Worker here; call load() in a browser')
-  }
-  try {
-    return new Worker(__RYZ_URL_worker_js__, { type: 'module', name: 'ryzanstein' })
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    const what = 'the engine worker could not start; serve the package from the origin of the page'
-    throw new RyzError('WORKER_DIED', `${what} (${why})`, {}, { cause })
-  }
 }
 
 /** load() with a worker that was made elsewhere; it is terminated when loading fails. */
@@ -191,29 +178,4 @@ export class Ryzanstein {
 function textOrTokens(input: string | readonly number[]): Input {
   if (typeof input === 'string') return { kind: 'text', text: input }
   return { kind: 'tokens', tokens: Array.from(input) }
-}
-
-/** Relative URLs are meant from the page, not from the worker's file. */
-function sourceForWorker(source: ModelSource): WireSource {
-  if (source instanceof URL) return source.href
-  if (typeof source !== 'string') return source
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href
-  if (base === undefined) return source
-  try {
-    return new URL(source, base).href
-  } catch (cause) {
-    throw new RyzError('BAD_OPTION', `${JSON.stringify(source)} is no URL`, { source }, { cause })
-  }
-}
-
-function aborted(what: string): RyzError {
-  return new RyzError('ABORTED', `${what} was cancelled`)
-}
-
-/** Calls `run` when the signal fires; the result takes the listener away again. */
-function onAbort(signal: AbortSignal | undefined, run: () => void): () => void {
-  if (signal === undefined) return () => undefined
-  if (signal.aborted) run()
-  else signal.addEventListener('abort', run, { once: true })
-  return () => signal.removeEventListener('abort', run)
 }

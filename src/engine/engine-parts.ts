@@ -4,6 +4,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 import type {
   ActivationMode,
   BackendName,
+  Calibration,
   Fallback,
   KernelVariant,
   KvType,
@@ -25,6 +26,8 @@ export interface EngineParts {
   readonly strict: boolean
   readonly activations: ActivationMode
   readonly kvType: KvType
+  /** How variant and threads were chosen; absent when there was nothing to choose. */
+  readonly calibration?: Calibration
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

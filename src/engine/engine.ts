@@ -2,6 +2,7 @@
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type {
+  Calibration,
   ChatMessage,
   EngineStats,
   GenerateOptions,
@@ -22,6 +23,13 @@ export const DEFAULT_QUEUE_LIMIT = 16
 export const DEFAULT_QUEUE_TIMEOUT_MS = 30_000
 const DEFAULT_MAX_SEQUENCES = 4
 const DEFAULT_PREFILL_PIECE = 128
+
+const NOT_CALIBRATED: Calibration = {
+  source: 'skipped',
+  reason: 'there was nothing to choose from',
+  ms: 0,
+  rates: [],
+}
 
 /** The options of load() that concern requests; the rest was used up when the parts were made. */
 export type EngineOptions = Pick<
@@ -168,6 +176,7 @@ export class Engine {
         ...counters.outcomes,
       },
       loadMs: this.#loadMs,
+      calibration: parts.calibration ?? NOT_CALIBRATED,
     }
   }
 

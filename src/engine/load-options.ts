@@ -26,7 +26,8 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   whole('queueLimit', o.queueLimit, 0, 1 << 20)
   whole('queueTimeoutMs', o.queueTimeoutMs, 1, 2 ** 31 - 1)
   whole('prefillPiece', o.prefillPiece, 1, 512)
-  if (o.strict !== undefined && typeof o.strict !== 'boolean') bad('strict', o.strict, 'a boolean')
+  flag('strict', o.strict)
+  flag('calibrate', o.calibrate)
   return {
     strict: o.strict ?? false,
     activations: o.activations ?? 'int8',
@@ -37,6 +38,10 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
 
 function oneOf(option: string, value: string | undefined, allowed: readonly string[]): void {
   if (value !== undefined && !allowed.includes(value)) bad(option, value, allowed.join(', '))
+}
+
+function flag(option: string, value: boolean | undefined): void {
+  if (value !== undefined && typeof value !== 'boolean') bad(option, value, 'a boolean')
 }
 
 function whole(option: string, value: number | undefined, min: number, max: number): void {

@@ -6,16 +6,16 @@ import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile } from '../format/model-file.ts'
 import { openModel } from '../format/open.ts'
 import { Network } from '../model/bitnet.ts'
-import { readConfig, requiredTensors } from '../model/config.ts'
+import { readConfig } from '../model/config.ts'
 import { loadWeights } from '../model/load-weights.ts'
-import type { MemoryPlan, PlannedTensor } from '../model/memory-plan.ts'
-import { DEFAULT_BUDGET, planMemory, weightBytes } from '../model/memory-plan.ts'
+import type { MemoryPlan } from '../model/memory-plan.ts'
 import type { ModelConfig } from '../model/model-config.ts'
 import { tokenizerFromGguf } from '../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../tokenizer/from-json.ts'
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 import type {
   BackendName,
+  Calibration,
   Fallback,
   KernelVariant,
   LoadOptions,
@@ -24,6 +24,7 @@ import type {
 } from '../types.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
 import { checkLoadOptions } from './load-options.ts'
+import { type ModelWork, planLoad, workOf } from './load-plan.ts'
 
 /** One rung of the ladder. */
 export interface BackendFactory {
@@ -38,8 +39,16 @@ export interface BackendFactory {
   create(memoryBytes: number, limits: BackendLimits): Promise<Backend>
 }
 
-/** Contexts longer than this are only opened when asked for: the RoPE tables and plan grow with it. */
-const DEFAULT_CONTEXT_CAP = 4096
+/** The factories in the order to try, and why. */
+export interface Arranged {
+  readonly factories: readonly BackendFactory[]
+  readonly calibration?: Calibration
+}
+
+/** Puts the factories in order for the work of one model; see calibrate.ts. */
+export type Arrange = (factories: readonly BackendFactory[], work: ModelWork) => Promise<Arranged>
+
+const asTheyAre: Arrange = async factories => ({ factories })
 
 /**
  * Opens a model on the best backend that works.
@@ -50,6 +59,7 @@ export async function openEngineParts(
   options: LoadOptions,
   hooks: LoadHooks,
   factories: readonly BackendFactory[],
+  arrange: Arrange = asTheyAre,
 ): Promise<EngineParts> {
   const checked = checkLoadOptions(options)
   const report = progressReporter(hooks)
@@ -61,28 +71,12 @@ export async function openEngineParts(
   const tokenizer = await openTokenizer(file, config)
   throwIfAborted(hooks.signal, 'loading')
 
-  const asked = options.contextLength ?? Math.min(config.contextLength, DEFAULT_CONTEXT_CAP)
-  const contextLength = Math.min(asked, config.contextLength)
-  const maxSequences = checked.maxSequences
-  const limits: BackendLimits = {
-    maxRows: checked.prefillPiece + maxSequences,
-    maxContext: contextLength,
-    maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
-  }
-  const weights = weightBytes(plannedTensors(file, config), checked.strict)
-  const plan = (scratchBytes: number): MemoryPlan =>
-    planMemory(config, weights, {
-      budget: options.memoryBudget ?? DEFAULT_BUDGET,
-      kv: options.kv ?? (checked.strict ? 'f32' : undefined),
-      contextLength,
-      contextFixed: options.contextLength !== undefined,
-      maxSequences,
-      maxRows: limits.maxRows,
-      strict: checked.strict,
-      scratchBytes,
-    })
+  const plan = planLoad(file, config, options, checked)
+  const { limits } = plan
+  const arranged = await arrange(factories, workOf(file, config, checked.strict))
+  throwIfAborted(hooks.signal, 'loading')
 
-  const opened = await openFirst(factories, limits, plan)
+  const opened = await openFirst(arranged.factories, limits, plan.memory)
   const { backend } = opened
   try {
     const poured = await loadWeights(file, config, backend, {
@@ -121,11 +115,7 @@ export async function openEngineParts(
         layouts: poured.layouts,
         notes: [...config.notes, ...poured.notes],
       },
-      fallbacks: [
-        ...opened.fallbacks,
-        ...(asked > contextLength ? [shorterContext(asked, contextLength)] : []),
-        ...opened.plan.lowered,
-      ],
+      fallbacks: [...opened.fallbacks, ...plan.shortened, ...opened.plan.lowered],
       memory: {
         weights: opened.plan.weightBytes,
         kv: opened.plan.kvBytes,
@@ -137,6 +127,7 @@ export async function openEngineParts(
       strict: checked.strict,
       activations: checked.activations,
       kvType: opened.plan.kv,
+      calibration: arranged.calibration,
       close: () => network.close(),
     }
   } catch (caught) {
@@ -171,20 +162,14 @@ async function openFirst(
   throw new RyzError('BAD_OPTION', `no backend can run here (${reasons})`, {})
 }
 
-function shorterContext(asked: number, made: number): Fallback {
-  return {
-    from: `context ${asked}`,
-    to: `context ${made}`,
-    reason: `the model was made for ${made} tokens`,
-  }
-}
-
-function rungName(f: BackendFactory): string {
+/** 'relaxed with 2 threads' */
+export function rungName(f: Pick<BackendFactory, 'name' | 'variant' | 'threads'>): string {
   if (f.name === 'reference') return 'reference (TypeScript)'
   return `${f.variant} with ${f.threads} thread${f.threads === 1 ? '' : 's'}`
 }
 
-async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Tokenizer> {
+/** @throws RyzError TOKENIZER_MISSING | TOKENIZER_INVALID */
+export async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Tokenizer> {
   if (file.container === 'gguf') return tokenizerFromGguf(file.metadata)
   if (file.tokenizerJson === undefined) {
     throw new RyzError(
@@ -196,30 +181,6 @@ async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Toke
     generationConfig: file.generationConfig,
     chatTemplate: file.chatTemplate,
   })
-}
-
-const TERNARY_BLOCKS: Readonly<Record<string, number>> = {
-  I2_S: 0,
-  HF_T2: 0,
-  TQ1_0: 256,
-  TQ2_0: 256,
-  Q2_0_64: 64,
-  Q2_0_128: 128,
-}
-
-function* plannedTensors(file: ModelFile, config: ModelConfig): Generator<PlannedTensor> {
-  for (const { name, role } of requiredTensors(config)) {
-    const info = file.tensors.get(name)
-    if (!info) continue
-    yield {
-      role,
-      rows: info.rows,
-      cols: info.cols,
-      mayStayFloat: !Object.hasOwn(TERNARY_BLOCKS, info.type) && !config.masters,
-      scaleBlock: TERNARY_BLOCKS[info.type] ?? 0,
-      half: info.type === 'F16',
-    }
-  }
 }
 
 /** One token through every kernel, so that the first request finds compiled code. */

@@ -5,6 +5,7 @@ import { Engine } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/engine-parts.ts'
 import type { Submitted } from '../engine/scheduler.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import type { RunForecast } from '../types.ts'
 import {
   type EngineApi,
   type PortMessage,
@@ -21,11 +22,23 @@ export type OpenParts = (
   hooks: LoadHooks,
 ) => Promise<EngineParts>
 
+/** Tells what opening would take; bound like OpenParts. */
+export type Forecast = (
+  source: WireSource,
+  options: WireLoadOptions,
+  signal: AbortSignal,
+) => Promise<RunForecast>
+
+const notBound: Forecast = async () => {
+  throw new RyzError('BAD_OPTION', 'this worker tells no forecasts')
+}
+
 /** The calls of one worker, which holds one engine. */
-export function createEngineApi(openParts: OpenParts): EngineApi {
+export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBound): EngineApi {
   let engine: Engine | undefined
   let loading: AbortController | undefined
   let closed = false
+  const asking = new AbortController()
 
   const loaded = (): Engine => {
     if (engine !== undefined && !closed) return engine
@@ -68,6 +81,14 @@ export function createEngineApi(openParts: OpenParts): EngineApi {
       }
     },
 
+    async willItRun(source, options) {
+      try {
+        return await forecast(source, options, asking.signal)
+      } catch (caught) {
+        throw asRyzError(caught, 'WORKER_DIED', 'the forecast failed')
+      }
+    },
+
     generate(input, options, port) {
       serve(port, () =>
         loaded().generate(input, options, {
@@ -100,6 +121,7 @@ export function createEngineApi(openParts: OpenParts): EngineApi {
     async close() {
       closed = true
       loading?.abort()
+      asking.abort()
       await engine?.close()
     },
   }

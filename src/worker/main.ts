@@ -2,17 +2,36 @@
 // through interfaces. Bundled as worker.js; the page talks to it through protocol.ts.
 import { expose } from 'comlink'
 import { createReferenceBackend } from '../backend/reference/reference-backend.ts'
+import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelUrl } from '../backend/wasm/urls.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
+import { rememberedInIndexedDb } from '../cache/remembered.ts'
+import { calibrator } from '../engine/calibrate.ts'
 import { type BackendFactory, openEngineParts } from '../engine/open-backend.ts'
+import { forecast } from '../engine/will-it-run.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
+import type { KernelVariant } from '../types.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
-import { installErrorWire } from './protocol.ts'
+import { installErrorWire, type WireLoadOptions } from './protocol.ts'
 
-/** The kernels of a rung: a few kilobytes beside this file. */
-async function fetchKernels(url: URL): Promise<ArrayBuffer> {
+const modules = new Map<string, Promise<WebAssembly.Module>>()
+
+/** The kernels of a rung, a few kilobytes beside this file: fetched and compiled once. */
+function kernels(variant: KernelVariant, threads: number): Promise<WebAssembly.Module> {
+  const url = kernelUrl(variant, threads)
+  let module = modules.get(url.href)
+  if (module === undefined) {
+    module = fetchKernels(url)
+    modules.set(url.href, module)
+    // One that failed is asked for again.
+    module.catch(() => modules.delete(url.href))
+  }
+  return module
+}
+
+async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
   const response = await fetch(url)
   if (!response.ok) {
     throw new RyzError(
@@ -23,7 +42,7 @@ async function fetchKernels(url: URL): Promise<ArrayBuffer> {
       },
     )
   }
-  return response.arrayBuffer()
+  return WebAssembly.compile(await response.arrayBuffer())
 }
 
 function factoryOf(rung: Rung): BackendFactory {
@@ -39,16 +58,43 @@ function factoryOf(rung: Rung): BackendFactory {
     ...rung,
     scratchBytes: limits => scratchBytes(limits, threads),
     async create(memoryBytes, limits) {
-      const wasm = await fetchKernels(kernelUrl(variant, threads))
+      const wasm = await kernels(variant, threads)
       return createWasmBackend({ variant, threads, memoryBytes, limits, wasm })
     },
   }
 }
 
+/** What runs here, best first, and how calibration puts it in order. */
+async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
+  const features = await detectFeatures()
+  const factories = ladder(features, options).map(factoryOf)
+  const best = factories.find(f => f.name === 'wasm' && f.unavailable === undefined)
+  // Fetched while the header is read.
+  if (best && best.variant !== 'typescript') kernels(best.variant, best.threads)
+  const arrange = calibrator(
+    {
+      measure: async (variant, threads, cols) =>
+        measureKernels({ variant, threads, cols, wasm: await kernels(variant, threads) }),
+      factory: (variant, threads) => factoryOf({ name: 'wasm', variant, threads }),
+      remembered: rememberedInIndexedDb(),
+      machine: `${navigator.userAgent}|${features.cores}`,
+    },
+    calibrate,
+  )
+  return { factories, arrange }
+}
+
 installErrorWire()
 expose(
-  createEngineApi(async (source, options, hooks) => {
-    const rungs = ladder(await detectFeatures(), options)
-    return openEngineParts(source, options, hooks, rungs.map(factoryOf))
-  }),
+  createEngineApi(
+    async (source, options, hooks) => {
+      const { factories, arrange } = await pathsFor(options, options.calibrate)
+      return openEngineParts(source, options, hooks, factories, arrange)
+    },
+    async (source, options, signal) => {
+      // Asked for a speed, it measures whatever the size.
+      const { factories, arrange } = await pathsFor(options, options.calibrate ?? true)
+      return forecast(source, options, signal, factories, arrange)
+    },
+  ),
 )

@@ -12,6 +12,7 @@ import type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  RunForecast,
   ScoreOptions,
   ScoreResult,
   TokenChunk,
@@ -59,6 +60,8 @@ export interface Pong {
 /** The worker's calls. All reject with RyzError; generate and score report on their port only. */
 export interface EngineApi {
   load(source: WireSource, options: WireLoadOptions, port: MessagePort): Promise<ModelInfo>
+  /** Reads the header only; a worker that is asked needs no model. Rejects with ABORTED | BAD_OPTION | NETWORK. */
+  willItRun(source: WireSource, options: WireLoadOptions): Promise<RunForecast>
   generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
   score(input: Input, options: WireScoreOptions, port: MessagePort): void
   tokenize(text: string, options: { special?: boolean; bos?: boolean }): number[]

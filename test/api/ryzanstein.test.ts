@@ -369,6 +369,12 @@ describe('the package', () => {
     const before = [...transferHandlers]
     const sdk = await import('../../src/index.ts')
     expect([...transferHandlers]).toEqual(before)
-    expect(Object.keys(sdk).sort()).toEqual(['ERROR_CODES', 'RyzError', 'load', 'openai'])
+    expect(Object.keys(sdk).sort()).toEqual([
+      'ERROR_CODES',
+      'RyzError',
+      'load',
+      'openai',
+      'willItRun',
+    ])
   })
 })

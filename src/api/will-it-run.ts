@@ -1,0 +1,43 @@
+// The question before a download: what would load() fetch, take and reach? Asks a worker of its own,
+// which lives for the one answer, so that measuring leaves nothing behind.
+import type { LoadOptions, ModelSource, RunForecast } from '../types.ts'
+import { Connection, type WorkerLike } from './connection.ts'
+import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
+
+/**
+ * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that
+ * load() would refuse is an answer, with `refusal`; only a question that cannot be put is an error.
+ * @param options  as they would be given to load(); onProgress is not called
+ * @throws RyzError ABORTED | BAD_OPTION | NETWORK | WORKER_DIED
+ * @example
+ * const { fits, downloadBytes, expectedDecodeTokensPerSecond } = await willItRun('/models/large.gguf')
+ */
+export async function willItRun(
+  source: ModelSource,
+  options: LoadOptions = {},
+): Promise<RunForecast> {
+  if (options.signal?.aborted) throw aborted('the forecast')
+  return ask(startWorker(), source, options)
+}
+
+/** willItRun() with a worker that was made elsewhere; it is terminated in the end. */
+export async function ask(
+  worker: WorkerLike,
+  source: ModelSource,
+  options: LoadOptions,
+): Promise<RunForecast> {
+  const { signal, onProgress: _, ...wire } = options
+  const connection = new Connection(worker)
+  let unlisten: () => void = () => undefined
+  try {
+    const cancelled = new Promise<never>((_, reject) => {
+      unlisten = onAbort(signal, () => reject(aborted('the forecast')))
+    })
+    const wireSource = sourceForWorker(source)
+    const answer = connection.call(remote => remote.willItRun(wireSource, wire))
+    return await Promise.race([answer, cancelled])
+  } finally {
+    unlisten()
+    connection.abandon()
+  }
+}

@@ -1,0 +1,63 @@
+// The forecast and the calibration of the built package in a real, isolated Chromium: half a second at
+// most, remembered by the browser, and true of what then loads.
+import { load, willItRun } from 'ryzanstein'
+import { expect, test } from 'vitest'
+
+const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'
+/** The limit is half a second; a busy test machine gets twice that. */
+const CALIBRATION_MS = 1000
+
+function forget(): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase('ryzanstein-notes')
+    request.onsuccess = () => resolve()
+    request.onerror = () => reject(request.error)
+  })
+}
+
+test('a forecast tells what the load then is, and how fast', async () => {
+  await forget()
+  const told = await willItRun(MODEL)
+  expect(told).toMatchObject({ fits: true, architecture: 'bitnet', lowered: [] })
+  expect(told.downloadBytes).toBe(told.fileBytes)
+  expect(told.fileBytes).toBeGreaterThan(1e6)
+  expect(told.calibration.source).toBe('measured')
+  expect(told.calibration.ms).toBeLessThan(CALIBRATION_MS)
+  expect(told.calibration.rates.map(r => r.variant)).toEqual(
+    expect.arrayContaining(['relaxed', 'simd128']),
+  )
+  expect(told.expectedDecodeTokensPerSecond).toBeGreaterThan(10)
+  expect(told.expectedPrefillTokensPerSecond).toBeGreaterThan(10)
+
+  const engine = await load(MODEL, { calibrate: true })
+  const stats = await engine.stats()
+  await engine.close()
+  const { weights, kv, scratch } = told.peakBytes
+  expect(stats.memory).toMatchObject({ weights, kv, scratch })
+  expect(stats).toMatchObject({
+    backend: told.path.backend,
+    variant: told.path.variant,
+    threads: told.path.threads,
+    calibration: { ...told.calibration, source: 'remembered', ms: 0 },
+  })
+})
+
+test('a small model is not measured unless asked for', async () => {
+  const engine = await load(MODEL)
+  const { calibration } = await engine.stats()
+  await engine.close()
+  expect(calibration).toMatchObject({ source: 'skipped', ms: 0, rates: [] })
+})
+
+test('an HTML page is refused before anything is loaded', async () => {
+  const told = await willItRun('/')
+  expect(told.fits).toBe(false)
+  expect(['NOT_A_MODEL', 'BAD_CONFIG']).toContain(told.refusal?.code)
+})
+
+test('a forecast can be stopped', async () => {
+  const controller = new AbortController()
+  const asking = willItRun(MODEL, { signal: controller.signal })
+  controller.abort()
+  await expect(asking).rejects.toMatchObject({ code: 'ABORTED' })
+})
