@@ -31,6 +31,7 @@ export type {
   ModelInfo,
   ModelSource,
   OpTime,
+  QueueEvent,
   RunForecast,
   SamplingOptions,
   ScoreOptions,

@@ -98,7 +98,38 @@ export interface GenerateOptions extends SamplingOptions {
   noBos?: boolean
   /** Milliseconds in the queue before QUEUE_TIMEOUT. */
   queueTimeoutMs?: number
+  /**
+   * A whole number from -10 to 10, default 0. Higher starts earlier: a request of priority p stands in
+   * the queue where it would stand had it been sent p seconds sooner, so none waits for ever. A full
+   * queue refuses whatever the priority.
+   */
+  priority?: number
+  /**
+   * When prompt and answer fill the context: 'stop' (default) ends with 'context'; 'slide' goes on with
+   * the first `keep` tokens and the newest half of the rest, which are computed again. A prompt that
+   * does not fit is cut in the same way instead of being refused.
+   */
+  overflow?: 'stop' | 'slide'
+  /** Tokens from the start (bos and system prompt) that a slide keeps, at most half of all; default 32. */
+  keep?: number
+  /**
+   * Begin with KV blocks of earlier requests whose text begins alike, and leave this one's for later
+   * ones. Results are the same bits either way. Default true.
+   */
+  reuse?: boolean
+  /** Told when the request has to wait, and whenever its position changes; not when it starts at once. */
+  onQueue?: (event: QueueEvent) => void
   signal?: AbortSignal
+}
+
+/** Where a request stands that waits for its start. */
+export interface QueueEvent {
+  /** 1 starts next. */
+  position: number
+  /** Requests that wait, this one included. */
+  waiting: number
+  /** Until it starts, from what requests took so far; null before one has ended. */
+  estimatedWaitMs: number | null
 }
 
 export interface TokenLogprob {
@@ -123,6 +154,10 @@ export interface GenerateResult {
   /** The stop string that ended it, if one did. */
   stopString?: string
   promptTokens: number
+  /** Prompt tokens that were found in the KV cache instead of computed. */
+  reusedTokens: number
+  /** How often it slid; see `overflow`. */
+  slides: number
   seed: number
   queueMs: number
   prefillMs: number
@@ -140,6 +175,9 @@ export interface ScoreOptions {
   /** Also return the raw logits, [tokens][vocab] f32. */
   logits?: boolean
   noBos?: boolean
+  /** As in GenerateOptions. */
+  priority?: number
+  queueTimeoutMs?: number
   signal?: AbortSignal
 }
 
@@ -261,9 +299,13 @@ export interface EngineStats {
     kv: number
     scratch: number
     total: number
+    /** KV blocks of 32 tokens: held by requests; kept for reuse, given up when needed; in all. */
     kvBlocksUsed: number
+    kvBlocksCached: number
     kvBlocks: number
   }
+  /** Tokens found in the KV cache instead of computed, and requests that began with some. */
+  reuse: { tokens: number; requests: number }
   prefill: { tokens: number; ms: number; tokensPerSecond: number }
   decode: { tokens: number; ms: number; tokensPerSecond: number }
   ops: OpTime[]

@@ -104,7 +104,7 @@ export class Connection {
     port1.onmessage = (event: MessageEvent<PortMessage>) => {
       const message = event.data
       this.#silentMs = 0
-      const last = message.type !== 'token'
+      const last = message.type !== 'token' && message.type !== 'queue'
       if (last) port1.close()
       if (over) return
       if (message.type === 'error') return fail(fromWireError(message.error))

@@ -144,7 +144,7 @@ export class Ryzanstein {
   }
 
   #stream(input: Input, options: GenerateOptions): TokenStream {
-    const { signal, ...wire } = options
+    const { signal, onQueue, ...wire } = options
     return new TokenStream(stream => {
       if (signal?.aborted) {
         stream.fail(aborted('the request'))
@@ -154,6 +154,7 @@ export class Ryzanstein {
         (remote, port) => remote.generate(input, wire, port),
         message => {
           if (message.type === 'token') stream.push(message.chunk)
+          else if (message.type === 'queue') onQueue?.(message.event)
           else if (message.type === 'done') {
             unlisten()
             stream.done(message.result)

@@ -3,6 +3,9 @@
 import { RyzError } from '../errors.ts'
 import type { GenerateResult, TokenChunk } from '../types.ts'
 
+/** Chunks kept for a reader that is slow; what comes then joins the last one. */
+const MAX_UNREAD = 256
+
 /** What feeds a stream. */
 export interface StreamInput {
   push(chunk: TokenChunk): void
@@ -12,8 +15,8 @@ export interface StreamInput {
 
 /**
  * The answer to one request, as it comes. Iterate it once, or await `text()` or `result`; leaving the
- * loop early cancels the request. Chunks that nobody has read yet are kept in the page (the engine
- * never waits for a reader), at most maxTokens of them.
+ * loop early cancels the request. The engine never waits for a reader: what nobody has read yet is
+ * kept in the page, at most 256 chunks of it, behind which more tokens join the last chunk.
  * @example
  * for await (const { text } of engine.generate('Once')) show(text)
  */
@@ -39,7 +42,9 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
     this.#cancel = start({
       push: chunk => {
         if (this.#over) return
-        this.#chunks.push(chunk)
+        const last = this.#chunks[MAX_UNREAD - 1]
+        if (last === undefined) this.#chunks.push(chunk)
+        else join(last, chunk)
         this.#wake?.()
       },
       done: result => {
@@ -96,5 +101,15 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
     this.#over = true
     this.#error = error
     this.#wake?.()
+  }
+}
+
+/** Appends one chunk to another. */
+function join(to: TokenChunk, more: TokenChunk): void {
+  to.text += more.text
+  to.tokens.push(...more.tokens)
+  if (more.logprobs !== undefined) {
+    to.logprobs ??= []
+    to.logprobs.push(...more.logprobs)
   }
 }

@@ -127,6 +127,11 @@ export function kvCacheBytes(spec: KvSpec): number {
   return spec.layers * spec.blocks * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
 }
 
+/** Bytes of one block in all layers, as readBlock gives it. */
+export function kvBlockBytes(spec: Omit<KvSpec, 'blocks'>): number {
+  return spec.layers * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
+}
+
 export interface Backend {
   readonly name: 'reference' | 'wasm'
   readonly variant: 'typescript' | 'relaxed' | 'simd128' | 'scalar'
@@ -168,6 +173,13 @@ export interface Backend {
   read(slot: Slot, first: number, count: number): Promise<Float32Array>
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
   copyBlock(from: number, to: number): void
+  /**
+   * Copies KV block `block` out: [layer][kvHead][kvHeadBytes], the memory order of the cache. The same
+   * bytes mean the same block in every backend.
+   */
+  readBlock(block: number): Promise<Uint8Array>
+  /** Overwrites KV block `block` with bytes in the order of readBlock; they are copied. */
+  writeBlock(block: number, bytes: Uint8Array): void
   /** Gives all memory and threads back; may be called twice. */
   close(): void
 }

@@ -12,10 +12,16 @@ import type {
 import type { EngineParts } from './engine-parts.ts'
 import { type GenerateEvents, Generation } from './generate.ts'
 import { type Input, promptTokens } from './prompt.ts'
+import { MAX_PRIORITY } from './queue.ts'
 import { drawSeed } from './random.ts'
 import { integerOption, numberOption, resolveGenerate } from './request-options.ts'
 import { SamplerScratch } from './sampler.ts'
-import { Scheduler, type SchedulerOptions, type Submitted } from './scheduler.ts'
+import {
+  Scheduler,
+  type SchedulerOptions,
+  type SubmitOptions,
+  type Submitted,
+} from './scheduler.ts'
 import { type ScoreEvents, Scoring } from './score.ts'
 import type { Task } from './task.ts'
 
@@ -36,6 +42,8 @@ export type EngineOptions = Pick<
   LoadOptions,
   'maxSequences' | 'queueLimit' | 'queueTimeoutMs' | 'prefillPiece'
 >
+
+type PlaceOptions = Pick<GenerateOptions, 'queueTimeoutMs' | 'priority'>
 
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
   loadMs?: number
@@ -165,10 +173,12 @@ export class Engine {
         scratch,
         total: weights + kv + scratch,
         kvBlocksUsed: network.kv.usedBlocks,
+        kvBlocksCached: network.kv.cachedBlocks,
         kvBlocks: network.kv.blocks,
       },
       prefill: counters.prefill,
       decode: counters.decode,
+      reuse: { ...counters.reuse },
       ops: network.opTimes(),
       queue: {
         waiting: this.#scheduler.waiting,
@@ -178,6 +188,11 @@ export class Engine {
       loadMs: this.#loadMs,
       calibration: parts.calibration ?? NOT_CALIBRATED,
     }
+  }
+
+  /** Gives up all KV blocks that are only kept for reuse. */
+  forgetPrefixes(): void {
+    this.#scheduler.prefixes.clear()
   }
 
   /** Fails every open request with CLOSED and gives all memory back. May be called twice. */
@@ -194,10 +209,24 @@ export class Engine {
     throw new RyzError('CLOSED', 'the engine is closed; load the model again')
   }
 
+  /** @throws RyzError BAD_OPTION, counted as failed */
+  #placeOf(options: PlaceOptions, submitted: number): Required<SubmitOptions> {
+    try {
+      return {
+        submitted,
+        queueTimeoutMs: timeoutOption(options.queueTimeoutMs, this.#queueTimeoutMs),
+        priority: integerOption('priority', options.priority, 0, -MAX_PRIORITY, MAX_PRIORITY),
+      }
+    } catch (caught) {
+      this.#scheduler.counters.count('failed')
+      throw caught
+    }
+  }
+
   /** Input -> tokens -> task -> queue. Cancel is heard while the template is rendered, too. */
   #start(
     input: Input,
-    options: { noBos?: boolean; queueTimeoutMs?: number },
+    options: PlaceOptions & { noBos?: boolean },
     events: { error(error: RyzError): void },
     makeTask: (prompt: readonly number[]) => Task,
   ): Submitted {
@@ -205,13 +234,12 @@ export class Engine {
     const abort = new AbortController()
     let running: Submitted | undefined
     const begin = async (): Promise<void> => {
-      this.#scheduler.requirePlace()
+      const place = this.#placeOf(options, submitted)
+      this.#scheduler.requirePlace(place)
       this.#preparing.add(abort)
       let task: Task
-      let timeoutMs: number
       try {
         const { tokenizer, network } = this.#parts
-        timeoutMs = timeoutOption(options.queueTimeoutMs, this.#queueTimeoutMs)
         const { vocab } = network.config
         const { noBos } = options
         task = makeTask(
@@ -227,7 +255,7 @@ export class Engine {
       } finally {
         this.#preparing.delete(abort)
       }
-      running = this.#scheduler.submit(task, timeoutMs, submitted)
+      running = this.#scheduler.submit(task, place)
     }
     begin().catch((caught: unknown) => {
       events.error(asRyzError(caught, 'KERNEL_TRAP', 'the request could not start'))

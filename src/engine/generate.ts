@@ -1,16 +1,20 @@
 // One generate request: takes logits, samples, turns tokens into text, decides when it ends. Knows
 // sampling and stopping; knows nothing of kernels, memory or other requests. Called by scheduler.ts.
+import { KV_BLOCK } from '../backend/backend.ts'
 import type { RyzError } from '../errors.ts'
 import { createStreamDecoder } from '../tokenizer/stream-decoder.ts'
 import type { Tokenizer } from '../tokenizer/tokenizer.ts'
-import type { FinishReason, GenerateResult, TokenChunk } from '../types.ts'
+import type { FinishReason, GenerateResult, QueueEvent, TokenChunk } from '../types.ts'
 import type { ResolvedGenerate } from './request-options.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from './sampler.ts'
+import { slide } from './slide.ts'
 import { StopMatcher } from './stop-matcher.ts'
-import type { Task, TaskTimes } from './task.ts'
+import type { Next, Task, TaskTimes } from './task.ts'
 
 /** Where a request's events go; after done or error nothing follows. */
 export interface GenerateEvents {
+  /** It waits; told again whenever its position changes. */
+  queue?(event: QueueEvent): void
   token(chunk: TokenChunk): void
   done(result: GenerateResult): void
   error(error: RyzError): void
@@ -31,31 +35,42 @@ export interface GenerationSpec {
  * its text may come later, when characters are whole and no stop string can begin in it.
  */
 export class Generation implements Task {
-  readonly prompt: readonly number[]
+  /** What is fed first: the prompt, or after a slide what was kept of prompt and answer. */
+  prompt: readonly number[]
+  /** Sampled since; what is fed after it. */
   readonly answer: number[] = []
   readonly everyLogits = false
+  readonly reuse: boolean
   readonly #spec: GenerationSpec
   readonly #sampler: Sampler
   readonly #decoder: ReturnType<typeof createStreamDecoder>
   readonly #matcher: StopMatcher
+  /** All sampled tokens. */
+  readonly #tokens: number[] = []
+  #slides = 0
   #text = ''
   #finish: FinishReason | undefined
 
   constructor(spec: GenerationSpec) {
     this.prompt = spec.prompt
+    this.reuse = spec.options.reuse
     this.#spec = spec
     this.#sampler = new Sampler(spec.options, spec.scratch)
     this.#decoder = createStreamDecoder(spec.tokenizer, { continuation: true })
     this.#matcher = new StopMatcher(spec.options.stop)
     for (const token of spec.prompt) this.#sampler.accept(token)
+    if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
+      this.#slide(spec.contextLength)
+    }
   }
 
-  accept(row: Float32Array, at: number): boolean {
+  accept(row: Float32Array, at: number): Next {
     const { options, tokenizer, scratch, contextLength } = this.#spec
     const token = this.#sampler.sample(row, at)
     if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
     this.#sampler.accept(token)
     this.answer.push(token)
+    this.#tokens.push(token)
     const chunk: TokenChunk = { text: '', tokens: [token] }
     if (options.logprobs !== undefined) {
       chunk.logprobs = [logprobsOf(row, at, token, options.logprobs, scratch)]
@@ -64,21 +79,34 @@ export class Generation implements Task {
     this.#text += chunk.text
     this.#spec.events.token(chunk)
     if (this.#matcher.found !== undefined) return this.#end('stop')
-    if (this.answer.length >= options.maxTokens) return this.#end('length')
-    if (this.prompt.length + this.answer.length >= contextLength) return this.#end('context')
-    return true
+    if (this.#tokens.length >= options.maxTokens) return this.#end('length')
+    const held = this.prompt.length + this.answer.length
+    if (held < contextLength) return 'more'
+    if (options.overflow === 'stop') return this.#end('context')
+    this.#slide(held)
+    return 'again'
   }
 
-  cutShort(): void {
-    this.#end('context')
+  cutShort(): 'again' | 'end' {
+    const held = this.prompt.length + this.answer.length
+    // One block or less is all the memory there is: sliding would not get on.
+    if (this.#spec.options.overflow === 'stop' || held <= KV_BLOCK) return this.#end('context')
+    this.#slide(held)
+    return 'again'
+  }
+
+  queued(event: QueueEvent): void {
+    this.#spec.events.queue?.(event)
   }
 
   complete(times: TaskTimes): void {
     const result: GenerateResult = {
       text: this.#text,
-      tokens: this.answer,
+      tokens: this.#tokens,
       finishReason: this.#finish ?? 'context',
-      promptTokens: this.prompt.length,
+      promptTokens: this.#spec.prompt.length,
+      reusedTokens: times.reusedTokens,
+      slides: this.#slides,
       seed: this.#spec.options.seed,
       queueMs: times.started - times.submitted,
       prefillMs: times.prefilled - times.started,
@@ -94,13 +122,20 @@ export class Generation implements Task {
   }
 
   /** Lets out the text that was held back, unless a stop string ends it. */
-  #end(reason: FinishReason): boolean {
+  #end(reason: FinishReason): 'end' {
     const rest = this.#matcher.push(this.#decoder.flush()) + this.#matcher.flush()
     if (rest !== '') {
       this.#text += rest
       this.#spec.events.token({ text: rest, tokens: [] })
     }
     this.#finish = this.#matcher.found === undefined ? reason : 'stop'
-    return false
+    return 'end'
+  }
+
+  /** Goes on with the system prefix and the newest half of what fits into `room` tokens. */
+  #slide(room: number): void {
+    this.prompt = slide(this.prompt, this.answer, this.#spec.options.keep, room)
+    this.answer.length = 0
+    this.#slides++
   }
 }

@@ -2,6 +2,7 @@
 // bookkeeping; the decisions are in scheduler.ts.
 import type { ErrorCode } from '../errors.ts'
 import type { SequenceLike, StepRowLike } from './network.ts'
+import { blockKey, type PrefixNode } from './prefix-index.ts'
 import type { Task, TaskTimes } from './task.ts'
 
 export interface Job {
@@ -9,6 +10,10 @@ export interface Job {
   readonly times: TaskTimes
   /** When it must have started. */
   readonly deadline: number
+  /** Its place among those that wait: lower goes first. */
+  readonly order: number
+  /** The position in the queue that it was told last; 0 none. */
+  toldPosition: number
   /** Its place in the KV cache, while it has one. */
   seq: SequenceLike | undefined
   /** Tokens of prompt and answer in the cache. */
@@ -19,6 +24,10 @@ export interface Job {
   turnAt: number
   over: boolean
   share: Share | undefined
+  /** Keys of its first full blocks, as far as they were needed. */
+  readonly keys: string[]
+  /** The last of its full blocks in the prefix index; undefined when it takes no part in it. */
+  node: PrefixNode | undefined
 }
 
 /** What one job has in a step: its next `count` tokens. One object a job, for all its steps. */
@@ -36,18 +45,28 @@ export const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'CLOSED',
 ])
 
-export function newJob(task: Task, submitted: number, deadline: number): Job {
+export function newJob(task: Task, submitted: number, deadline: number, order: number): Job {
   return {
     task,
-    times: { submitted, started: 0, prefilled: 0, ended: 0 },
+    times: { submitted, started: 0, prefilled: 0, ended: 0, reusedTokens: 0 },
     deadline,
+    order,
+    toldPosition: 0,
     seq: undefined,
     fed: 0,
     decoding: false,
     turnAt: 0,
     over: false,
     share: undefined,
+    keys: [],
+    node: undefined,
   }
+}
+
+/** The key of full block `block` of its tokens. */
+export function keyOf(job: Job, block: number): string {
+  job.keys[block] ??= blockKey(i => tokenAt(job.task, i), block)
+  return job.keys[block]
 }
 
 /** The share of a job in this step. */

@@ -19,15 +19,30 @@ export interface StepRowLike {
 
 export interface KvCacheLike {
   readonly blocks: number
+  /** Held by open sequences. */
   readonly usedBlocks: number
+  /** Held by nobody, kept for reuse, given up when blocks are short. */
+  readonly cachedBlocks: number
   /** Tokens one sequence may hold. */
   readonly contextLength: number
   open(): SequenceLike
+  /** A new sequence that begins with full blocks that others may hold too. */
+  openShared(blocks: readonly number[]): SequenceLike
   /** Ensures room for `tokens` more; false, and nothing taken, when blocks are short. */
   reserve(seq: SequenceLike, tokens: number): boolean
   truncate(seq: SequenceLike, length: number): void
   close(seq: SequenceLike): void
   blocksFor(tokens: number): number
+  /** Told when so many free blocks are missing, to drop() kept ones that nobody holds. */
+  onShort(evict: (blocks: number) => void): void
+  /** Keeps a full block when its sequences end, until drop(). */
+  keep(block: number): void
+  drop(block: number): void
+  /** A kept block that nobody holds, for contents from elsewhere. */
+  takeKept(): number | undefined
+  held(block: number): boolean
+  /** Exchanges a full block of a sequence for one with the same contents. */
+  substitute(seq: SequenceLike, index: number, block: number): void
 }
 
 export interface NetworkLike {
@@ -43,5 +58,9 @@ export interface NetworkLike {
    */
   forward(rows: readonly StepRowLike[]): Promise<Float32Array>
   opTimes(): OpTime[]
+  /** Bytes of one KV block in all layers, as backend.ts orders them. */
+  readonly blockBytes: number
+  readBlock(block: number): Promise<Uint8Array>
+  writeBlock(block: number, bytes: Uint8Array): void
   close(): void
 }

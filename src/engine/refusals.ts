@@ -1,11 +1,23 @@
 // What scheduler.ts says when it cannot serve a request: the codes, with their numbers and advice.
 import { RyzError } from '../errors.ts'
 
-export function queueFull(waiting: number, limit: number): RyzError {
+/** What a request is told of its wait. */
+export interface WaitFacts {
+  /** 1 starts next. */
+  readonly position: number
+  /** Until it starts, from what requests took so far; null before one has ended. */
+  readonly estimatedWaitMs: number | null
+}
+
+/** @param facts  where the request would have stood */
+export function queueFull(waiting: number, limit: number, facts: WaitFacts): RyzError {
+  const { position, estimatedWaitMs } = facts
+  const wait =
+    estimatedWaitMs === null ? '' : ` (its turn would come in about ${estimatedWaitMs} ms)`
   return new RyzError(
     'QUEUE_FULL',
-    `${waiting} requests wait, limit ${limit}; try again when one has ended`,
-    { waiting, limit },
+    `${waiting} requests wait, limit ${limit}${wait}; try again when one has ended`,
+    { waiting, limit, position, estimatedWaitMs },
   )
 }
 

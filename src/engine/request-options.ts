@@ -9,11 +9,18 @@ export interface ResolvedGenerate extends ResolvedSampling {
   maxTokens: number
   stop: readonly string[]
   ignoreEos: boolean
+  overflow: 'stop' | 'slide'
+  /** Tokens from the start that a slide keeps. */
+  keep: number
+  /** Begin with KV blocks that were computed before, and leave its own for others. */
+  reuse: boolean
   /** Likeliest tokens to report at each step; undefined reports no log-probabilities at all. */
   logprobs: number | undefined
 }
 
 const MAX_LOGPROBS = 20
+/** One KV block: its K and V are found, not computed, when the answer goes on after a slide. */
+const DEFAULT_KEEP = 32
 const MAX_WINDOW = 1 << 20
 
 function shown(value: unknown): string {
@@ -58,6 +65,19 @@ export function integerOption(
     throw bad(name, value, `a whole number from ${low} to ${high}`)
   }
   return checked
+}
+
+/** true or false, or the default. @throws RyzError BAD_OPTION */
+export function flagOption(name: string, value: unknown, fallback: boolean): boolean {
+  if (value === undefined) return fallback
+  if (typeof value !== 'boolean') throw bad(name, value, 'true or false')
+  return value
+}
+
+function overflowOption(value: unknown): 'stop' | 'slide' {
+  if (value === undefined || value === 'stop') return 'stop'
+  if (value !== 'slide') throw bad('overflow', value, "'stop' or 'slide'")
+  return value
 }
 
 function checkBias(bias: unknown, vocab: number): Readonly<Record<number, number>> {
@@ -125,6 +145,9 @@ export function resolveGenerate(
     maxTokens: integerOption('maxTokens', options.maxTokens, 256, 1, Number.MAX_SAFE_INTEGER),
     stop,
     ignoreEos: options.ignoreEos === true,
+    overflow: overflowOption(options.overflow),
+    keep: integerOption('keep', options.keep, DEFAULT_KEEP, 0, Number.MAX_SAFE_INTEGER),
+    reuse: flagOption('reuse', options.reuse, true),
     logprobs:
       options.logprobs === undefined
         ? undefined

@@ -4,15 +4,19 @@
 //
 // Memory: a prompt's KV blocks are taken when it is admitted, the answer's as it grows. When blocks
 // run short the youngest generation gives its blocks back, waits, and is computed again later: results
-// do not depend on how rows are grouped, so its text is the same. It ends as 'context' only when it is
-// alone and still finds no block.
+// do not depend on how rows are grouped, so its text is the same. It ends as 'context' (or slides) only
+// when it is alone and still finds no block. Full blocks stay for prompts that begin alike, until
+// memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../errors.ts'
 import { FATAL, type Job, newJob, type Share, StepRows, shareOf, tokensOf } from './job.ts'
-import type { NetworkLike, SequenceLike } from './network.ts'
+import type { NetworkLike } from './network.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
+import type { PrefixIndex } from './prefix-index.ts'
+import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
+import { Room } from './room.ts'
 import { Counters, type Outcome } from './stats.ts'
-import type { Task } from './task.ts'
+import type { Next, Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 
 export interface SchedulerOptions {
@@ -30,6 +34,14 @@ export interface SchedulerOptions {
   onFatal?: (error: RyzError) => void
 }
 
+export interface SubmitOptions {
+  queueTimeoutMs?: number
+  /** Higher starts earlier; see queue.ts. */
+  priority?: number
+  /** When the caller asked, on the scheduler's clock. */
+  submitted?: number
+}
+
 /** A request that was accepted. */
 export interface Submitted {
   /** Fails it with ABORTED and frees its memory, at the latest when the step that runs is over. */
@@ -44,7 +56,8 @@ export class Scheduler {
   readonly #turn: Turn
   readonly #piece: PieceSize
   readonly #seats: number
-  #waiting: Job[] = []
+  readonly #waiting: WaitingQueue
+  readonly #room: Room
   /** Lost their memory to older ones; resumed before anything that waits. */
   #paused: Job[] = []
   /** In order of admission. */
@@ -53,9 +66,6 @@ export class Scheduler {
   readonly #shares: Share[] = []
   /** Took their last logits in this step; completed when its time is on the books. */
   readonly #finished: Job[] = []
-  /** Sequences ended while a step used them. */
-  #orphans: SequenceLike[] = []
-  #inStep = false
   #steps = 0
   #loop: Promise<void> | undefined
   #closed: RyzError | undefined
@@ -68,6 +78,8 @@ export class Scheduler {
     this.#piece = new PieceSize(Math.min(options.prefillPiece, network.maxRows))
     // Every live sequence must find room for its row and its logits in each step.
     this.#seats = Math.min(options.maxSequences, network.maxRows, network.maxLogitRows)
+    this.#waiting = new WaitingQueue(this.#seats)
+    this.#room = new Room(network.kv)
   }
 
   /** Sequences that can be live at once: maxSequences, or fewer if the network takes fewer rows. */
@@ -81,6 +93,11 @@ export class Scheduler {
    */
   async measure(): Promise<void> {
     this.#piece.learn(1, await measureToken(this.#network, this.#now))
+  }
+
+  /** Full blocks of prompts and answers, running and past. */
+  get prefixes(): PrefixIndex {
+    return this.#room.prefixes
   }
 
   get waiting(): number {
@@ -97,34 +114,30 @@ export class Scheduler {
   }
 
   /** @throws RyzError QUEUE_FULL | CLOSED, counted as refused, when a request would not get a place */
-  requirePlace(): void {
+  requirePlace(options: SubmitOptions = {}): void {
     if (this.#closed !== undefined) throw this.#refused(this.#closed)
     this.#admit()
-    const waiting = this.#waiting.length
-    const starts = waiting === 0 && this.#seatFree()
-    if (!starts && waiting >= this.#options.queueLimit)
-      throw this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit))
+    const starts = this.#waiting.length === 0 && this.#seatFree()
+    if (!starts && this.#waiting.length >= this.#options.queueLimit) throw this.#full(options)
   }
 
   /**
    * Takes a task: it starts at once when there is room, else it waits.
-   * @param submitted  when the caller asked, on the scheduler's clock
    * @throws RyzError QUEUE_FULL | CONTEXT_FULL | CLOSED; nothing is called on the task then
    */
-  submit(
-    task: Task,
-    queueTimeoutMs = this.#options.queueTimeoutMs,
-    submitted = this.#now(),
-  ): Submitted {
-    this.requirePlace()
+  submit(task: Task, options: SubmitOptions = {}): Submitted {
+    this.requirePlace(options)
     this.#requireFit(task)
-    const job = newJob(task, submitted, submitted + queueTimeoutMs)
-    this.#waiting.push(job)
+    const { submitted = this.#now(), priority = 0 } = options
+    const deadline = submitted + (options.queueTimeoutMs ?? this.#options.queueTimeoutMs)
+    const job = newJob(task, submitted, deadline, orderOf(submitted, priority))
+    this.#waiting.insert(job)
     this.#admit()
     if (this.#waiting.length > this.#options.queueLimit) {
-      this.#waiting.pop() // a seat is free, but memory is short
-      throw this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit))
+      this.#waiting.remove(job) // a seat is free, but memory is short
+      throw this.#full(options)
     }
+    this.#waiting.announce()
     this.#loop ??= this.#run()
     return {
       cancel: () =>
@@ -156,8 +169,8 @@ export class Scheduler {
   }
 
   async #step(): Promise<void> {
-    this.#expire()
     this.#admit()
+    this.#waiting.announce()
     const shares = this.#shares
     shares.length = 0
     this.#shareDecode(shares)
@@ -203,11 +216,11 @@ export class Scheduler {
 
   /** Reserves one token for `job`, pausing younger ones if need be; its seq is gone if it had to yield. */
   #findBlock(job: Job): void {
-    while (!this.#network.kv.reserve(job.seq!, 1)) {
+    while (!this.#room.grow(job)) {
       const victim = this.#active.findLast(other => !other.task.everyLogits) ?? job
       if (victim === job && this.#active.length === 1) {
-        job.task.cutShort()
-        this.#complete(job)
+        if (job.task.cutShort() === 'again') this.#again(job)
+        else this.#complete(job)
         return
       }
       this.#pause(victim)
@@ -215,11 +228,18 @@ export class Scheduler {
     }
   }
 
+  /** Takes its memory; it is computed again when there is room, before anything that waits. */
   #pause(job: Job): void {
     this.#leave(job)
     job.fed = 0
     job.decoding = false
     this.#paused.unshift(job)
+  }
+
+  /** Its tokens were replaced by fewer: it starts over with those, in the next step if it can. */
+  #again(job: Job): void {
+    job.keys.length = 0
+    this.#pause(job)
   }
 
   /**
@@ -229,29 +249,20 @@ export class Scheduler {
   async #compute(shares: readonly Share[]): Promise<void> {
     const rows = this.#rows.fill(shares)
     let logits: Float32Array
-    this.#inStep = true
+    this.#room.stepBegins()
     try {
       logits = await this.#network.forward(rows)
     } catch (caught) {
-      this.#inStep = false
-      this.#closeOrphans()
+      this.#room.stepEnds()
       const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
       if (FATAL.has(error.code)) return this.#fatal(error)
       if (shares.length === 1) return this.#end(shares[0]!.job, 'failed', error)
-      for (const { job } of shares) if (!job.over) this.#rewind(job)
+      for (const { job } of shares) if (!job.over) this.#room.rewind(job)
       for (const share of shares) if (!share.job.over) await this.#compute([share])
       return
     }
-    this.#inStep = false
-    this.#closeOrphans()
+    this.#room.stepEnds()
     this.#hand(shares, logits)
-  }
-
-  /** Forgets what a failed step may have written; the blocks of the tokens to come are kept. */
-  #rewind(job: Job): void {
-    const { kv } = this.#network
-    kv.truncate(job.seq!, job.fed)
-    kv.reserve(job.seq!, tokensOf(job.task) - job.fed)
   }
 
   /** Hands each task its logits. */
@@ -267,14 +278,19 @@ export class Scheduler {
         job.decoding = !job.task.everyLogits
         if (job.times.prefilled === 0) job.times.prefilled = this.#now()
       }
-      let more = true
+      this.#room.index(job)
+      let next: Next = 'more'
       try {
-        for (; at < end && more && !job.over; at += vocab) more = job.task.accept(logits, at)
+        for (; at < end && next === 'more' && !job.over; at += vocab) {
+          next = job.task.accept(logits, at)
+        }
       } catch (caught) {
         this.#end(job, 'failed', asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
       }
       at = end
-      if (!more && !job.over) this.#finished.push(job)
+      if (job.over) continue
+      if (next === 'end') this.#finished.push(job)
+      else if (next === 'again') this.#again(job)
     }
   }
 
@@ -282,6 +298,7 @@ export class Scheduler {
     this.#leave(job)
     job.over = true
     job.times.ended = this.#now()
+    this.#waiting.learn(job.times.ended - job.times.started)
     try {
       job.task.complete(job.times)
       this.counters.count('served')
@@ -294,8 +311,11 @@ export class Scheduler {
   #end(job: Job, outcome: Outcome, error: RyzError): void {
     if (job.over) return
     job.over = true
-    this.#waiting = this.#waiting.filter(other => other !== job)
-    this.#paused = this.#paused.filter(other => other !== job)
+    this.#waiting.remove(job)
+    const paused = this.#paused.indexOf(job)
+    if (paused >= 0) this.#paused.splice(paused, 1)
+    // What failed may have left numbers behind that nobody should begin with.
+    if (outcome === 'failed') this.#room.distrust(job)
     this.#leave(job)
     this.counters.count(outcome)
     job.task.fail(error)
@@ -305,32 +325,31 @@ export class Scheduler {
   #leave(job: Job): void {
     const i = this.#active.indexOf(job)
     if (i >= 0) this.#active.splice(i, 1)
-    if (job.seq === undefined) return
-    if (this.#inStep) this.#orphans.push(job.seq)
-    else this.#network.kv.close(job.seq)
-    job.seq = undefined
+    this.#room.leave(job)
   }
 
-  #closeOrphans(): void {
-    for (const seq of this.#orphans) this.#network.kv.close(seq)
-    this.#orphans = []
-  }
-
+  /** Ends whoever waited too long; nobody starts after his time. */
   #expire(): void {
     const now = this.#now()
-    for (const job of this.#waiting.filter(waiting => now >= waiting.deadline)) {
-      const waited = Math.round(now - job.times.submitted)
-      this.#end(job, 'timedOut', queueTimeout(waited))
+    for (let job = this.#waiting.expired(now); job; job = this.#waiting.expired(now)) {
+      this.#end(job, 'timedOut', queueTimeout(Math.round(now - job.times.submitted)))
     }
   }
 
   #admit(): void {
+    this.#expire()
     while (this.#seatFree()) {
-      const from = this.#paused.length > 0 ? this.#paused : this.#waiting
-      const job = from[0]
+      const paused = this.#paused[0]
+      const job = paused ?? this.#waiting.first
       if (job === undefined || !this.#open(job)) return
-      from.shift()
-      if (job.times.started === 0) job.times.started = this.#now()
+      if (paused !== undefined) this.#paused.shift()
+      else this.#waiting.shift()
+      if (job.times.started === 0) {
+        job.times.started = this.#now()
+        job.times.reusedTokens = job.fed
+        if (job.fed > 0) this.counters.reuse.requests++
+      }
+      this.counters.reuse.tokens += job.fed
       job.turnAt = this.#steps
       this.#active.push(job)
     }
@@ -340,19 +359,11 @@ export class Scheduler {
     return this.#active.length < this.#seats
   }
 
-  /** Takes the blocks of all tokens known so far, leaving one for each sequence that grows. */
+  /** Takes its memory, leaving one block for each sequence that grows. */
   #open(job: Job): boolean {
-    const { kv } = this.#network
-    const growing = this.#active.filter(other => !other.task.everyLogits).length
-    const tokens = tokensOf(job.task)
-    if (kv.blocksFor(tokens) + growing > kv.blocks - kv.usedBlocks) return false
-    const seq = kv.open()
-    if (!kv.reserve(seq, tokens)) {
-      kv.close(seq)
-      return false
-    }
-    job.seq = seq
-    return true
+    let growing = 0
+    for (const other of this.#active) if (!other.task.everyLogits) growing++
+    return this.#room.open(job, growing)
   }
 
   #requireFit(task: Task): void {
@@ -361,6 +372,11 @@ export class Scheduler {
     const limit = kv.contextLength - (task.everyLogits ? 0 : 1)
     if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
     throw this.#refusedAs('failed', contextFull(tokens, kv.contextLength))
+  }
+
+  #full({ submitted = this.#now(), priority = 0 }: SubmitOptions): RyzError {
+    const facts = this.#waiting.facts(orderOf(submitted, priority))
+    return this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit, facts))
   }
 
   #refused(error: RyzError): RyzError {
@@ -379,7 +395,7 @@ export class Scheduler {
   }
 
   #failAll(error: RyzError): void {
-    for (const job of [...this.#active, ...this.#paused, ...this.#waiting])
+    for (const job of [...this.#active, ...this.#paused, ...this.#waiting.jobs])
       this.#end(job, 'failed', error)
   }
 }

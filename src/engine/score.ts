@@ -3,7 +3,7 @@
 import { RyzError } from '../errors.ts'
 import type { ScoreResult } from '../types.ts'
 import { logNorm } from './sampler.ts'
-import type { Task } from './task.ts'
+import type { Next, Task } from './task.ts'
 
 export interface ScoreEvents {
   scored(result: ScoreResult): void
@@ -18,6 +18,8 @@ export class Scoring implements Task {
   readonly prompt: readonly number[]
   readonly answer: readonly number[] = []
   readonly everyLogits = true
+  /** Every position's logits are wanted, so every position is computed. */
+  readonly reuse = false
   readonly #vocab: number
   readonly #events: ScoreEvents
   readonly #logprobs: Float32Array
@@ -41,16 +43,18 @@ export class Scoring implements Task {
     this.#logits = logits ? new Float32Array(prompt.length * vocab) : undefined
   }
 
-  accept(row: Float32Array, at: number): boolean {
+  accept(row: Float32Array, at: number): Next {
     const position = this.#done++
     const norm = logNorm(row, at, this.#vocab)
     const next = this.prompt[position + 1]
     if (next !== undefined) this.#logprobs[position + 1] = row[at + next]! - norm
     this.#logits?.set(row.subarray(at, at + this.#vocab), position * this.#vocab)
-    return next !== undefined
+    return next === undefined ? 'end' : 'more'
   }
 
-  cutShort(): void {}
+  cutShort(): 'end' {
+    return 'end'
+  }
 
   complete(): void {
     const result: ScoreResult = {

@@ -16,6 +16,8 @@ export class Counters {
   }
   readonly #prefill = { tokens: 0, ms: 0 }
   readonly #decode = { tokens: 0, ms: 0 }
+  /** Tokens found in the KV cache instead of computed, and requests that began with some. */
+  readonly reuse = { tokens: 0, requests: 0 }
 
   count(outcome: Outcome): void {
     this.outcomes[outcome]++

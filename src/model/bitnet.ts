@@ -2,7 +2,7 @@
 // 2024; sub-norms after Wang et al. 2022). Rows are (sequence, position) pairs, so prefill, decode and
 // batches are the same code. Called by the scheduler; knows nothing of requests or sampling.
 import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
-import { KV_BLOCK } from '../backend/backend.ts'
+import { KV_BLOCK, kvBlockBytes } from '../backend/backend.ts'
 import type { ActivationMode, KvType, OpTime } from '../types.ts'
 import type { KvCache, Sequence } from './kv-cache.ts'
 import { KvCache as Cache } from './kv-cache.ts'
@@ -74,6 +74,8 @@ export class Network {
   readonly kv: KvCache
   readonly maxRows: number
   readonly maxLogitRows = LOGIT_ROWS
+  /** Bytes of a KV block in all layers, as readBlock gives it. */
+  readonly blockBytes: number
   readonly #backend: Backend
   readonly #ops: OpTimer
   readonly #weights: NetworkWeights
@@ -84,6 +86,8 @@ export class Network {
   readonly #ids: Int32Array
   readonly #positions: Int32Array
   readonly #tables: Int32Array
+  /** Rows of the step that want logits. */
+  readonly #wanted: Int32Array
   readonly #maxBlocks: number
   readonly #attendSpecs: AttendSpec[]
 
@@ -114,6 +118,7 @@ export class Network {
 
     const { layers, heads, kvHeads, headDim, ropeDim, ropePairing } = config
     backend.createKv({ layers, kvHeads, headDim, blocks: options.kvBlocks, type: options.kv })
+    this.blockBytes = kvBlockBytes({ layers, kvHeads, headDim, type: options.kv })
     const tables = ropeTables(options.contextLength, ropeDim, config.ropeTheta)
     backend.setRope(tables.cos, tables.sin, ropeDim)
     this.kv = new Cache(options.kvBlocks, options.contextLength, (from, to) =>
@@ -135,6 +140,7 @@ export class Network {
     this.#ids = new Int32Array(options.maxRows)
     this.#positions = new Int32Array(options.maxRows)
     this.#tables = new Int32Array(options.maxRows * this.#maxBlocks)
+    this.#wanted = new Int32Array(options.maxRows)
   }
 
   /**
@@ -192,6 +198,16 @@ export class Network {
     return this.#ops.times()
   }
 
+  /** The contents of a KV block, in the one order of all backends. */
+  readBlock(block: number): Promise<Uint8Array> {
+    return this.#backend.readBlock(block)
+  }
+
+  /** Fills a KV block with what readBlock gave. */
+  writeBlock(block: number, bytes: Uint8Array): void {
+    this.#backend.writeBlock(block, bytes)
+  }
+
   /** Closes the backend; may be called twice. */
   close(): void {
     this.#backend.close()
@@ -220,11 +236,12 @@ export class Network {
 
   async #readLogits(rows: readonly StepRow[]): Promise<Float32Array> {
     const { vocab, hidden } = this.config
-    const which = Int32Array.from(rows.keys()).filter(r => rows[r].wantsLogits)
+    let wanted = 0
+    for (let r = 0; r < rows.length; r++) if (rows[r].wantsLogits) this.#wanted[wanted++] = r
     const head = this.#options.strict ? 'float' : 'int8'
-    const all = which.length > LOGIT_ROWS ? new Float32Array(which.length * vocab) : undefined
-    for (let first = 0; first < which.length; first += LOGIT_ROWS) {
-      const turn = which.subarray(first, first + LOGIT_ROWS)
+    const all = wanted > LOGIT_ROWS ? new Float32Array(wanted * vocab) : undefined
+    for (let first = 0; first < wanted; first += LOGIT_ROWS) {
+      const turn = this.#wanted.subarray(first, Math.min(first + LOGIT_ROWS, wanted))
       this.#backend.gather(this.#selected, this.#slots.x, turn, turn.length, hidden)
       this.#ops.linear(
         'logits',

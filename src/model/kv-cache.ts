@@ -1,6 +1,7 @@
-// The book of the paged KV cache: which sequence holds which blocks of KV_BLOCK tokens. Knows nothing
-// of bytes (the backend holds them) and nothing of requests. Blocks may be shared by forks; a shared
-// block is copied before it is written (copy on write). Used by bitnet.ts and the scheduler.
+// The book of the paged KV cache: which sequence holds which blocks of KV_BLOCK tokens, and which full
+// blocks are kept for reuse after their sequences ended. Knows nothing of bytes (the backend holds
+// them), tokens or requests. Blocks may be shared; a shared block is copied before it is written (copy
+// on write). Used by bitnet.ts, the scheduler and the prefix index.
 import type { Backend } from '../backend/backend.ts'
 import { KV_BLOCK } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
@@ -25,36 +26,57 @@ export class KvCache {
   /** Tokens a sequence may hold. */
   readonly contextLength: number
   readonly #free: number[] = []
+  /** Sequences that hold each block. */
   readonly #holders: Uint16Array
+  /** 1 for blocks kept for reuse, whoever holds them. */
+  readonly #kept: Uint8Array
   readonly #open = new Set<OpenSequence>()
   readonly #copyBlock: Backend['copyBlock']
+  #cached = 0
   #nextId = 1
+  #evict: (blocks: number) => void = () => undefined
 
   constructor(blocks: number, contextLength: number, copyBlock: Backend['copyBlock']) {
     this.blocks = blocks
     this.contextLength = contextLength
     this.#copyBlock = copyBlock
     this.#holders = new Uint16Array(blocks)
+    this.#kept = new Uint8Array(blocks)
     for (let b = blocks - 1; b >= 0; b--) this.#free.push(b)
   }
 
+  /** Blocks that open sequences hold. */
   get usedBlocks(): number {
-    return this.blocks - this.#free.length
+    return this.blocks - this.#free.length - this.#cached
+  }
+
+  /** Blocks that nobody holds and that are kept for reuse; they are given up when blocks are short. */
+  get cachedBlocks(): number {
+    return this.#cached
   }
 
   blocksFor(tokens: number): number {
     return Math.ceil(tokens / KV_BLOCK)
   }
 
+  /** @param evict  called when `blocks` free ones are missing: drop() kept ones that nobody holds */
+  onShort(evict: (blocks: number) => void): void {
+    this.#evict = evict
+  }
+
   open(): Sequence {
-    const sequence: OpenSequence = { id: this.#nextId++, length: 0, blocks: [] }
-    this.#open.add(sequence)
-    return sequence
+    return this.#opened([], 0)
+  }
+
+  /** A new sequence that begins with these full blocks, which others may hold too. */
+  openShared(blocks: readonly number[]): Sequence {
+    for (const block of blocks) this.#hold(block)
+    return this.#opened([...blocks], blocks.length * KV_BLOCK)
   }
 
   /**
    * Makes room for `tokens` more, copying a shared last block first.
-   * @returns false when blocks are short; nothing has changed then
+   * @returns false when blocks are short; no sequence has changed then
    * @throws RyzError CONTEXT_FULL past the context length
    */
   reserve(sequence: Sequence, tokens: number): boolean {
@@ -67,9 +89,9 @@ export class KvCache {
       )
     }
     const last = Math.floor(s.length / KV_BLOCK)
-    const copies = last < s.blocks.length && this.#holders[s.blocks[last]] > 1 ? 1 : 0
-    const grow = this.blocksFor(s.length + tokens) - s.blocks.length
-    if (Math.max(0, grow) + copies > this.#free.length) return false
+    const copies = last < s.blocks.length && this.#shared(s.blocks[last]) ? 1 : 0
+    const grow = Math.max(0, this.blocksFor(s.length + tokens) - s.blocks.length)
+    if (!this.#findFree(grow + copies)) return false
     if (copies) {
       const fresh = this.#take()
       this.#copyBlock(s.blocks[last], fresh)
@@ -99,14 +121,10 @@ export class KvCache {
   /** A new sequence that shares the first `length` tokens with this one. */
   fork(sequence: Sequence, length: number): Sequence {
     const s = this.#own(sequence)
-    const copy: OpenSequence = {
-      id: this.#nextId++,
-      length: Math.min(length, s.length),
-      blocks: s.blocks.slice(0, this.blocksFor(Math.min(length, s.length))),
-    }
-    for (const block of copy.blocks) this.#holders[block]++
-    this.#open.add(copy)
-    return copy
+    const held = Math.min(length, s.length)
+    const blocks = s.blocks.slice(0, this.blocksFor(held))
+    for (const block of blocks) this.#hold(block)
+    return this.#opened(blocks, held)
   }
 
   /** Gives the blocks back; may be called twice. */
@@ -118,10 +136,63 @@ export class KvCache {
     s.length = 0
   }
 
+  /** Keeps a full block for reuse when its sequences end; once per block until drop(). */
+  keep(block: number): void {
+    this.#kept[block] = 1
+  }
+
+  /** A block for contents from elsewhere, kept and held by nobody; undefined when none is free. */
+  takeKept(): number | undefined {
+    if (!this.#findFree(1)) return undefined
+    const block = this.#take()
+    this.#kept[block] = 1
+    this.#release(block)
+    return block
+  }
+
+  /** Keeps a block no longer; it is free at once if nobody holds it. */
+  drop(block: number): void {
+    if (this.#kept[block] === 0) return
+    this.#kept[block] = 0
+    if (this.#holders[block] > 0) return
+    this.#cached--
+    this.#free.push(block)
+  }
+
+  /** Whether an open sequence holds the block. */
+  held(block: number): boolean {
+    return this.#holders[block] > 0
+  }
+
+  /** Exchanges full block `index` of a sequence for one with the same contents. */
+  substitute(sequence: Sequence, index: number, block: number): void {
+    const s = this.#own(sequence)
+    this.#hold(block)
+    this.#release(s.blocks[index])
+    s.blocks[index] = block
+  }
+
+  #opened(blocks: number[], length: number): OpenSequence {
+    const sequence: OpenSequence = { id: this.#nextId++, length, blocks }
+    this.#open.add(sequence)
+    return sequence
+  }
+
   #own(sequence: Sequence): OpenSequence {
     const s = sequence as OpenSequence
     if (!this.#open.has(s)) throw new RangeError(`sequence ${s.id} is not open in this cache`)
     return s
+  }
+
+  #shared(block: number): boolean {
+    return this.#holders[block] > 1 || this.#kept[block] === 1
+  }
+
+  /** Whether `blocks` are free, after kept ones were given up if need be. */
+  #findFree(blocks: number): boolean {
+    const missing = blocks - this.#free.length
+    if (missing > 0 && missing <= this.#cached) this.#evict(missing)
+    return blocks <= this.#free.length
   }
 
   #take(): number {
@@ -130,7 +201,13 @@ export class KvCache {
     return block
   }
 
+  #hold(block: number): void {
+    if (this.#holders[block]++ === 0) this.#cached-- // only kept blocks have no holder
+  }
+
   #release(block: number): void {
-    if (--this.#holders[block] === 0) this.#free.push(block)
+    if (--this.#holders[block] > 0) return
+    if (this.#kept[block]) this.#cached++
+    else this.#free.push(block)
   }
 }

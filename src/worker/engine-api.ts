@@ -92,6 +92,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
     generate(input, options, port) {
       serve(port, () =>
         loaded().generate(input, options, {
+          queue: event => send(port, { type: 'queue', event }),
           token: chunk => send(port, { type: 'token', chunk }),
           done: result => send(port, { type: 'done', result }),
           error: error => send(port, failure(error)),

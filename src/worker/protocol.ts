@@ -12,6 +12,7 @@ import type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  QueueEvent,
   RunForecast,
   ScoreOptions,
   ScoreResult,
@@ -29,13 +30,14 @@ export {
 } from './error-wire.ts'
 
 export type WireLoadOptions = Omit<LoadOptions, 'signal' | 'onProgress'>
-export type WireGenerateOptions = Omit<GenerateOptions, 'signal'>
+export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
 /** A URL travels as its text. */
 export type WireSource = Exclude<ModelSource, URL>
 
 /** Worker -> page on the port of a request; after done, scored or error nothing follows. */
 export type PortMessage =
+  | { readonly type: 'queue'; readonly event: QueueEvent }
   | { readonly type: 'token'; readonly chunk: TokenChunk }
   | { readonly type: 'done'; readonly result: GenerateResult }
   | { readonly type: 'scored'; readonly result: ScoreResult }

@@ -2,6 +2,7 @@
 // layouts, KV types and RoPE pairings, grouped queries, batches against single rows, prefill pieces.
 // Random data is seeded; RYZ_SEED repeats a run.
 import { afterAll, describe, expect, it } from 'vitest'
+import { kvBlockBytes } from '../../src/backend/backend.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
 import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
 import type { KvType } from '../../src/types.ts'
@@ -295,6 +296,41 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     const whole = await attendRows(tested, c, [40, 5], SEED)
     await tested.reset()
     sameBits(await attendRows(tested, c, [40, 5], SEED, { forkAfter: 1 }), whole)
+  })
+
+  it.each(['f32', 'f16', 'int8'] as KvType[])(
+    'a %s block that was read out and written elsewhere gives the same bits, and is the same bytes',
+    async type => {
+      const c: AttendCase = {
+        headDim: 80,
+        heads: 4,
+        kvHeads: 2,
+        type,
+        ropeDim: 80,
+        pairing: 'neox',
+        qkNorm: false,
+      }
+      const seen: Uint8Array[] = []
+      const moveAfter = { piece: 1, saw: (bytes: Uint8Array) => seen.push(bytes) }
+      for (const on of [reference, tested]) {
+        await on.reset()
+        const whole = await attendRows(on, c, [40, 5], SEED)
+        await on.reset()
+        sameBits(await attendRows(on, c, [40, 5], SEED, { moveAfter }), whole)
+      }
+      expect(seen[0]).toHaveLength(kvBlockBytes({ layers: 2, kvHeads: 2, headDim: 80, type }))
+      expect(seen[1]).toEqual(seen[0])
+      expect(seen[0].some(byte => byte !== 0)).toBe(true)
+    },
+  )
+
+  it('blocks that do not exist, or of another size, are refused', async () => {
+    await tested.reset()
+    const { backend } = tested
+    backend.createKv({ layers: 1, kvHeads: 1, headDim: 32, blocks: 2, type: 'f32' })
+    await expect(backend.readBlock(2)).rejects.toThrow(RangeError)
+    expect(() => backend.writeBlock(-1, new Uint8Array(8192))).toThrow(RangeError)
+    expect(() => backend.writeBlock(0, new Uint8Array(8191))).toThrow(RangeError)
   })
 })
 

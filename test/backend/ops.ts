@@ -272,6 +272,7 @@ export interface AttendCase {
  * @param options.besides   each piece also holds one row of another sequence, in front
  * @param options.poison    replaces the first value of token 3
  * @param options.forkAfter after this many pieces the newest block is copied and the copy used
+ * @param options.moveAfter  the same with readBlock and writeBlock; `saw` gets the bytes
  * @returns the outputs of the sequence's tokens, in order
  */
 export async function attendRows(
@@ -279,7 +280,12 @@ export async function attendRows(
   c: AttendCase,
   pieces: readonly number[],
   seed: number,
-  options: { besides?: boolean; forkAfter?: number; poison?: number } = {},
+  options: {
+    besides?: boolean
+    forkAfter?: number
+    poison?: number
+    moveAfter?: { piece: number; saw?: (bytes: Uint8Array) => void }
+  } = {},
 ): Promise<Float32Array> {
   const { backend } = on
   const { heads, kvHeads, headDim } = c
@@ -324,6 +330,14 @@ export async function attendRows(
     if (index === options.forkAfter) {
       const at = Math.floor(done / KV_BLOCK)
       backend.copyBlock(table[at], 8)
+      table[at] = 8
+    }
+    if (index === options.moveAfter?.piece) {
+      const at = Math.floor(done / KV_BLOCK)
+      const bytes = await backend.readBlock(table[at])
+      options.moveAfter.saw?.(bytes)
+      backend.writeBlock(table[at], new Uint8Array(bytes.length).fill(0x3c)) // nobody reads it again
+      backend.writeBlock(8, bytes)
       table[at] = 8
     }
     const count = piece + extra

@@ -1,90 +1,12 @@
 // The engine over a network without weights: what a request gets, whatever runs beside it. Queue,
 // time limits, cancel, memory, failures, accounting.
-import { afterEach, describe, expect, it } from 'vitest'
-import { Engine, type EngineExtras, type EngineOptions } from '../../src/engine/engine.ts'
-import type { Input } from '../../src/engine/prompt.ts'
+import { describe, expect, it } from 'vitest'
 import { RyzError } from '../../src/errors.ts'
-import type {
-  GenerateOptions,
-  GenerateResult,
-  ScoreOptions,
-  ScoreResult,
-  TokenChunk,
-} from '../../src/types.ts'
-import {
-  BOS,
-  EOS,
-  FakeNetwork,
-  type FakeOptions,
-  fakeParts,
-  spelling,
-  until,
-  VOCAB,
-} from './fakes.ts'
-
-const open: Engine[] = []
-afterEach(async () => {
-  for (const engine of open.splice(0)) await engine.close()
-})
-
-function start(fake: FakeOptions = {}, options: EngineOptions = {}, extras: EngineExtras = {}) {
-  const network = new FakeNetwork(fake)
-  const engine = new Engine(fakeParts(network), options, extras)
-  open.push(engine)
-  return { network, engine }
-}
-
-/** Steps of a millisecond, for tests that act while an engine runs. */
-const slow: FakeOptions = { onStep: () => new Promise(resolve => setTimeout(resolve, 1)) }
-
-interface Run {
-  chunks: TokenChunk[]
-  result: GenerateResult | undefined
-  error: RyzError | undefined
-  /** done and error events, of which there must be one. */
-  ends: number
-  cancel(): void
-  ended: Promise<Run>
-}
-
-function run(engine: Engine, prompt: string | number[], options: GenerateOptions = {}): Run {
-  const input: Input =
-    typeof prompt === 'string' ? { kind: 'text', text: prompt } : { kind: 'tokens', tokens: prompt }
-  let end!: (run: Run) => void
-  const state: Run = {
-    chunks: [],
-    result: undefined,
-    error: undefined,
-    ends: 0,
-    cancel: () => submitted.cancel(),
-    ended: new Promise(resolve => {
-      end = resolve
-    }),
-  }
-  const submitted = engine.generate(input, options, {
-    token: chunk => state.chunks.push(chunk),
-    done: result => {
-      state.ends++
-      state.result = result
-      end(state)
-    },
-    error: error => {
-      state.ends++
-      state.error = error
-      end(state)
-    },
-  })
-  return state
-}
-
-function score(engine: Engine, tokens: number[], options: ScoreOptions = {}): Promise<ScoreResult> {
-  return new Promise((scored, error) => {
-    engine.score({ kind: 'tokens', tokens }, options, { scored, error })
-  })
-}
+import type { GenerateOptions } from '../../src/types.ts'
+import { type Run, run, score, slow, start, tokens } from './driver.ts'
+import { BOS, EOS, spelling, until, VOCAB } from './fakes.ts'
 
 const textOf = (r: Run) => r.chunks.map(c => c.text).join('')
-const tokens = (n: number, from = 0) => Array.from({ length: n }, (_, i) => (i * 7 + from) % 256)
 
 describe('one request', () => {
   it('streams the text token by token and ends at the end token', async () => {
@@ -172,6 +94,11 @@ describe('one request', () => {
     ['an empty stop string', [1], { stop: [''] }],
     ['too many logprobs', [1], { logprobs: 21 }],
     ['a negative queueTimeoutMs', [1], { queueTimeoutMs: -1 }],
+    ['a priority beyond 10', [1], { priority: 11 }],
+    ['a priority that is no whole number', [1], { priority: 0.5 }],
+    ['a negative keep', [1], { keep: -1 }],
+    ['an unknown overflow', [1], { overflow: 'wrap' as 'stop' }],
+    ['a reuse that is no boolean', [1], { reuse: 1 as unknown as boolean }],
   ] as [string, number[], GenerateOptions][])('refuses %s', async (_, prompt, options) => {
     const { engine } = start()
     expect((await run(engine, prompt, options).ended).error).toMatchObject({ code: 'BAD_OPTION' })
@@ -252,27 +179,6 @@ describe('several requests', () => {
     await long.ended
     expect(stream.chunks.length - before).toBeGreaterThanOrEqual(45) // 50 pieces
     stream.cancel()
-    expect(network.kv.usedBlocks).toBe(0)
-  })
-
-  it('accounts for 64 requests at once with a queue of 16', async () => {
-    const { engine, network } = start({}, { maxSequences: 4, queueLimit: 16 })
-    const runs = Array.from({ length: 64 }, (_, i) => run(engine, tokens(5 + i), { maxTokens: 5 }))
-    const ended = await Promise.all(runs.map(r => r.ended))
-    const refused = ended.filter(r => r.error?.code === 'QUEUE_FULL')
-    expect(refused).toHaveLength(44)
-    expect(refused[0]!.error!.detail).toEqual({ waiting: 16, limit: 16 })
-    expect(ended.filter(r => r.result !== undefined)).toHaveLength(20)
-    expect(ended.every(r => r.ends === 1)).toBe(true)
-    expect(engine.stats().queue).toEqual({
-      waiting: 0,
-      running: 0,
-      served: 20,
-      refused: 44,
-      timedOut: 0,
-      cancelled: 0,
-      failed: 0,
-    })
     expect(network.kv.usedBlocks).toBe(0)
   })
 

@@ -1,6 +1,9 @@
 // A network without weights: its logits depend only on the tokens of the sequence, as a real one's
-// do, so that a request must give the same tokens alone, in a batch and after it lost its memory.
-// The KV book is the real one. And a tokenizer whose tokens are bytes.
+// do, so that a request must give the same tokens alone, in a batch and after it lost its memory. What
+// it knows of a sequence stands in the KV blocks of the real book, as in a real cache: a block that is
+// shared wrongly, or too early, shows in the text. And a tokenizer whose tokens are bytes.
+
+import { KV_BLOCK } from '../../src/backend/backend.ts'
 import type { EngineParts } from '../../src/engine/engine-parts.ts'
 import type { NetworkLike, SequenceLike, StepRowLike } from '../../src/engine/network.ts'
 import { KvCache } from '../../src/model/kv-cache.ts'
@@ -30,12 +33,18 @@ export class FakeNetwork implements NetworkLike {
   /** Rows of each step, as [sequence, token] pairs. */
   readonly steps: { seq: number; token: number; wantsLogits: boolean }[][] = []
   closed = 0
-  readonly #held = new Map<SequenceLike, number[]>()
+  readonly blockBytes = 4 * KV_BLOCK
+  /** The token at each place of each block. */
+  readonly #memory: Int32Array[]
   readonly #options: FakeOptions
 
   constructor(options: FakeOptions = {}) {
     this.#options = options
-    this.kv = new KvCache(options.blocks ?? 64, options.contextLength ?? 512, () => undefined)
+    const blocks = options.blocks ?? 64
+    this.#memory = Array.from({ length: blocks }, () => new Int32Array(KV_BLOCK).fill(-1))
+    this.kv = new KvCache(blocks, options.contextLength ?? 512, (from, to) => {
+      this.#memory[to]!.set(this.#memory[from]!)
+    })
     this.maxRows = options.maxRows ?? 132
     this.maxLogitRows = options.maxLogitRows ?? 8
   }
@@ -49,16 +58,31 @@ export class FakeNetwork implements NetworkLike {
     const out = new Float32Array(wanted * VOCAB)
     let k = 0
     for (const { seq, token, wantsLogits } of rows) {
-      const held = (this.#held.get(seq) ?? []).slice(0, seq.length)
+      this.#memory[seq.blocks[Math.floor(seq.length / KV_BLOCK)]!]![seq.length % KV_BLOCK] = token
       this.kv.advance(seq, 1)
-      held.push(token)
-      this.#held.set(seq, held)
+      const held = this.tokensOf(seq)
       if (!wantsLogits) continue
       const row = out.subarray(k * VOCAB, ++k * VOCAB)
       if (this.#options.logits) this.#options.logits(row, held)
       else pseudoLogits(row, held)
     }
     return out
+  }
+
+  /** All tokens of a sequence, read from its blocks. */
+  tokensOf(seq: SequenceLike): number[] {
+    return Array.from(
+      { length: seq.length },
+      (_, i) => this.#memory[seq.blocks[Math.floor(i / KV_BLOCK)]!]![i % KV_BLOCK]!,
+    )
+  }
+
+  async readBlock(block: number): Promise<Uint8Array> {
+    return new Uint8Array(this.#memory[block]!.slice().buffer)
+  }
+
+  writeBlock(block: number, bytes: Uint8Array): void {
+    this.#memory[block]!.set(new Int32Array(bytes.slice().buffer))
   }
 
   opTimes() {

@@ -15,6 +15,8 @@ interface Request {
   failAt: number
   scores: boolean
   startAt: number
+  priority: number
+  reuse: boolean
 }
 
 const request: fc.Arbitrary<Request> = fc.record({
@@ -24,17 +26,27 @@ const request: fc.Arbitrary<Request> = fc.record({
   failAt: fc.constantFrom(0, 0, 0, 0, 5, 60),
   scores: fc.constantFrom(false, false, false, true),
   startAt: fc.integer({ min: 0, max: 40 }),
+  priority: fc.integer({ min: -10, max: 10 }),
+  reuse: fc.constantFrom(true, true, true, false),
 })
 
-/** The first token names the request, so that a failure finds its row. */
-const promptOf = (r: Request, i: number) =>
-  Array.from({ length: r.prompt }, (_, k) => (k === 0 ? i : (k * 31 + i) % 256))
+/**
+ * Requests whose rows fail begin with a token of their own; the others begin like every third one, so
+ * that they share blocks, and end on their own.
+ */
+const promptOf = (r: Request, i: number) => {
+  const own = r.failAt > 0
+  const begin = Array.from({ length: Math.max(0, r.prompt - 1) }, (_, k) => {
+    return own && k === 0 ? 200 + i : (k * 31 + (own ? i : i % 3)) % 200
+  })
+  return [...begin, own && r.prompt === 1 ? 200 + i : i]
+}
 
 const alone = new Map<string, number[]>()
 
 /** What a request gets when it has the engine for itself. */
 async function tokensAlone(r: Request, i: number): Promise<number[]> {
-  const key = `${i} ${r.prompt} ${r.maxTokens}`
+  const key = `${i} ${r.prompt} ${r.maxTokens} ${r.failAt > 0}`
   if (!alone.has(key)) {
     const engine = new Engine(fakeParts(new FakeNetwork()))
     const tokens = await new Promise<number[]>((resolve, reject) => {
@@ -64,14 +76,14 @@ describe('random walks', () => {
           maxLogitRows: fc.constantFrom(1, 3, 8),
         }),
         async (requests, { blocks, maxLogitRows, ...options }) => {
-          const owner = new Map<number, number>()
-          const network = new FakeNetwork({
+          const network: FakeNetwork = new FakeNetwork({
             blocks,
             maxLogitRows,
             onStep: rows => {
               for (const row of rows) {
-                if (row.seq.length === 0 && !owner.has(row.seq.id)) owner.set(row.seq.id, row.token)
-                const { failAt } = requests[owner.get(row.seq.id)!]!
+                const first =
+                  network.tokensOf(row.seq)[0] ?? rows.find(r => r.seq === row.seq)!.token
+                const failAt = requests[first - 200]?.failAt ?? 0
                 if (failAt > 0 && row.seq.length >= failAt) {
                   throw new RyzError('BAD_WEIGHTS', 'planted')
                 }
@@ -92,7 +104,13 @@ describe('random walks', () => {
             }
             const handle = engine.generate(
               input,
-              { maxTokens: r.maxTokens, seed: i, temperature: 1 },
+              {
+                maxTokens: r.maxTokens,
+                seed: i,
+                temperature: 1,
+                priority: r.priority,
+                reuse: r.reuse,
+              },
               {
                 token: chunk => {
                   streamed[i]!.push(...chunk.tokens)

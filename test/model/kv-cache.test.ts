@@ -54,6 +54,42 @@ describe('KvCache', () => {
     expect(kv.usedBlocks).toBe(0)
   })
 
+  test('a kept block survives its sequences, is copied before it is written, and goes on demand', () => {
+    const copies: [number, number][] = []
+    const kv = new KvCache(4, 256, (from, to) => copies.push([from, to]))
+    const asked: number[] = []
+    const a = kv.open()
+    kv.reserve(a, 32)
+    kv.advance(a, 32)
+    const [block] = a.blocks
+    kv.keep(block)
+    kv.truncate(a, 20)
+    kv.reserve(a, 1)
+    expect(copies).toEqual([[block, a.blocks[0]]])
+    expect([kv.usedBlocks, kv.cachedBlocks]).toEqual([1, 1])
+    const b = kv.openShared([block])
+    expect(b.length).toBe(32)
+    expect([kv.usedBlocks, kv.cachedBlocks]).toEqual([2, 0])
+    kv.close(b)
+    kv.onShort(blocks => {
+      asked.push(blocks)
+      kv.drop(block)
+    })
+    expect(kv.reserve(kv.open(), 96)).toBe(true)
+    expect(asked).toEqual([1])
+    expect([kv.usedBlocks, kv.cachedBlocks]).toEqual([4, 0])
+  })
+
+  test('a block for contents from elsewhere is kept and held by nobody', () => {
+    const kv = new KvCache(1, 256, none)
+    const block = kv.takeKept()
+    expect(kv.takeKept()).toBeUndefined()
+    expect([kv.usedBlocks, kv.cachedBlocks]).toEqual([0, 1])
+    kv.drop(block!)
+    kv.drop(block!)
+    expect(kv.takeKept()).toBe(block)
+  })
+
   test('writing past the reserved blocks is refused', () => {
     const kv = new KvCache(4, 128, none)
     const s = kv.open()
@@ -63,7 +99,7 @@ describe('KvCache', () => {
 
   test('no run of operations loses or doubles a block', () => {
     const op = fc.record({
-      kind: fc.constantFrom('open', 'reserve', 'truncate', 'fork', 'close'),
+      kind: fc.constantFrom('open', 'reserve', 'truncate', 'fork', 'close', 'keep', 'share'),
       pick: fc.nat(9),
       n: fc.nat(100),
     })
@@ -71,6 +107,16 @@ describe('KvCache', () => {
       fc.property(fc.array(op, { maxLength: 200 }), ops => {
         const kv = new KvCache(12, 128, none)
         const open: Sequence[] = []
+        const kept = new Set<number>()
+        kv.onShort(blocks => {
+          for (const block of kept) {
+            if (blocks === 0) return
+            if (kv.held(block)) continue
+            kept.delete(block)
+            kv.drop(block)
+            blocks--
+          }
+        })
         for (const { kind, pick, n } of ops) {
           const s = open[pick % Math.max(1, open.length)]
           if (kind === 'open') open.push(kv.open())
@@ -79,12 +125,21 @@ describe('KvCache', () => {
             if (s.length + n <= 128 && kv.reserve(s, n)) kv.advance(s, n)
           } else if (kind === 'truncate') kv.truncate(s, n)
           else if (kind === 'fork') open.push(kv.fork(s, n))
-          else {
+          else if (kind === 'keep') {
+            const full = s.blocks.slice(0, Math.floor(s.length / 32))
+            for (const block of full) {
+              kept.add(block)
+              kv.keep(block)
+            }
+          } else if (kind === 'share') {
+            open.push(kv.openShared(s.blocks.filter(block => kept.has(block))))
+          } else {
             kv.close(s)
             open.splice(open.indexOf(s), 1)
           }
           const held = new Set(open.flatMap(o => o.blocks))
           expect(kv.usedBlocks).toBe(held.size)
+          expect(kv.cachedBlocks).toBe([...kept].filter(block => !held.has(block)).length)
           for (const o of open) {
             expect(o.blocks.length).toBeGreaterThanOrEqual(kv.blocksFor(o.length))
             expect(new Set(o.blocks).size).toBe(o.blocks.length)

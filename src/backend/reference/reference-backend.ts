@@ -186,6 +186,38 @@ class ReferenceBackend implements Backend {
     }
   }
 
+  async readBlock(block: number): Promise<Uint8Array> {
+    const { parts, bytes } = this.#blockOf(block)
+    const out = new Uint8Array(parts.length * bytes)
+    for (const [l, part] of parts.entries()) out.set(part, l * bytes)
+    return out
+  }
+
+  writeBlock(block: number, contents: Uint8Array): void {
+    const { parts, bytes } = this.#blockOf(block)
+    if (contents.length !== parts.length * bytes) {
+      throw new RangeError(`${contents.length} bytes for a KV block of ${parts.length * bytes}`)
+    }
+    for (const [l, part] of parts.entries()) part.set(contents.subarray(l * bytes, (l + 1) * bytes))
+  }
+
+  /** The block's bytes in each layer. */
+  #blockOf(block: number): { parts: Uint8Array[]; bytes: number } {
+    if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
+    if (!this.#kv) throw new Error('KV blocks need createKv first')
+    const { spec, memory } = this.#kv
+    if (!Number.isInteger(block) || block < 0 || block >= spec.blocks) {
+      throw new RangeError(`KV block ${block} of ${spec.blocks}`)
+    }
+    const layer = kvCacheBytes(spec) / spec.layers
+    const bytes = layer / spec.blocks
+    const parts = Array.from(
+      { length: spec.layers },
+      (_, l) => new Uint8Array(memory, l * layer + block * bytes, bytes),
+    )
+    return { parts, bytes }
+  }
+
   close(): void {
     this.#closed = true
     this.#memory.length = 0

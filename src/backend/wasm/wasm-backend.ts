@@ -323,6 +323,38 @@ export class WasmBackend implements Backend {
     }
   }
 
+  async readBlock(block: number): Promise<Uint8Array> {
+    const { kv, bytes } = this.#blockOf(block)
+    const out = new Uint8Array(kv.layers * bytes)
+    for (let layer = 0; layer < kv.layers; layer++) {
+      const at = kv.at + layer * kv.layerBytes + block * bytes
+      out.set(this.#bytes.subarray(at, at + bytes), layer * bytes)
+    }
+    return out
+  }
+
+  writeBlock(block: number, contents: Uint8Array): void {
+    const { kv, bytes } = this.#blockOf(block)
+    if (contents.length !== kv.layers * bytes) {
+      throw new RangeError(`${contents.length} bytes for a KV block of ${kv.layers * bytes}`)
+    }
+    for (let layer = 0; layer < kv.layers; layer++) {
+      const part = contents.subarray(layer * bytes, (layer + 1) * bytes)
+      this.#bytes.set(part, kv.at + layer * kv.layerBytes + block * bytes)
+    }
+  }
+
+  /** The cache and the bytes of a block in one layer. */
+  #blockOf(block: number): { kv: KvRange; bytes: number } {
+    this.#check()
+    const kv = this.#kv
+    if (!kv) throw new Error('KV blocks need createKv first')
+    if (!Number.isInteger(block) || block < 0 || block >= kv.blocks) {
+      throw new RangeError(`KV block ${block} of ${kv.blocks}`)
+    }
+    return { kv, bytes: kv.layerBytes / kv.blocks }
+  }
+
   /** For tests of the failure path: makes a pool worker trap or never end. */
   provokeFault(kind: 'trap' | 'hang'): void {
     this.#check()
