@@ -9,10 +9,22 @@ export {
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
 export type { TokenStream } from './api/token-stream.ts'
 export { willItRun } from './api/will-it-run.ts'
+export {
+  clearModels,
+  deleteModel,
+  evictionCandidates,
+  exportModel,
+  importModel,
+  listModels,
+  persistStorage,
+  storageEstimate,
+} from './cache/manage.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
 export type {
   ActivationMode,
   BackendName,
+  CacheMode,
+  CacheStats,
   Calibration,
   ChatMessage,
   EngineStats,
@@ -36,6 +48,9 @@ export type {
   SamplingOptions,
   ScoreOptions,
   ScoreResult,
+  StorageRoom,
+  StoredFile,
+  StoredModel,
   TokenChunk,
   TokenLogprob,
 } from './types.ts'

@@ -5,9 +5,16 @@ import type { ErrorCode } from './errors.ts'
 /**
  * Where a model comes from: a URL of a .gguf (the first part of a split file finds the others), a
  * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a
- * File or Blob, or the Files of such a directory or split.
+ * File or Blob, the Files of such a directory or split, a FileSystemFileHandle, or a ReadableStream of
+ * one file.
  */
-export type ModelSource = string | URL | Blob | readonly File[]
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | readonly File[]
+  | FileSystemFileHandle
+  | ReadableStream<Uint8Array>
 
 export type BackendName = 'reference' | 'wasm'
 export type KernelVariant = 'relaxed' | 'simd128' | 'scalar'
@@ -24,7 +31,17 @@ export interface LoadProgress {
   /** 0 while the size is not known. */
   totalBytes: number
   bytesPerSecond: number
+  /** Estimated from the rate so far; absent while nothing is known. */
+  etaSeconds?: number
+  /** Of loadedBytes, those that came out of the store. */
+  fromCacheBytes?: number
 }
+
+/**
+ * 'auto' stores what is downloaded and reads what is stored; 'require' also fails with STORAGE_FULL when
+ * storing is impossible; 'only' never uses the network; 'off' leaves the store alone.
+ */
+export type CacheMode = 'auto' | 'require' | 'only' | 'off'
 
 export interface LoadOptions {
   /** 'auto' walks the ladder relaxed, simd128, threads or not, reference. */
@@ -58,6 +75,15 @@ export interface LoadOptions {
    * `variant` and `threads` fix is not measured.
    */
   calibrate?: boolean
+  /** How the store of downloaded models is used; default 'auto'. */
+  cache?: CacheMode
+  /**
+   * SHA-256 (hex) that the file must have, or hashes by file name for a model of several files; checked
+   * before the model is used, after resumed downloads too.
+   */
+  sha256?: string | Readonly<Record<string, string>>
+  /** Bytes of a chunk of the store (default 4 MiB). For tests: stored models keep their own. */
+  cacheChunkBytes?: number
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }
@@ -282,6 +308,27 @@ export interface RunForecast {
   refusal?: { code: ErrorCode; message: string }
 }
 
+/** What the cache did for a load. */
+export interface CacheStats {
+  /**
+   * 'warm': all from the store; 'cold': all downloaded; 'resumed': the missing part downloaded;
+   * 'repaired': damaged chunks fetched again; 'uncached': nothing could be stored; 'off': not used.
+   */
+  state: 'warm' | 'cold' | 'resumed' | 'repaired' | 'uncached' | 'off'
+  /** Time during which hashes of chunks were computed, beside other work where the browser allows. */
+  verifyMs: number
+  /** Chunks, and their bytes, that came from the store and were verified. */
+  hits: number
+  hitBytes: number
+  /** Chunks that were downloaded whole. */
+  fetched: number
+  fetchedBytes: number
+  /** Stored chunks that were damaged or gone. */
+  repaired: number
+  /** Broken or refused requests that were made again. */
+  retries: number
+}
+
 export interface EngineStats {
   backend: BackendName
   variant: KernelVariant | 'typescript'
@@ -319,7 +366,42 @@ export interface EngineStats {
     failed: number
   }
   loadMs: number
+  cache: CacheStats
   calibration: Calibration
+}
+
+/** A model in the store. */
+export interface StoredModel {
+  /** What load() was given, as an absolute URL. */
+  url: string
+  /** Bytes stored, and bytes of all its files as far as they are known. */
+  storedBytes: number
+  totalBytes: number
+  /** False while a download was broken off; load() goes on where it stopped. */
+  complete: boolean
+  /** Milliseconds since 1970. */
+  addedAt: number
+  usedAt: number
+  files: StoredFile[]
+  /** Name, architecture and licence as the header states them. */
+  about: Readonly<Record<string, string>>
+}
+
+export interface StoredFile {
+  url: string
+  size: number
+  storedBytes: number
+  /** Of the whole file, once it was whole. */
+  sha256?: string
+  etag?: string
+}
+
+/** Room of the origin, in bytes; undefined where the browser does not tell. */
+export interface StorageRoom {
+  usage?: number
+  quota?: number
+  /** The browser promised not to evict on its own. */
+  persisted: boolean
 }
 
 export interface ErrorEvent {

@@ -14,12 +14,14 @@ import type {
 } from '../types.ts'
 import type { Input, ProgressMessage } from '../worker/protocol.ts'
 import { Connection, type Heartbeat, type PortCall, type WorkerLike } from './connection.ts'
+import { localSource } from './local-source.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
 
 /**
  * Loads a model into a worker of its own.
- * @param source  URL of a .gguf, base URL of a Hugging Face directory, File, Blob or list of Files
+ * @param source  URL of a .gguf, base URL of a Hugging Face directory, File, Blob, list of Files,
+ *   FileSystemFileHandle or ReadableStream
  * @throws RyzError what is wrong with the source, the model or the options; ABORTED | WORKER_DIED
  * @example
  * const engine = await load('/models/tiny.gguf')
@@ -29,7 +31,7 @@ import { TokenStream } from './token-stream.ts'
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
-  return connect(startWorker(), source, options)
+  return connect(startWorker(), await localSource(source), options)
 }
 
 /** load() with a worker that was made elsewhere; it is terminated when loading fails. */

@@ -4,6 +4,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts'
 import type {
   ActivationMode,
   BackendName,
+  CacheStats,
   Calibration,
   Fallback,
   KernelVariant,
@@ -26,6 +27,8 @@ export interface EngineParts {
   readonly strict: boolean
   readonly activations: ActivationMode
   readonly kvType: KvType
+  /** What the cache did; absent where parts were made without a load. */
+  readonly cache?: CacheStats
   /** How variant and threads were chosen; absent when there was nothing to choose. */
   readonly calibration?: Calibration
   /** Gives network, backend, memory and threads back; may be called twice. */

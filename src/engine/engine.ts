@@ -2,6 +2,7 @@
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type {
+  CacheStats,
   Calibration,
   ChatMessage,
   EngineStats,
@@ -35,6 +36,17 @@ const NOT_CALIBRATED: Calibration = {
   reason: 'there was nothing to choose from',
   ms: 0,
   rates: [],
+}
+
+const NOT_CACHED: CacheStats = {
+  state: 'off',
+  verifyMs: 0,
+  hits: 0,
+  hitBytes: 0,
+  fetched: 0,
+  fetchedBytes: 0,
+  repaired: 0,
+  retries: 0,
 }
 
 /** The options of load() that concern requests; the rest was used up when the parts were made. */
@@ -186,6 +198,7 @@ export class Engine {
         ...counters.outcomes,
       },
       loadMs: this.#loadMs,
+      cache: parts.cache ?? NOT_CACHED,
       calibration: parts.calibration ?? NOT_CALIBRATED,
     }
   }

@@ -26,6 +26,9 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   whole('queueLimit', o.queueLimit, 0, 1 << 20)
   whole('queueTimeoutMs', o.queueTimeoutMs, 1, 2 ** 31 - 1)
   whole('prefillPiece', o.prefillPiece, 1, 512)
+  oneOf('cache', o.cache, ['auto', 'require', 'only', 'off'])
+  whole('cacheChunkBytes', o.cacheChunkBytes, 1 << 12, 1 << 26)
+  checkHashes(o.sha256)
   flag('strict', o.strict)
   flag('calibrate', o.calibrate)
   return {
@@ -34,6 +37,13 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
     maxSequences: o.maxSequences ?? 4,
     prefillPiece: o.prefillPiece ?? DEFAULT_PREFILL_PIECE,
   }
+}
+
+function checkHashes(hashes: LoadOptions['sha256']): void {
+  if (hashes === undefined) return
+  const all: unknown[] = typeof hashes === 'string' ? [hashes] : Object.values(hashes ?? {})
+  const wrong = all.find(hash => typeof hash !== 'string' || !/^[0-9a-f]{64}$/i.test(hash))
+  if (wrong !== undefined || all.length === 0) bad('sha256', wrong, '64 hex digits')
 }
 
 function oneOf(option: string, value: string | undefined, allowed: readonly string[]): void {

@@ -4,7 +4,6 @@
 import type { Backend, BackendLimits } from '../backend/backend.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile } from '../format/model-file.ts'
-import { openModel } from '../format/open.ts'
 import { Network } from '../model/bitnet.ts'
 import { readConfig } from '../model/config.ts'
 import { loadWeights } from '../model/load-weights.ts'
@@ -23,8 +22,9 @@ import type {
   ModelSource,
 } from '../types.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { checkLoadOptions } from './load-options.ts'
+import { type CheckedLoadOptions, checkLoadOptions } from './load-options.ts'
 import { type ModelWork, planLoad, workOf } from './load-plan.ts'
+import { openStored, type StoredModelFile } from './stored-model.ts'
 
 /** One rung of the ladder. */
 export interface BackendFactory {
@@ -64,7 +64,25 @@ export async function openEngineParts(
   const checked = checkLoadOptions(options)
   const report = progressReporter(hooks)
   report('header', 0, 0)
-  const file = await openModel(source, { signal: hooks.signal })
+  const stored = await openStored(source, options, hooks.signal)
+  try {
+    return await openParts(stored, options, hooks, factories, arrange, checked, report)
+  } catch (caught) {
+    await stored.close(caught)
+    throw caught
+  }
+}
+
+async function openParts(
+  stored: StoredModelFile,
+  options: LoadOptions,
+  hooks: LoadHooks,
+  factories: readonly BackendFactory[],
+  arrange: Arrange,
+  checked: CheckedLoadOptions,
+  report: ReturnType<typeof progressReporter>,
+): Promise<EngineParts> {
+  const { file } = stored
   const config = readConfig(file)
   throwIfAborted(hooks.signal, 'loading')
   report('tokenizer', 0, 0)
@@ -83,8 +101,9 @@ export async function openEngineParts(
       strict: checked.strict,
       i2sLayout: options.i2sLayout ?? 'x86',
       signal: hooks.signal,
-      onBytes: (loaded, total) => report('weights', loaded, total),
+      onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
     })
+    await stored.finish(config)
     const network = new Network(config, backend, poured.weights, {
       activations: checked.activations,
       strict: checked.strict,
@@ -115,7 +134,12 @@ export async function openEngineParts(
         layouts: poured.layouts,
         notes: [...config.notes, ...poured.notes],
       },
-      fallbacks: [...opened.fallbacks, ...plan.shortened, ...opened.plan.lowered],
+      fallbacks: [
+        ...stored.fallbacks,
+        ...opened.fallbacks,
+        ...plan.shortened,
+        ...opened.plan.lowered,
+      ],
       memory: {
         weights: opened.plan.weightBytes,
         kv: opened.plan.kvBytes,
@@ -127,6 +151,7 @@ export async function openEngineParts(
       strict: checked.strict,
       activations: checked.activations,
       kvType: opened.plan.kv,
+      cache: stored.stats(),
       calibration: arranged.calibration,
       close: () => network.close(),
     }
@@ -199,12 +224,13 @@ function progressReporter(hooks: LoadHooks) {
   const start = performance.now()
   let last = Number.NEGATIVE_INFINITY
   let lastPhase: LoadPhase | undefined
-  return (phase: LoadPhase, loadedBytes: number, totalBytes: number): void => {
+  return (phase: LoadPhase, loadedBytes: number, totalBytes: number, fromCacheBytes = 0): void => {
     const now = performance.now()
     if (phase === lastPhase && now - last < 50 && loadedBytes < totalBytes) return
     last = now
     lastPhase = phase
     const bytesPerSecond = now > start ? (loadedBytes / (now - start)) * 1000 : 0
-    hooks.progress({ phase, loadedBytes, totalBytes, bytesPerSecond })
+    const etaSeconds = bytesPerSecond > 0 ? (totalBytes - loadedBytes) / bytesPerSecond : undefined
+    hooks.progress({ phase, loadedBytes, totalBytes, bytesPerSecond, etaSeconds, fromCacheBytes })
   }
 }

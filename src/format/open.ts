@@ -3,7 +3,7 @@
 import { RyzError } from '../errors.ts'
 import type { ModelSource } from '../types.ts'
 import { openGguf } from './gguf.ts'
-import type { ModelFile } from './model-file.ts'
+import type { ByteSource, ModelFile } from './model-file.ts'
 import { openHf } from './safetensors.ts'
 import { blobSource, type FetchLike, httpSource, type Opener } from './source.ts'
 
@@ -11,6 +11,11 @@ export interface OpenOptions {
   readonly signal?: AbortSignal
   /** Replaces the global fetch. */
   readonly fetch?: FetchLike
+  /**
+   * Opens a URL instead of plain HTTP (the cache does): 'absent' when there is no such file, undefined
+   * to read it over HTTP after all.
+   */
+  readonly openUrl?: (url: string) => Promise<ByteSource | 'absent' | undefined>
 }
 
 /**
@@ -36,7 +41,11 @@ async function openUrl(source: string | URL, options: OpenOptions): Promise<Mode
   if (url.pathname.endsWith('/') || /\.safetensors(\.index\.json)?$/.test(url.pathname)) {
     return openHf(opener, options.signal)
   }
-  return openGguf(httpSource(url.href, options), opener, options.signal)
+  const opened = await options.openUrl?.(url.href)
+  if (opened === 'absent') {
+    throw new RyzError('NETWORK', `${url.href} was not found on its server; check the URL`)
+  }
+  return openGguf(opened ?? httpSource(url.href, options), opener, options.signal)
 }
 
 function absolute(source: string | URL): URL {
@@ -56,6 +65,8 @@ function httpOpener(base: URL, search: string, options: OpenOptions): Opener {
     const encoded = /%[0-9a-f]{2}/i.test(name) ? name : encodeURIComponent(name)
     const url = new URL(encoded, base)
     url.search = search
+    const opened = await options.openUrl?.(url.href)
+    if (opened) return opened === 'absent' ? undefined : opened
     const source = httpSource(url.href, options)
     return (await source.connect(options.signal)) ? source : undefined
   }

@@ -1,0 +1,34 @@
+// Types of server.mjs for the tests that import it.
+
+export interface Faults {
+  etag?: string
+  validators?: boolean
+  ranges?: boolean
+  cutAfter?: number
+  stallAfter?: number
+  endAfter?: number
+  status?: number
+  wrongAt?: number
+  truncateTo?: number
+  bytesPerSecond?: number
+  offline?: boolean
+  times?: number
+}
+
+export interface Served {
+  path: string
+  status: number
+  start: number
+  end: number
+  sent: number
+}
+
+export interface FaultServer {
+  readonly url: string
+  serve(name: string, bytes: Uint8Array): string
+  setFaults(faults?: Faults): void
+  takeServed(): Served[]
+  close(): Promise<void>
+}
+
+export function startFaultServer(options?: { root?: string; port?: number }): Promise<FaultServer>

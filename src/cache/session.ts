@@ -1,0 +1,286 @@
+// The cache during one load of one model: opens its files, holds the lock that keeps a second tab from the
+// same download, writes the manifest last, and tells what it did. Made by engine/open-backend.ts.
+import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import type { CacheStats, Fallback } from '../types.ts'
+import type { CachedFile, FileContext } from './cached-file.ts'
+import { Counters } from './counters.ts'
+import type { NetworkOptions } from './http.ts'
+import { openFile } from './open-file.ts'
+import { CHUNK_BYTES, isWhole, type ModelRecord, storedBytes } from './records.ts'
+import { type ChunkStore, isQuotaError, openStore } from './store.ts'
+
+export interface SessionOptions {
+  readonly mode: 'auto' | 'require' | 'only'
+  readonly signal: AbortSignal
+  /** SHA-256 of the source itself, or by file name for a model of several files. */
+  readonly sha256?: string | Readonly<Record<string, string>>
+  readonly chunkBytes?: number
+  readonly network?: NetworkOptions
+  /** Replaces IndexedDB and the browser's locks, for tests. */
+  readonly openStore?: () => Promise<ChunkStore>
+  readonly locks?: LockManager | null
+  readonly estimate?: () => Promise<StorageEstimate>
+  readonly now?: () => number
+}
+
+/** Errors that say that the file itself is no model: it is not worth its room. */
+const WORTHLESS: readonly string[] = [
+  'NOT_A_MODEL',
+  'TRUNCATED',
+  'CORRUPT_HEADER',
+  'UNSUPPORTED_VERSION',
+  'BAD_TENSOR_INFO',
+  'BAD_CONFIG',
+]
+
+/**
+ * Begins a load. Waits while another tab downloads the same model.
+ * @param source the model's absolute URL
+ * @throws RyzError STORAGE_FULL (mode 'require') | ABORTED
+ */
+export async function openCache(source: string, options: SessionOptions): Promise<CacheSession> {
+  const fallbacks: Fallback[] = []
+  let store: ChunkStore | undefined
+  let model: ModelRecord | undefined
+  try {
+    store = await (options.openStore ?? openStore)()
+    model = await store.readModel(source)
+  } catch (caught) {
+    const error = asRyzError(caught, 'STORAGE_FULL', 'the store could not be read')
+    if (options.mode === 'require') throw error
+    store = undefined
+    fallbacks.push({ from: 'cached weights', to: 'no cache', reason: error.message })
+  }
+  let release: () => void = () => undefined
+  const locks = options.locks === undefined ? globalThis.navigator?.locks : options.locks
+  if (store && locks && !model?.complete && options.mode !== 'only') {
+    release = await hold(locks, `ryzanstein:${source}`, options.signal)
+    model = await store.readModel(source)
+    if (model?.complete) release()
+  }
+  return new CacheSession(source, options, { store, model, release, fallbacks })
+}
+
+/** @returns what lets go of the lock */
+function hold(locks: LockManager, name: string, signal: AbortSignal): Promise<() => void> {
+  return new Promise((resolve, reject) => {
+    locks
+      .request(name, { signal }, () => new Promise<void>(release => resolve(() => release())))
+      .catch((cause: unknown) => {
+        reject(
+          signal.aborted
+            ? new RyzError('ABORTED', 'loading was cancelled')
+            : asRyzError(cause, 'STORAGE_FULL', `the lock ${name} was not granted`),
+        )
+      })
+  })
+}
+
+interface Begun {
+  readonly store: ChunkStore | undefined
+  readonly model: ModelRecord | undefined
+  readonly release: () => void
+  readonly fallbacks: Fallback[]
+}
+
+/** One load. */
+export class CacheSession {
+  readonly #source: string
+  readonly #options: SessionOptions
+  readonly #abort = new AbortController()
+  readonly #counters = new Counters()
+  readonly #context: FileContext
+  readonly #files = new Map<string, CachedFile>()
+  readonly #urls: string[] = []
+  readonly #model: ModelRecord | undefined
+  readonly #release: () => void
+  readonly #onAbort = () => this.#abort.abort()
+  #store: ChunkStore | undefined
+  #began = false
+  /** What was wanted of the cache and could not be had. */
+  readonly fallbacks: Fallback[]
+
+  constructor(source: string, options: SessionOptions, begun: Begun) {
+    this.#source = source
+    this.#options = options
+    this.#store = begun.store
+    this.#model = begun.model
+    this.#release = begun.release
+    this.fallbacks = begun.fallbacks
+    if (options.signal.aborted) this.#onAbort()
+    options.signal.addEventListener('abort', this.#onAbort, { once: true })
+    const session = this
+    this.#context = {
+      counters: this.#counters,
+      network: options.mode === 'only' ? undefined : (options.network ?? {}),
+      signal: this.#abort.signal,
+      get store() {
+        return session.#store
+      },
+      storeFailed: caught => this.#storeFailed(caught),
+      note: (from, to, reason) => void this.fallbacks.push({ from, to, reason }),
+    }
+  }
+
+  /**
+   * Opens a file of the model; undefined when it is to be read without the cache.
+   * @throws RyzError NETWORK | STORAGE_FULL | ABORTED
+   */
+  async open(url: string): Promise<CachedFile | 'absent' | undefined> {
+    throwIfAborted(this.#options.signal, 'loading')
+    this.#urls.push(url)
+    const opened = await openFile(url, this.#context, {
+      model: this.#source,
+      chunkBytes: this.#options.chunkBytes ?? CHUNK_BYTES,
+      expected: this.#expected(url),
+    })
+    if (opened === 'absent') return opened
+    if (opened === 'pass') {
+      this.#requireExpected(url)
+      return undefined
+    }
+    this.#files.set(url, opened)
+    await this.#requireRoom(opened)
+    await this.#begin()
+    return opened
+  }
+
+  /** Bytes that have come from the network so far, and from the store. */
+  get progress(): { fetchedBytes: number; fromCacheBytes: number } {
+    return { fetchedBytes: this.#counters.fetchedBytes, fromCacheBytes: this.#counters.hitBytes }
+  }
+
+  /**
+   * The weights are in place: fetches the rest of the files, checks the hashes that were demanded, and
+   * writes the manifest.
+   * @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL | ABORTED
+   */
+  async finish(about: Readonly<Record<string, string>>): Promise<void> {
+    this.#requireNamed()
+    for (const file of this.#files.values()) await file.finish()
+    if (!this.#store) return
+    const complete = [...this.#files.values()].every(file => isWhole(file.record))
+    await this.#writeModel(complete, about)
+  }
+
+  /** Lets go of connections and lock; a file that is no model is not kept. May be called twice. */
+  async close(failure?: unknown): Promise<void> {
+    this.#options.signal.removeEventListener('abort', this.#onAbort)
+    this.#abort.abort()
+    await Promise.allSettled([...this.#files.values()].map(file => file.settled()))
+    const code = failure instanceof RyzError ? failure.code : ''
+    try {
+      if (WORTHLESS.includes(code)) {
+        for (const url of this.#urls) await this.#store?.dropFile(url)
+        await this.#store?.dropModel(this.#source)
+      } else if (code === 'MODEL_HASH') {
+        const left = await Promise.all(this.#urls.map(url => this.#store?.readFile(url)))
+        if (left.every(record => record === undefined)) await this.#store?.dropModel(this.#source)
+      }
+    } catch {
+      // The failure of the load is what the caller must hear of; the store is judged at the next one.
+    }
+    this.#release()
+  }
+
+  stats(): CacheStats {
+    const { hits, hitBytes, fetched, fetchedBytes, repaired, retries, verify } = this.#counters
+    const state = !this.#store
+      ? 'uncached'
+      : fetched === 0
+        ? 'warm'
+        : hits === 0
+          ? 'cold'
+          : repaired === fetched
+            ? 'repaired'
+            : 'resumed'
+    const verifyMs = verify.ms
+    return { state, verifyMs, hits, hitBytes, fetched, fetchedBytes, repaired, retries }
+  }
+
+  #expected(url: string): string | undefined {
+    const { sha256 } = this.#options
+    if (sha256 === undefined) return undefined
+    if (typeof sha256 === 'string') {
+      return url === this.#source ? sha256.toLowerCase() : undefined
+    }
+    const name = decodeURIComponent(new URL(url).pathname.replace(/^.*\//, ''))
+    return Object.hasOwn(sha256, name) ? sha256[name].toLowerCase() : undefined
+  }
+
+  /** A hash that belongs to no file would be a promise not kept. */
+  #requireNamed(): void {
+    const { sha256 } = this.#options
+    if (sha256 === undefined) return
+    const urls = [...this.#files.keys()]
+    const wanted = typeof sha256 === 'string' ? 1 : Object.keys(sha256).length
+    const met = urls.filter(url => this.#expected(url) !== undefined).length
+    if (met === wanted && (typeof sha256 !== 'string' || urls.length === 1)) return
+    throw new RyzError(
+      'BAD_OPTION',
+      `sha256 names ${met} of the ${urls.length} files of the model; give { fileName: hash } for each that shall be checked`,
+    )
+  }
+
+  #requireExpected(url: string): void {
+    if (this.#expected(url) === undefined) return
+    throw new RyzError(
+      'MODEL_HASH',
+      `${url} does not tell its size, so its SHA-256 cannot be checked; serve it with Content-Length`,
+    )
+  }
+
+  /** The manifest stands from the start, unfinished: what is stored is listed and can be deleted. */
+  async #begin(): Promise<void> {
+    if (this.#began || this.#model?.complete) return
+    this.#began = true
+    await this.#writeModel(false, this.#model?.about ?? {})
+  }
+
+  async #writeModel(complete: boolean, about: ModelRecord['about']): Promise<void> {
+    const now = (this.#options.now ?? Date.now)()
+    const addedAt = this.#model?.addedAt ?? now
+    const record = {
+      source: this.#source,
+      files: this.#urls,
+      complete,
+      addedAt,
+      usedAt: now,
+      about,
+    }
+    try {
+      await this.#store?.writeModel(record)
+    } catch (caught) {
+      this.#storeFailed(caught)
+    }
+  }
+
+  async #requireRoom(file: CachedFile): Promise<void> {
+    const missing = file.size - storedBytes(file.record)
+    if (!this.#store || missing === 0) return
+    const estimate =
+      this.#options.estimate ?? (() => globalThis.navigator?.storage?.estimate?.() ?? {})
+    const { quota, usage } = await Promise.resolve(estimate()).catch((): StorageEstimate => ({}))
+    if (quota === undefined || usage === undefined || quota - usage >= missing) return
+    this.#storeFailed(
+      new RyzError(
+        'STORAGE_FULL',
+        `${file.name} needs ${missing} bytes more and the browser grants ${Math.max(0, quota - usage)}; delete stored models`,
+        { missing, quota, usage },
+      ),
+    )
+  }
+
+  #storeFailed(caught: unknown): void {
+    const full = isQuotaError(caught)
+    const error = asRyzError(
+      caught,
+      'STORAGE_FULL',
+      full ? 'the browser grants no more storage' : 'the store failed',
+    )
+    if (this.#options.mode === 'require') throw error
+    if (!this.#store) return
+    this.#store = undefined
+    this.fallbacks.push({ from: 'cached weights', to: 'no cache', reason: error.message })
+  }
+}
