@@ -22,8 +22,8 @@ export interface CalibratorParts {
 const BUDGET_MS = 350
 /** Below this, all kernels of a token take a few milliseconds: whatever is chosen is fast. */
 const WORTH_BYTES = 16e6
-/** Another choice than the ladder's own must be this much faster, or noise would choose. */
-const MUST_WIN = 0.95
+/** Another choice than the ladder's own must be this much cheaper, or noise would choose. */
+const MUST_WIN = 0.9
 /** Context at which speeds are told, in tokens. */
 const CONTEXT = 128
 /** Attention, multiply-adds a second and thread: from decoding the 0.7B shape at 128 tokens. */
@@ -60,15 +60,32 @@ async function calibrate(
   const asked = rungs.map(f => `${f.variant}*${f.threads}`).join(' ')
   const key = ['calibration', PACKAGE_VERSION, parts.machine, work.key, asked].join('|')
   const known = await parts.remembered.get(key)
-  if (isRates(known)) return withChoice('remembered', 0, known, work, rungs)
+  const before = isNote(known) ? known : undefined
+  if (before?.certain) {
+    return { source: 'remembered', ms: 0, ...choose(before.rates, work, rungs[0]!) }
+  }
 
   const now = parts.now ?? (() => performance.now())
   const began = now()
   const rates = await measureAll(parts, rungs, work, () => now() - began)
   if (rates.length === 0) return skipped('no kernel could be measured')
-  await parts.remembered.set(key, rates)
-  return withChoice('measured', now() - began, rates, work, rungs)
+  const found = choose(rates, work, rungs[0]!)
+  // A page that starts while the machine is busy sees threads at their worst for a second or two. So
+  // what differs from the ladder is used now, but measured again in the next load before it is kept.
+  const certain = isOwn(found.chosen, rungs[0]!) || isOwn(found.chosen, before?.chosen)
+  await parts.remembered.set(key, { rates, chosen: found.chosen, certain } satisfies Note)
+  return { source: 'measured', ms: now() - began, ...found }
 }
+
+/** What is kept of a calibration. */
+interface Note {
+  rates: KernelRates[]
+  chosen: Choice
+  /** Nothing needs to be measured again. */
+  certain: boolean
+}
+
+type Choice = NonNullable<Calibration['chosen']>
 
 type KernelFactory = BackendFactory & { readonly variant: KernelVariant }
 
@@ -113,28 +130,32 @@ async function measureAll(
     const measured = await attempt(best.variant, threads)
     if (measured && costMs(measured, work) > 1.5 * costMs(best, work)) break
   }
-  return rates
+  // What others do on the machine only ever slows: the better of two looks is the truer one.
+  const own = rungs[0]!
+  if (isOwn(choose(rates, work, own).chosen, own)) return rates
+  const first = rates.find(r => isOwn(r, own))
+  const second = await attempt(own.variant, own.threads)
+  if (first === undefined || second === null) return rates
+  const better = costMs(first, work) < costMs(second, work) ? first : second
+  return [better, ...rates.filter(r => r !== first && r !== second)]
 }
 
-function withChoice(
-  source: 'measured' | 'remembered',
-  ms: number,
+/** @param own  the ladder's first rung */
+function choose(
   rates: KernelRates[],
   work: ModelWork,
-  rungs: readonly KernelFactory[],
-): Calibration {
-  const own = rates.find(r => r.variant === rungs[0]!.variant && r.threads === rungs[0]!.threads)
+  own: Choice,
+): Required<Pick<Calibration, 'rates' | 'chosen' | 'expected'>> {
+  const ladders = rates.find(r => isOwn(r, own))
   const best = fastest(rates, work)!
-  const wins = own === undefined || costMs(best, work) < MUST_WIN * costMs(own, work)
-  const taken = wins ? best : own
+  const wins = ladders === undefined || costMs(best, work) < MUST_WIN * costMs(ladders, work)
+  const taken = wins ? best : ladders
   const { variant, threads } = taken
-  return {
-    source,
-    ms,
-    rates,
-    chosen: { variant, threads },
-    expected: expectedSpeed(taken, work),
-  }
+  return { rates, chosen: { variant, threads }, expected: expectedSpeed(taken, work) }
+}
+
+function isOwn(choice: Choice, own: Choice | undefined): boolean {
+  return choice.variant === own?.variant && choice.threads === own.threads
 }
 
 function fastest(rates: readonly KernelRates[], work: ModelWork): KernelRates | undefined {
@@ -189,11 +210,12 @@ function reorder(
   return [...rest.slice(0, at), factory, ...rest.slice(at)]
 }
 
-function isRates(value: unknown): value is KernelRates[] {
+function isNote(value: unknown): value is Note {
+  const note = value as Partial<Note> | null | undefined
   return (
-    Array.isArray(value) &&
-    value.length > 0 &&
-    value.every(
+    Array.isArray(note?.rates) &&
+    note.rates.length > 0 &&
+    note.rates.every(
       r =>
         ['relaxed', 'simd128', 'scalar'].includes(r?.variant) &&
         Number.isInteger(r.threads) &&

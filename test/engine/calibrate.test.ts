@@ -93,7 +93,7 @@ describe('calibration', () => {
   })
 
   it('keeps the order of the ladder against a gain that noise could make', async () => {
-    const speeds = { 'relaxed 4': 1, 'simd128 4': 1.04, 'simd128 2': 1.02, 'simd128 1': 0.5 }
+    const speeds = { 'relaxed 4': 1, 'simd128 4': 1.09, 'simd128 2': 1.08, 'simd128 1': 0.5 }
     const { parts } = machine(speeds)
     const { factories, calibration } = await calibrator(parts, undefined)(ladder, work)
     expect(calibration!.chosen).toEqual({ variant: 'relaxed', threads: 4 })
@@ -136,7 +136,7 @@ describe('calibration', () => {
 
   it('remembers per machine, model shape and options, and then measures nothing', async () => {
     const remembered = notes()
-    const first = machine({ 'relaxed 4': 1, 'simd128 4': 3, 'simd128 2': 1 }, { remembered })
+    const first = machine({ 'relaxed 4': 3, 'simd128 4': 1, 'relaxed 2': 1 }, { remembered })
     const before = await calibrator(first.parts, undefined)(ladder, work)
     const again = machine({}, { remembered })
     const after = await calibrator(again.parts, undefined)(ladder, work)
@@ -155,12 +155,49 @@ describe('calibration', () => {
     for (const { measured } of others) expect(measured.length).toBeGreaterThan(0)
   })
 
+  it('looks at the own choice of the ladder twice before another is taken', async () => {
+    const { parts, measured } = machine({ 'relaxed 4': 3, 'simd128 4': 2, 'simd128 2': 1 })
+    const { measure } = parts
+    parts.measure = async (variant, threads, cols) => {
+      const seen = await measure(variant, threads, cols)
+      return measured.length === 1 ? rates(variant, threads, 0.5) : seen // a busy machine, at first
+    }
+    const { calibration } = await calibrator(parts, undefined)(ladder, work)
+    expect(measured).toEqual(['relaxed 4', 'simd128 4', 'simd128 2', 'relaxed 4'])
+    expect(calibration!.chosen).toEqual({ variant: 'relaxed', threads: 4 })
+    expect(calibration!.rates.map(r => `${r.variant} ${r.threads}`)).toEqual([
+      'relaxed 4',
+      'simd128 4',
+      'simd128 2',
+    ])
+  })
+
+  it('keeps another choice than that of the ladder only when two loads agree', async () => {
+    const remembered = notes()
+    const load = async (speeds: Record<string, number>) => {
+      const { parts, measured } = machine(speeds, { remembered })
+      const { calibration } = await calibrator(parts, undefined)(ladder, work)
+      const { chosen, source } = calibration!
+      return `${source} ${chosen!.variant} ${chosen!.threads} ${measured.length > 0}`
+    }
+    const busy = { 'relaxed 4': 1, 'simd128 4': 0.5, 'relaxed 2': 1.5, 'relaxed 1': 1.2 }
+    const calm = { 'relaxed 4': 3, 'simd128 4': 2, 'relaxed 2': 1.5 }
+    expect(await load(busy)).toBe('measured relaxed 2 true')
+    expect(await load(calm)).toBe('measured relaxed 4 true')
+    expect(await load(busy)).toBe('remembered relaxed 4 false')
+    remembered.kept.clear()
+    expect(await load(busy)).toBe('measured relaxed 2 true')
+    expect(await load(busy)).toBe('measured relaxed 2 true')
+    expect(await load(calm)).toBe('remembered relaxed 2 false')
+  })
+
   it('measures again when what was kept is damaged', async () => {
     const remembered = notes()
     const { parts, measured } = machine({ 'relaxed 4': 1 }, { remembered })
     await calibrator(parts, undefined)(ladder, work)
     for (const key of remembered.kept.keys()) {
-      remembered.kept.set(key, [{ variant: 'relaxed', threads: 4, gemvBytesPerSecond: Number.NaN }])
+      const rates = [{ variant: 'relaxed', threads: 4, gemvBytesPerSecond: Number.NaN }]
+      remembered.kept.set(key, { rates, certain: true })
     }
     measured.length = 0
     const { calibration } = await calibrator(parts, undefined)(ladder, work)

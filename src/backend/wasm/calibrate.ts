@@ -2,7 +2,7 @@
 // WasmBackend of its own. Says nothing about which is best: engine/calibrate.ts chooses. Called by
 // worker/main.ts while a model loads.
 import type { KernelRates, KernelVariant } from '../../types.ts'
-import type { BackendLimits, LayoutId, Linear, Matrix, Slot } from '../backend.ts'
+import type { BackendLimits, LayoutId, Slot } from '../backend.ts'
 import { layoutBytes } from '../backend.ts'
 import type { SpawnPoolWorker } from './pool.ts'
 import { createWasmBackend, scratchBytes, type WasmBackend } from './wasm-backend.ts'
@@ -19,77 +19,102 @@ export interface MeasureOptions {
   readonly now?: () => number
 }
 
-/** Larger than the second-level caches, small enough that a few left-overs do not show in the page's peak. */
-const GEMV_BYTES = 12 * 2 ** 20
-/** Compute bound at 32 rows: needs no more than a fraction. */
-const GEMM_BYTES = 2 ** 20
-const HEAD_BYTES = 8 * 2 ** 20
+/**
+ * Read by GEMV and head alike: larger than second-level caches, small enough that a few of them, not
+ * yet collected, do not show in the page's peak.
+ */
+const WEIGHT_BYTES = 20 * 2 ** 20
+/** Compute bound at 32 rows: needs no more than a fraction. Also what kernels are warmed on. */
+const SMALL_BYTES = 2 ** 19
 const GEMM_ROWS = 32
 
-/** Until V8 has optimised the kernels, a few milliseconds on its own threads. */
-const WARM_MS = 8
-const SAMPLE_MS = 12
+/** Each kernel until V8 finds it worth optimising, then a pause in which its own threads do so. */
+const WARM_MS = 6
+const PAUSE_MS = 12
+const SAMPLE_MS = 10
 /** A median of at least 5: two stalls of any length do not move it. */
 const MIN_SAMPLES = 5
 
 /**
- * About 0.1 s and 25 MB, given back before it returns.
+ * About 0.1 s and 22 MB, given back before it returns.
  * @throws RyzError whatever keeps this build from starting
  */
 export async function measureKernels(options: MeasureOptions): Promise<KernelRates> {
   const { variant, threads, cols } = options
   const now = options.now ?? (() => performance.now())
   const limits: BackendLimits = { maxRows: GEMM_ROWS, maxContext: 32, maxCols: cols }
-  const t2Rows = rowsOf('t2', GEMV_BYTES, cols)
-  const gemmRows = rowsOf('t2', GEMM_BYTES, cols)
-  const headRows = rowsOf('i8', HEAD_BYTES, cols)
-  const widest = Math.max(t2Rows, headRows)
-  const outValues = Math.max(widest, GEMM_ROWS * gemmRows)
-  const bytes =
-    layoutBytes('t2', t2Rows, cols) +
-    layoutBytes('t2', gemmRows, cols) +
-    layoutBytes('i8', headRows, cols) +
-    4 * (t2Rows + gemmRows + headRows + GEMM_ROWS * cols + outValues)
+  const rows = {
+    gemv: rowsOf('t2', WEIGHT_BYTES, cols),
+    gemm: rowsOf('t2', SMALL_BYTES, cols),
+    head: rowsOf('i8', WEIGHT_BYTES, cols),
+    smallHead: rowsOf('i8', SMALL_BYTES, cols),
+  }
+  const most = Math.max(rows.gemv, rows.head)
+  const weightBytes = Math.max(
+    layoutBytes('t2', rows.gemv, cols),
+    layoutBytes('i8', rows.head, cols),
+  )
+  const outValues = Math.max(most, GEMM_ROWS * rows.gemm)
   const backend = await createWasmBackend({
     variant,
     threads,
     limits,
     wasm: options.wasm,
-    memoryBytes: scratchBytes(limits, threads) + bytes + 65536,
+    memoryBytes:
+      scratchBytes(limits, threads) +
+      weightBytes +
+      4 * (most + GEMM_ROWS * cols + outValues) +
+      65536,
     spawn: options.spawn,
   })
   try {
     const x = backend.alloc(4 * GEMM_ROWS * cols, 'calibration input')
     fill(backend, x, activations())
     const out = backend.alloc(4 * outValues, 'calibration output')
-    const gemv = matrix(backend, 't2', t2Rows, cols)
-    const gemm = matrix(backend, 't2', gemmRows, cols)
-    const head = matrix(backend, 'i8', headRows, cols)
-    const ms = (w: Linear, count: number) =>
-      medianMs(() => backend.linear(out, x, w, count, 'int8'), now)
+    const weights = backend.alloc(weightBytes, 'calibration weights')
+    fill(backend, weights, codes())
+    const scales = backend.alloc(4 * most, 'calibration scales')
+    fill(backend, scales, new Uint8Array(new Float32Array(256).fill(0.5).buffer))
+    const linear = (layout: 't2' | 'i8', count: number, matrixRows: number) => {
+      const w = backend.stack([{ layout, rows: matrixRows, cols, weights, scales, scaleBlock: 0 }])
+      return () => backend.linear(out, x, w, count, 'int8')
+    }
+    const gemm = linear('t2', GEMM_ROWS, rows.gemm)
+    for (const run of [linear('t2', 1, rows.gemm), gemm, linear('i8', 1, rows.smallHead)]) {
+      repeat(run, 3, WARM_MS, now)
+    }
+    await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
+    const gemvMs = medianMs(linear('t2', 1, rows.gemv), now)
+    const gemmMs = medianMs(gemm, now)
+    const headMs = medianMs(linear('i8', 1, rows.head), now)
     return {
       variant,
       threads,
-      gemvBytesPerSecond: (layoutBytes('t2', t2Rows, cols) / ms(gemv, 1)) * 1000,
-      gemmMacsPerSecond: ((GEMM_ROWS * gemmRows * cols) / ms(gemm, GEMM_ROWS)) * 1000,
-      headBytesPerSecond: (layoutBytes('i8', headRows, cols) / ms(head, 1)) * 1000,
+      gemvBytesPerSecond: (layoutBytes('t2', rows.gemv, cols) / gemvMs) * 1000,
+      gemmMacsPerSecond: ((GEMM_ROWS * rows.gemm * cols) / gemmMs) * 1000,
+      headBytesPerSecond: (layoutBytes('i8', rows.head, cols) / headMs) * 1000,
     }
   } finally {
     backend.close()
   }
 }
 
-/** Milliseconds of one call: warm first, then the median. */
+/** Calls until both limits are reached. */
+function repeat(run: () => void, calls: number, ms: number, now: () => number): void {
+  const began = now()
+  for (let done = 0; done < calls || now() - began < ms; done++) run()
+}
+
+/** Milliseconds of one call: the median of at least 5, the first ones left out. */
 export function medianMs(run: () => void, now: () => number): number {
-  let began = now()
-  for (let calls = 0; calls < 3 || now() - began < WARM_MS; calls++) run()
+  repeat(run, 2, 1, now)
   const samples: number[] = []
-  began = now()
-  while (samples.length < MIN_SAMPLES || now() - began < SAMPLE_MS) {
+  const timed = () => {
     const before = now()
     run()
     samples.push(now() - before)
   }
+  repeat(timed, MIN_SAMPLES, SAMPLE_MS, now)
   samples.sort((a, b) => a - b)
   // Clocks may be as coarse as 0.1 ms.
   return Math.max(samples[samples.length >> 1]!, 1e-3)
@@ -97,15 +122,6 @@ export function medianMs(run: () => void, now: () => number): number {
 
 function rowsOf(layout: LayoutId, bytes: number, cols: number): number {
   return Math.max(64, Math.floor(bytes / layoutBytes(layout, 4, cols)) * 4)
-}
-
-function matrix(backend: WasmBackend, layout: 't2' | 'i8', rows: number, cols: number): Linear {
-  const weights = backend.alloc(layoutBytes(layout, rows, cols), `calibration ${layout}`)
-  fill(backend, weights, layout === 't2' ? codes() : noise())
-  const scales = backend.alloc(4 * rows, 'calibration scales')
-  fill(backend, scales, new Uint8Array(new Float32Array(256).fill(0.5).buffer))
-  const made: Matrix = { layout, rows, cols, weights, scales, scaleBlock: 0 }
-  return backend.stack([made])
 }
 
 /** Repeats the pattern over the slot. */
