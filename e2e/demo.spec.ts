@@ -152,10 +152,50 @@ test('a local file is loaded from the picker', async ({ page }) => {
   await openDemo(page, URL_ISOLATED)
   await openModelFold(page)
   await page.locator('#model-files').setInputFiles(MODEL_FILE)
+  const question = page.locator('#question')
+  await expect(question).toContainText(
+    /^\s*Load .+\?\s+\d+\.\d MB on this device, \d+ MB of memory/,
+  )
+  await expect(question).toContainText(/about [\d,]+ tokens per second/)
+  await expect(question.getByRole('button', { name: 'Load it' })).toBeFocused()
+  await page.keyboard.press('Enter')
+  await expect(question).toBeHidden()
   await expect(page.locator('#status')).not.toHaveText('Ready.')
   await ready(page)
   await page.locator('#write').click()
   await finished(page)
+})
+
+test('Cancel leaves the model that is there', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await openModelFold(page)
+  await page.locator('#model-files').setInputFiles(MODEL_FILE)
+  await page.locator('#question').getByRole('button', { name: 'Cancel' }).click()
+  await expect(page.locator('#question')).toBeHidden()
+  await ready(page)
+  await page.locator('#write').click()
+  await finished(page)
+})
+
+test('a model from a URL is asked about before a byte of its weights is fetched', async ({
+  page,
+}) => {
+  await openDemo(page, URL_ISOLATED)
+  const ranges: string[] = []
+  await page.route('**/*.gguf?asked', async route => {
+    ranges.push(route.request().headers().range ?? 'all')
+    await route.continue()
+  })
+  await openModelFold(page)
+  const url = `${URL_ISOLATED}models/ryz-tales-tq2_0-embq8_0.gguf?asked`
+  await page.locator('#model-url').fill(url)
+  await page.locator('#url-form').getByRole('button', { name: 'Load' }).click()
+  await expect(page.locator('#question')).toContainText(/MB to download/)
+  // The header of this model is 110 kB; weights follow up to 2.2 MB.
+  expect(ranges).toEqual(['bytes=0-65535', 'bytes=65536-196607'])
+  await page.locator('#question-load').click()
+  await expect(page.locator('#question')).toBeHidden()
+  await ready(page)
 })
 
 test('a file dropped anywhere on the page is loaded', async ({ page }) => {
@@ -171,6 +211,7 @@ test('a file dropped anywhere on the page is loaded', async ({ page }) => {
   await expect(page.locator('#drop')).toBeVisible()
   await page.dispatchEvent('body', 'drop', { dataTransfer: transfer })
   await expect(page.locator('#drop')).toBeHidden()
+  await page.locator('#question-load').click()
   await ready(page)
   await page.locator('#write').click()
   await finished(page)

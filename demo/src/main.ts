@@ -11,6 +11,7 @@ import { Notice } from './notice.ts'
 import { SamplingForm } from './sampling-form.ts'
 import { Session } from './session.ts'
 import { Tale } from './tale.ts'
+import { Question } from './will-it-run.ts'
 import { amountText, count, finishText, modelText, phaseText } from './wording.ts'
 
 const session = new Session()
@@ -18,6 +19,7 @@ const form = new SamplingForm()
 const figures = new Figures()
 const notice = new Notice()
 const tale = new Tale()
+const question = new Question()
 const writeButton = byId('write', HTMLButtonElement)
 const stopButton = byId('stop', HTMLButtonElement)
 const progress = byId('progress', HTMLProgressElement)
@@ -33,8 +35,20 @@ let chosen = embeddedModel()
 let writeWhenReady = false
 let lastSeed = 0
 
+/** A model from elsewhere is loaded when the visitor has seen what it takes; our own at once. */
+async function chooseModel(model: ChosenModel): Promise<void> {
+  if (model.source instanceof URL) return openModel(model)
+  notice.hide()
+  const before = status.textContent
+  status.textContent = `Looking at ${model.label}.`
+  const answer = await question.ask(model, readEngineOptions())
+  if (answer !== 'cancel') await openModel(model)
+  else if (status.textContent === `Looking at ${model.label}.`) status.textContent = before
+}
+
 async function openModel(model: ChosenModel): Promise<void> {
   chosen = model
+  question.dismiss()
   notice.hide()
   setOff(stopButton, true)
   loading.hidden = false
@@ -158,7 +172,7 @@ function bindKeysAndButtons(): void {
 }
 
 bindKeysAndButtons()
-onModelChosen(openModel)
+onModelChosen(chooseModel)
 onEngineApply(() => openModel(chosen))
 // On a phone the settings would push the figures off the screen; there they start folded.
 byId('sampling', HTMLDetailsElement).open = matchMedia('(min-width: 60rem)').matches

@@ -1,5 +1,5 @@
 // Numbers and engine facts as people read them. Pure functions; no DOM.
-import type { EngineStats, FinishReason, LoadPhase, LoadProgress } from 'ryzanstein'
+import type { EngineStats, FinishReason, LoadPhase, LoadProgress, RunForecast } from 'ryzanstein'
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const tenth = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })
@@ -63,10 +63,22 @@ const VARIANTS: Record<EngineStats['variant'], string> = {
 }
 
 /** 'WebAssembly, relaxed SIMD, 4 threads', with no break inside a part */
-export function pathText(stats: EngineStats): string {
+export function pathText(stats: Pick<EngineStats, 'backend' | 'variant' | 'threads'>): string {
   const backend = stats.backend === 'wasm' ? 'WebAssembly' : 'Reference'
   const threads = stats.threads === 1 ? '1\u00a0thread' : `${stats.threads}\u00a0threads`
   return `${backend}, ${VARIANTS[stats.variant]}, ${threads}`
+}
+
+/** '217 MB to download, 380 MB of memory at most, about 60 tokens per second: WebAssembly, …' */
+export function forecastText(told: RunForecast): string {
+  const fetched = told.downloadBytes > 0 ? 'to download' : 'on this device'
+  const parts = [
+    `${megabytes(told.downloadBytes || told.fileBytes)} ${fetched}`,
+    `${megabytes(told.peakBytes.total)} of memory at most, this page included`,
+  ]
+  const rate = told.expectedDecodeTokensPerSecond
+  if (rate > 0) parts.push(`about ${count(Number(rate.toPrecision(2)))} tokens per second`)
+  return `${parts.join(', ')}. It runs on ${pathText(told.path)}.`
 }
 
 /** One line of facts about the loaded model. */
