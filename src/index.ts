@@ -7,6 +7,7 @@ export {
   openai,
 } from './api/openai.ts'
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
+export { type SavedSession, sessions } from './api/sessions.ts'
 export type { TokenStream } from './api/token-stream.ts'
 export { willItRun } from './api/will-it-run.ts'
 export {
@@ -44,6 +45,7 @@ export type {
   ModelSource,
   OpTime,
   QueueEvent,
+  RestoredSession,
   RunForecast,
   SamplingOptions,
   ScoreOptions,

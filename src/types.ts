@@ -158,6 +158,14 @@ export interface QueueEvent {
   estimatedWaitMs: number | null
 }
 
+/** What restoreSession() found. */
+export interface RestoredSession {
+  /** Tokens of the session. */
+  tokens: number
+  /** Of these, the ones that found room in the KV cache; a prompt that begins with them is not read again. */
+  restoredTokens: number
+}
+
 export interface TokenLogprob {
   token: number
   logprob: number

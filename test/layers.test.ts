@@ -45,7 +45,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
   '@huggingface/jinja': ['tokenizer'],
   '@huggingface/tokenizers': ['tokenizer'],
-  'idb-keyval': ['cache'],
+  'idb-keyval': ['cache', 'api'],
   'hash-wasm': ['cache'],
 }
 

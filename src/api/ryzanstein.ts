@@ -9,6 +9,7 @@ import type {
   LoadProgress,
   ModelInfo,
   ModelSource,
+  RestoredSession,
   ScoreOptions,
   ScoreResult,
 } from '../types.ts'
@@ -140,6 +141,28 @@ export class Ryzanstein {
     return this.#connection.call(remote => remote.stats())
   }
 
+  /**
+   * The computed state (KV blocks) of a text, token ids or a chat, to go on with in a later page load:
+   * see `sessions`. Whole blocks of 32 tokens are kept; what is not in the cache is computed first. For
+   * the model and options it was saved with; about `stats().memory.kv / kvBlocks` bytes a block.
+   * @throws RyzError BAD_OPTION for fewer than 32 tokens; QUEUE_FULL | QUEUE_TIMEOUT | CLOSED
+   */
+  saveSession(
+    input: string | readonly number[] | readonly ChatMessage[],
+    options: { noBos?: boolean } = {},
+  ): Promise<Blob> {
+    return this.#connection.call(remote => remote.saveSession(anyInput(input), options))
+  }
+
+  /**
+   * Brings a saved session back: prompts and chats that begin alike are not read again, and their
+   * answers are the same bits as if they were.
+   * @throws RyzError BAD_OPTION naming what differs when it is damaged or of another model
+   */
+  restoreSession(session: Blob): Promise<RestoredSession> {
+    return this.#connection.call(remote => remote.restoreSession(session))
+  }
+
   /** Ends every open request with CLOSED and the worker with it. May be called twice. */
   close(): Promise<void> {
     return this.#connection.close()
@@ -176,6 +199,13 @@ export class Ryzanstein {
       return cancel
     })
   }
+}
+
+function anyInput(input: string | readonly number[] | readonly ChatMessage[]): Input {
+  if (typeof input === 'string' || typeof input[0] === 'number') {
+    return textOrTokens(input as string | readonly number[])
+  }
+  return { kind: 'chat', messages: input as readonly ChatMessage[] }
 }
 
 function textOrTokens(input: string | readonly number[]): Input {

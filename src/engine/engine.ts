@@ -8,6 +8,7 @@ import type {
   EngineStats,
   GenerateOptions,
   LoadOptions,
+  RestoredSession,
   ScoreOptions,
 } from '../types.ts'
 import type { EngineParts } from './engine-parts.ts'
@@ -24,6 +25,7 @@ import {
   type Submitted,
 } from './scheduler.ts'
 import { type ScoreEvents, Scoring } from './score.ts'
+import { Sessions } from './session.ts'
 import type { Task } from './task.ts'
 
 export const DEFAULT_QUEUE_LIMIT = 16
@@ -66,6 +68,7 @@ export class Engine {
   readonly #parts: EngineParts
   readonly #scheduler: Scheduler
   readonly #scratch: SamplerScratch
+  readonly #sessions: Sessions
   readonly #queueTimeoutMs: number
   readonly #loadMs: number
   readonly #now: () => number
@@ -101,6 +104,7 @@ export class Engine {
       turn: extras.turn,
       onFatal: () => void this.close(),
     })
+    this.#sessions = new Sessions(parts, this.#scheduler.prefixes, task => this.#runTask(task))
   }
 
   /** The longest step so far, in milliseconds: how long a healthy engine may be silent. */
@@ -203,6 +207,29 @@ export class Engine {
     }
   }
 
+  /**
+   * The KV blocks of a text, for a later engine of the same model: a chat goes on without reading it
+   * again. Whole blocks of 32 tokens are kept; what is not in the cache is computed first.
+   * @throws RyzError BAD_OPTION for fewer than 32 tokens; QUEUE_FULL | QUEUE_TIMEOUT | CLOSED
+   */
+  async saveSession(input: Input, options: { noBos?: boolean } = {}): Promise<Blob> {
+    const { tokenizer, network } = this.#open()
+    const prompt = { vocab: network.config.vocab, noBos: options.noBos }
+    return this.#whileOpen(this.#sessions.save(await promptTokens(input, tokenizer, prompt)))
+  }
+
+  /**
+   * Brings the blocks of a saved session back; the next prompt that begins alike finds them.
+   * @throws RyzError BAD_OPTION naming what differs when it is damaged or of another model
+   */
+  async restoreSession(data: Blob): Promise<RestoredSession> {
+    this.#open()
+    if (!(data instanceof Blob)) {
+      throw new RyzError('BAD_OPTION', 'a saved session is a Blob; pass what saveSession() gave')
+    }
+    return this.#whileOpen(this.#sessions.restore(data))
+  }
+
   /** Gives up all KV blocks that are only kept for reuse. */
   forgetPrefixes(): void {
     this.#scheduler.prefixes.clear()
@@ -220,6 +247,26 @@ export class Engine {
   #open(): EngineParts {
     if (this.#closing === undefined) return this.#parts
     throw new RyzError('CLOSED', 'the engine is closed; load the model again')
+  }
+
+  /** CLOSED, whatever the closing did to the work underneath. */
+  async #whileOpen<T>(work: Promise<T>): Promise<T> {
+    try {
+      return await work
+    } finally {
+      this.#open()
+    }
+  }
+
+  /** One of the engine's own tasks, in its turn. */
+  #runTask(task: Task): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const complete: Task['complete'] = times => {
+        task.complete(times)
+        resolve()
+      }
+      this.#scheduler.submit({ ...task, complete, fail: reject }, { priority: MAX_PRIORITY })
+    })
   }
 
   /** @throws RyzError BAD_OPTION, counted as failed */

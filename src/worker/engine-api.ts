@@ -117,6 +117,8 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
     detokenize: (ids, options) => loaded().detokenize(ids, options),
     countTokens: input => loaded().countTokens(input),
     stats: () => loaded().stats(),
+    saveSession: (input, options) => loaded().saveSession(input, options),
+    restoreSession: data => loaded().restoreSession(data),
     ping: () => ({ longestStepMs: engine?.longestStepMs ?? 0 }),
 
     async close() {

@@ -13,6 +13,7 @@ import type {
   ModelInfo,
   ModelSource,
   QueueEvent,
+  RestoredSession,
   RunForecast,
   ScoreOptions,
   ScoreResult,
@@ -70,6 +71,8 @@ export interface EngineApi {
   detokenize(ids: readonly number[], options: { special?: boolean }): string
   countTokens(input: string | readonly ChatMessage[]): Promise<number>
   stats(): EngineStats
+  saveSession(input: Input, options: { noBos?: boolean }): Promise<Blob>
+  restoreSession(data: Blob): Promise<RestoredSession>
   ping(): Pong
   close(): Promise<void>
 }

@@ -28,9 +28,14 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
             const asks = options.logprobs !== undefined
             stream.push({ text, tokens: [token], ...(asks ? { logprobs } : {}) })
           }
-          const times = { reusedTokens: 0,
-  slides: 0,
-  queueMs: 0, prefillMs: 0, ttftMs: 0, decodeMs: 0 }
+          const times = {
+            reusedTokens: 0,
+            slides: 0,
+            queueMs: 0,
+            prefillMs: 0,
+            ttftMs: 0,
+            decodeMs: 0,
+          }
           const tokens = [72, 105, 33]
           stream.done({ text: 'Hi!', tokens, finishReason, promptTokens: 7, seed: 1, ...times })
         })

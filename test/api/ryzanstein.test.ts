@@ -372,8 +372,17 @@ describe('the package', () => {
     expect(Object.keys(sdk).sort()).toEqual([
       'ERROR_CODES',
       'RyzError',
+      'clearModels',
+      'deleteModel',
+      'evictionCandidates',
+      'exportModel',
+      'importModel',
+      'listModels',
       'load',
       'openai',
+      'persistStorage',
+      'sessions',
+      'storageEstimate',
       'willItRun',
     ])
   })

@@ -1,0 +1,55 @@
+// Saved sessions in IndexedDB, by name: a thin shelf for what saveSession() gives. Knows no engine.
+import { createStore, del, entries, get, set, type UseStore } from 'idb-keyval'
+import { asRyzError, RyzError } from '../errors.ts'
+
+export interface SavedSession {
+  name: string
+  bytes: number
+}
+
+let opened: UseStore | undefined
+
+/** Nothing is opened before the first use. */
+function shelf(): UseStore {
+  opened ??= createStore('ryzanstein-sessions', 'sessions')
+  return opened
+}
+
+/**
+ * Keeps what `engine.saveSession()` gave across page loads.
+ * @example
+ * await sessions.save('chat', await engine.saveSession(messages))
+ * // after a reload
+ * const saved = await sessions.load('chat')
+ * if (saved) await engine.restoreSession(saved)
+ */
+export const sessions = {
+  /** Stores a session, over one of the same name. @throws RyzError STORAGE_FULL */
+  save: (name: string, session: Blob): Promise<void> =>
+    stored(`the session ${JSON.stringify(name)}`, () => set(name, session, shelf())),
+
+  /** undefined when there is none of that name. @throws RyzError STORAGE_FULL without IndexedDB */
+  load: (name: string): Promise<Blob | undefined> =>
+    stored('the sessions', () => get<Blob>(name, shelf())),
+
+  list: (): Promise<SavedSession[]> =>
+    stored('the sessions', async () => {
+      const all = await entries<string, Blob>(shelf())
+      return all.map(([name, blob]) => ({ name, bytes: blob.size }))
+    }),
+
+  delete: (name: string): Promise<void> => stored('the sessions', () => del(name, shelf())),
+}
+
+async function stored<T>(what: string, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run()
+  } catch (caught) {
+    opened = undefined
+    if (caught instanceof DOMException && caught.name === 'QuotaExceededError') {
+      const text = `${what} could not be stored, the browser grants no more space; delete some`
+      throw new RyzError('STORAGE_FULL', text, {}, { cause: caught })
+    }
+    throw asRyzError(caught, 'STORAGE_FULL', `${what} could not be reached in IndexedDB`)
+  }
+}
