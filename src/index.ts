@@ -31,6 +31,7 @@ export type {
   EngineStats,
   ExpectedSpeed,
   Fallback,
+  FaultStats,
   FinishReason,
   GenerateOptions,
   GenerateResult,

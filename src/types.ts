@@ -337,6 +337,16 @@ export interface CacheStats {
   retries: number
 }
 
+/** Numbers that were not finite, and what became of them. */
+export interface FaultStats {
+  /** Steps that were computed again by plainer kernels, with success. */
+  recomputed: number
+  /** Steps that no kernel could compute; their requests ended with BAD_WEIGHTS. */
+  ended: number
+  /** By op; `by` is what computed it in the end: each request alone, the scalar kernels, the reference. */
+  events: { op: string; by: 'alone' | 'scalar' | 'reference' | 'none'; count: number }[]
+}
+
 export interface EngineStats {
   backend: BackendName
   variant: KernelVariant | 'typescript'
@@ -376,6 +386,7 @@ export interface EngineStats {
   loadMs: number
   cache: CacheStats
   calibration: Calibration
+  faults: FaultStats
 }
 
 /** A model in the store. */

@@ -7,6 +7,7 @@ import type {
   CacheStats,
   Calibration,
   Fallback,
+  FaultStats,
   KernelVariant,
   KvType,
   LoadProgress,
@@ -31,6 +32,8 @@ export interface EngineParts {
   readonly cache?: CacheStats
   /** How variant and threads were chosen; absent when there was nothing to choose. */
   readonly calibration?: Calibration
+  /** What was not finite so far; absent when nothing looks. */
+  readonly faults?: () => FaultStats
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

@@ -204,6 +204,7 @@ export class Engine {
       loadMs: this.#loadMs,
       cache: parts.cache ?? NOT_CACHED,
       calibration: parts.calibration ?? NOT_CALIBRATED,
+      faults: parts.faults?.() ?? { recomputed: 0, ended: 0, events: [] },
     }
   }
 

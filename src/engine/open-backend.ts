@@ -2,7 +2,7 @@
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
 import type { Backend, BackendLimits } from '../backend/backend.ts'
-import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { asRyzError, type ErrorCode, RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile } from '../format/model-file.ts'
 import { Network } from '../model/bitnet.ts'
 import { readConfig } from '../model/config.ts'
@@ -17,13 +17,16 @@ import type {
   Calibration,
   Fallback,
   KernelVariant,
+  KvType,
   LoadOptions,
   LoadPhase,
   ModelSource,
 } from '../types.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
+import { createGuard } from './guard.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './load-options.ts'
 import { type ModelWork, planLoad, workOf } from './load-plan.ts'
+import { firstDifference, type Probe, runProbes, SELF_TEST_BYTES } from './self-test.ts'
 import { openStored, type StoredModelFile } from './stored-model.ts'
 
 /** One rung of the ladder. */
@@ -48,6 +51,14 @@ export interface Arranged {
 /** Puts the factories in order for the work of one model; see calibrate.ts. */
 export type Arrange = (factories: readonly BackendFactory[], work: ModelWork) => Promise<Arranged>
 
+/** Plainer backends that judge what a rung computes; without them it is taken at its word. */
+export interface Guards {
+  /** The truth; also the last repair. */
+  readonly reference: BackendFactory
+  /** The first repair. */
+  readonly scalar?: BackendFactory
+}
+
 const asTheyAre: Arrange = async factories => ({ factories })
 
 /**
@@ -60,13 +71,14 @@ export async function openEngineParts(
   hooks: LoadHooks,
   factories: readonly BackendFactory[],
   arrange: Arrange = asTheyAre,
+  guards?: Guards,
 ): Promise<EngineParts> {
   const checked = checkLoadOptions(options)
   const report = progressReporter(hooks)
   report('header', 0, 0)
   const stored = await openStored(source, options, hooks.signal)
   try {
-    return await openParts(stored, options, hooks, factories, arrange, checked, report)
+    return await openParts(stored, options, hooks, factories, arrange, guards, checked, report)
   } catch (caught) {
     await stored.close(caught)
     throw caught
@@ -79,6 +91,7 @@ async function openParts(
   hooks: LoadHooks,
   factories: readonly BackendFactory[],
   arrange: Arrange,
+  guards: Guards | undefined,
   checked: CheckedLoadOptions,
   report: ReturnType<typeof progressReporter>,
 ): Promise<EngineParts> {
@@ -94,7 +107,7 @@ async function openParts(
   const arranged = await arrange(factories, workOf(file, config, checked.strict))
   throwIfAborted(hooks.signal, 'loading')
 
-  const opened = await openFirst(arranged.factories, limits, plan.memory)
+  const opened = await openFirst(arranged.factories, limits, plan.memory, guards)
   const { backend } = opened
   try {
     const poured = await loadWeights(file, config, backend, {
@@ -104,13 +117,18 @@ async function openParts(
       onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
     })
     await stored.finish(config)
+    const { kv, contextLength } = opened.plan
+    const guard =
+      guards &&
+      createGuard({ config, limits, network: { kv, contextLength }, main: backend }, guards)
     const network = new Network(config, backend, poured.weights, {
       activations: checked.activations,
       strict: checked.strict,
-      kv: opened.plan.kv,
+      kv,
       kvBlocks: opened.plan.kvBlocks,
-      contextLength: opened.plan.contextLength,
+      contextLength,
       maxRows: limits.maxRows,
+      repair: guard?.repair,
     })
     report('warmup', 0, 0)
     await warmUp(network)
@@ -153,6 +171,7 @@ async function openParts(
       kvType: opened.plan.kv,
       cache: stored.stats(),
       calibration: arranged.calibration,
+      faults: guard?.stats,
       close: () => network.close(),
     }
   } catch (caught) {
@@ -161,30 +180,64 @@ async function openParts(
   }
 }
 
-/** The first rung that is available, fits and starts; what was passed over is named. */
+/** The first rung that is available, fits, starts and computes right; what was passed over is named. */
 async function openFirst(
   factories: readonly BackendFactory[],
   limits: BackendLimits,
   plan: (scratchBytes: number) => MemoryPlan,
+  guards: Guards | undefined,
 ): Promise<{ backend: Backend; plan: MemoryPlan; fallbacks: Fallback[] }> {
-  const passed: { rung: string; reason: string }[] = []
+  const passed: { rung: string; reason: string; code: ErrorCode }[] = []
+  let right: { kv: KvType; probes: Probe[] } | undefined
   for (const factory of factories) {
     const rung = rungName(factory)
     if (factory.unavailable !== undefined) {
-      passed.push({ rung, reason: factory.unavailable })
+      passed.push({ rung, reason: factory.unavailable, code: 'BAD_OPTION' })
       continue
     }
-    const planned = plan(factory.scratchBytes(limits))
+    const judge = factory.name === 'reference' ? undefined : guards?.reference
+    const testBytes = judge === undefined ? 0 : SELF_TEST_BYTES
+    const planned = plan(factory.scratchBytes(limits) + testBytes)
+    let backend: Backend | undefined
     try {
-      const backend = await factory.create(planned.totalBytes, limits)
+      backend = await factory.create(planned.totalBytes, limits)
+      if (judge !== undefined) {
+        const { kv } = planned
+        if (right?.kv !== kv) right = { kv, probes: await probesOf(judge, limits, kv) }
+        const wrong = firstDifference(await runProbes(backend, limits, kv), right.probes)
+        if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
+      }
       const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
       return { backend, plan: planned, fallbacks }
     } catch (caught) {
-      passed.push({ rung, reason: asRyzError(caught, 'KERNEL_TRAP', 'it did not start').message })
+      backend?.close()
+      const { message, code } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
+      passed.push({ rung, reason: message, code })
     }
   }
   const reasons = passed.map(p => `${p.rung}: ${p.reason}`).join('; ')
-  throw new RyzError('BAD_OPTION', `no backend can run here (${reasons})`, {})
+  throw new RyzError(codeOfAll(passed), `no backend can run here (${reasons})`)
+}
+
+/** What all rungs that could have run have in common, for the caller to act upon. */
+function codeOfAll(passed: readonly { code: ErrorCode }[]): ErrorCode {
+  const codes = new Set(passed.map(p => p.code))
+  if (codes.size > 1) codes.delete('BAD_OPTION') // it could not have run here anyway
+  const [code] = codes
+  return codes.size === 1 && code !== undefined ? code : 'BAD_OPTION'
+}
+
+async function probesOf(
+  factory: BackendFactory,
+  limits: BackendLimits,
+  kv: KvType,
+): Promise<Probe[]> {
+  const backend = await factory.create(2 * SELF_TEST_BYTES, limits)
+  try {
+    return await runProbes(backend, limits, kv)
+  } finally {
+    backend.close()
+  }
 }
 
 /** 'relaxed with 2 threads' */

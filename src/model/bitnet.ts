@@ -3,7 +3,9 @@
 // batches are the same code. Called by the scheduler; knows nothing of requests or sampling.
 import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
 import { KV_BLOCK, kvBlockBytes } from '../backend/backend.ts'
+import { RyzError } from '../errors.ts'
 import type { ActivationMode, KvType, OpTime } from '../types.ts'
+import { allFinite } from './finite.ts'
 import type { KvCache, Sequence } from './kv-cache.ts'
 import { KvCache as Cache } from './kv-cache.ts'
 import type { ModelConfig } from './model-config.ts'
@@ -46,7 +48,20 @@ export interface NetworkOptions {
   readonly contextLength: number
   /** Rows of one forward at most. */
   readonly maxRows: number
+  /** Asked when a step yields a number that is not finite; without it, the step fails. */
+  readonly repair?: StepRepair
 }
+
+/**
+ * Computes a step again: `rerun` runs its rows with the ops of another backend that leaves its results in
+ * the memory of this one.
+ * @returns the logits
+ * @throws RyzError BAD_WEIGHTS
+ */
+export type StepRepair = (
+  rows: readonly StepRow[],
+  rerun: (on: Backend) => Promise<Float32Array>,
+) => Promise<Float32Array>
 
 /** Rows whose logits are computed at once; more are done in turns. */
 export const LOGIT_ROWS = 8
@@ -148,20 +163,38 @@ export class Network {
    * @param trace  called with the residual stream after the embedding, each layer and the last norm,
    *               f32 [rows][hidden]; for tests of hidden states
    * @returns logits f32 [k][vocab] of the k rows that want them, in order; valid until the next call
+   * @throws RyzError BAD_WEIGHTS when a row is not finite and nothing can repair it
    */
   async forward(
     rows: readonly StepRow[],
     trace?: (name: string, values: Float32Array) => void,
   ): Promise<Float32Array> {
+    let logits = await this.#run(rows, this.#backend, this.#ops, trace)
+    if (!(await this.#finite(rows, logits))) {
+      const { repair } = this.#options
+      if (repair === undefined) throw notFinite()
+      logits = await repair(rows, on => this.#run(rows, on, new OpTimer(on), undefined))
+      if (!(await this.#finite(rows, logits))) throw notFinite()
+    }
+    for (const row of rows) this.kv.advance(row.seq, 1)
+    return logits
+  }
+
+  /** The network as a list of ops. */
+  async #run(
+    rows: readonly StepRow[],
+    backend: Backend,
+    ops: OpTimer,
+    trace: ((name: string, values: Float32Array) => void) | undefined,
+  ): Promise<Float32Array> {
     const c = this.config
     const w = this.#weights
-    const ops = this.#ops
     const { x, h, qkv, attention, gateUp, act } = this.#slots
     const { activations } = this.#options
     const n = rows.length
     const step = this.#place(rows)
     const report = async (name: string) =>
-      trace?.(name, (await this.#backend.read(x, 0, n * c.hidden)).slice())
+      trace?.(name, (await backend.read(x, 0, n * c.hidden)).slice())
 
     ops.embed(x, w.table, this.#ids, n)
     if (trace) await report('embed')
@@ -189,8 +222,25 @@ export class Network {
 
     ops.norm(x, x, w.outputNorm, c.normEps, n, c.hidden)
     if (trace) await report('norm')
-    for (const row of rows) this.kv.advance(row.seq, 1)
-    return this.#readLogits(rows)
+    return this.#readLogits(rows, backend, ops)
+  }
+
+  /**
+   * A number that is not finite stays so in the residual stream, makes the whole row NaN in the last norm
+   * and every logit of it NaN: rows with logits need no second look.
+   */
+  async #finite(rows: readonly StepRow[], logits: Float32Array): Promise<boolean> {
+    if (!allFinite(logits, 0, logits.length)) return false
+    const { hidden } = this.config
+    for (let r = 0; r < rows.length; r++) {
+      if (rows[r].wantsLogits) continue
+      const first = r
+      while (r + 1 < rows.length && !rows[r + 1].wantsLogits) r++
+      const count = (r + 1 - first) * hidden
+      const x = await this.#backend.read(this.#slots.x, first * hidden, count)
+      if (!allFinite(x, 0, count)) return false
+    }
+    return true
   }
 
   /** Milliseconds by op since the start. */
@@ -234,7 +284,11 @@ export class Network {
     }
   }
 
-  async #readLogits(rows: readonly StepRow[]): Promise<Float32Array> {
+  async #readLogits(
+    rows: readonly StepRow[],
+    backend: Backend,
+    ops: OpTimer,
+  ): Promise<Float32Array> {
     const { vocab, hidden } = this.config
     let wanted = 0
     for (let r = 0; r < rows.length; r++) if (rows[r].wantsLogits) this.#wanted[wanted++] = r
@@ -242,19 +296,19 @@ export class Network {
     const all = wanted > LOGIT_ROWS ? new Float32Array(wanted * vocab) : undefined
     for (let first = 0; first < wanted; first += LOGIT_ROWS) {
       const turn = this.#wanted.subarray(first, Math.min(first + LOGIT_ROWS, wanted))
-      this.#backend.gather(this.#selected, this.#slots.x, turn, turn.length, hidden)
-      this.#ops.linear(
-        'logits',
-        this.#logits,
-        this.#selected,
-        this.#weights.head,
-        turn.length,
-        head,
-      )
-      const values = await this.#ops.read(this.#logits, 0, turn.length * vocab)
+      backend.gather(this.#selected, this.#slots.x, turn, turn.length, hidden)
+      ops.linear('logits', this.#logits, this.#selected, this.#weights.head, turn.length, head)
+      const values = await ops.read(this.#logits, 0, turn.length * vocab)
       if (!all) return values
       all.set(values, first * vocab)
     }
     return all ?? new Float32Array(0)
   }
+}
+
+function notFinite(): RyzError {
+  return new RyzError(
+    'BAD_WEIGHTS',
+    'the network gave a number that is not finite; the weights are damaged, or the model does not fit these activations',
+  )
 }

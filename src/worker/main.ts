@@ -7,7 +7,7 @@ import { kernelUrl } from '../backend/wasm/urls.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator } from '../engine/calibrate.ts'
-import { type BackendFactory, openEngineParts } from '../engine/open-backend.ts'
+import { type BackendFactory, type Guards, openEngineParts } from '../engine/open-backend.ts'
 import { forecast } from '../engine/will-it-run.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
@@ -64,6 +64,11 @@ function factoryOf(rung: Rung): BackendFactory {
   }
 }
 
+const GUARDS: Guards = {
+  reference: factoryOf({ name: 'reference', variant: 'typescript', threads: 1 }),
+  scalar: factoryOf({ name: 'wasm', variant: 'scalar', threads: 1 }),
+}
+
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
   const features = await detectFeatures()
@@ -89,7 +94,7 @@ expose(
   createEngineApi(
     async (source, options, hooks) => {
       const { factories, arrange } = await pathsFor(options, options.calibrate)
-      return openEngineParts(source, options, hooks, factories, arrange)
+      return openEngineParts(source, options, hooks, factories, arrange, GUARDS)
     },
     async (source, options, signal) => {
       // Asked for a speed, it measures whatever the size.
