@@ -129,14 +129,17 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
       part.length,
     )
     let gone = false
-    response.on('close', () => {
-      gone = true
+    const closed = new Promise(done => {
+      response.on('close', () => {
+        gone = true
+        done()
+      })
     })
     while (entry.sent < limit && !gone) {
       const piece = part.subarray(entry.sent, Math.min(entry.sent + step, limit))
       entry.sent += piece.length
       if (!response.write(piece)) {
-        await new Promise(done => response.once('drain', done).once('close', done))
+        await Promise.race([new Promise(done => response.once('drain', done)), closed])
       }
       if (fault.bytesPerSecond) await sleep((1000 * piece.length) / fault.bytesPerSecond)
     }

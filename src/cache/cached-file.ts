@@ -40,6 +40,8 @@ export class CachedFile implements RangeSource {
   readonly #expected: string | undefined
   readonly #fetcher: ChunkFetcher
   readonly #free: ArrayBuffer[] = []
+  /** Chunks in the counters already: the one where the header ends is read twice. */
+  readonly #counted = new Set<number>()
   #record: FileRecord
   #hasher: RunningHash | undefined
   #hashed: number
@@ -144,8 +146,11 @@ export class CachedFile implements RangeSource {
       const stored = await this.#fromStore(index, known, store)
       throwIfAborted(signal, `Reading ${this.name}`)
       if (stored) {
-        counters.hits++
-        counters.hitBytes += stored.length
+        if (!this.#counted.has(index)) {
+          this.#counted.add(index)
+          counters.hits++
+          counters.hitBytes += stored.length
+        }
         return stored
       }
       counters.repaired++
@@ -161,6 +166,7 @@ export class CachedFile implements RangeSource {
       )
     }
     counters.fetched++
+    this.#counted.add(index)
     await this.#write(index, hash, bytes)
     return bytes
   }
