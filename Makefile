@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	bench bench-peers
+	faults bench bench-peers
 
 PORT ?= 4173
 
@@ -30,6 +30,11 @@ test-browser: build
 test-e2e: build
 	npm run build:demo
 	npx playwright test
+
+# Kills the browser at 20 random points of a download; SEED repeats a run.
+faults: build
+	npm run build:demo
+	KILLS=20 npx playwright test e2e/faults
 
 # The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
 # some jobs again. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;

@@ -25,6 +25,7 @@ export interface Served {
 
 export interface FaultServer {
   readonly url: string
+  readonly sentBytes: number
   serve(name: string, bytes: Uint8Array): string
   setFaults(faults?: Faults): void
   takeServed(): Served[]

@@ -46,6 +46,7 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
   let faults = {}
   /** @type {{ path: string, status: number, start: number, end: number, sent: number }[]} */
   let served = []
+  let sentBytes = 0
 
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost')
@@ -138,6 +139,7 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     while (entry.sent < limit && !gone) {
       const piece = part.subarray(entry.sent, Math.min(entry.sent + step, limit))
       entry.sent += piece.length
+      sentBytes += piece.length
       if (!response.write(piece)) {
         await Promise.race([new Promise(done => response.once('drain', done)), closed])
       }
@@ -163,7 +165,11 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     setFaults(next = {}) {
       faults = next
     },
-    /** What was sent since the last call. */
+    /** Bytes of models sent so far. */
+    get sentBytes() {
+      return sentBytes
+    },
+    /** What was asked for since the last call. */
     takeServed() {
       const taken = served
       served = []
