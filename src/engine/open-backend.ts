@@ -26,6 +26,7 @@ import type { EngineParts, LoadHooks } from './engine-parts.ts'
 import { createGuard } from './guard.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './load-options.ts'
 import { type ModelWork, planLoad, workOf } from './load-plan.ts'
+import { createWithin } from './memory-refused.ts'
 import { firstDifference, type Probe, runProbes, SELF_TEST_BYTES } from './self-test.ts'
 import { openStored, type StoredModelFile } from './stored-model.ts'
 
@@ -184,7 +185,7 @@ async function openParts(
 async function openFirst(
   factories: readonly BackendFactory[],
   limits: BackendLimits,
-  plan: (scratchBytes: number) => MemoryPlan,
+  plan: (scratchBytes: number, budget?: number) => MemoryPlan,
   guards: Guards | undefined,
 ): Promise<{ backend: Backend; plan: MemoryPlan; fallbacks: Fallback[] }> {
   const passed: { rung: string; reason: string; code: ErrorCode }[] = []
@@ -197,10 +198,15 @@ async function openFirst(
     }
     const judge = factory.name === 'reference' ? undefined : guards?.reference
     const testBytes = judge === undefined ? 0 : SELF_TEST_BYTES
-    const planned = plan(factory.scratchBytes(limits) + testBytes)
+    // Where the browser refuses memory to the kernels, it has none for slower ones.
+    if (factory.name === 'reference' && passed.some(p => p.code === 'MEMORY_BUDGET')) break
+    const scratch = factory.scratchBytes(limits) + testBytes
+    const first = plan(scratch)
     let backend: Backend | undefined
     try {
-      backend = await factory.create(planned.totalBytes, limits)
+      const made = await createWithin(factory, limits, first, budget => plan(scratch, budget))
+      const planned = made.plan
+      backend = made.backend
       if (judge !== undefined) {
         const { kv } = planned
         if (right?.kv !== kv) right = { kv, probes: await probesOf(judge, limits, kv) }
@@ -208,7 +214,7 @@ async function openFirst(
         if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
       }
       const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
-      return { backend, plan: planned, fallbacks }
+      return { backend, plan: planned, fallbacks: [...fallbacks, ...made.refused] }
     } catch (caught) {
       backend?.close()
       const { message, code } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')

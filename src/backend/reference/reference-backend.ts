@@ -58,8 +58,17 @@ class ReferenceBackend implements Backend {
         { label, bytes, left: this.#budget - this.#used },
       )
     }
+    try {
+      this.#memory.push(new ArrayBuffer(Math.ceil(bytes / 4) * 4))
+    } catch (cause) {
+      throw new RyzError(
+        'MEMORY_BUDGET',
+        `the browser refused ${bytes} bytes for ${label}; close other pages or use a smaller model`,
+        { label, bytes },
+        { cause },
+      )
+    }
     this.#used += bytes
-    this.#memory.push(new ArrayBuffer(Math.ceil(bytes / 4) * 4))
     return { bytes, label, at: this.#memory.length - 1 }
   }
 
