@@ -75,6 +75,11 @@ export interface LoadOptions {
    * `variant` and `threads` fix is not measured.
    */
   calibrate?: boolean
+  /**
+   * One engine for all tabs of the origin that load this URL with these options. When the tab that owns it
+   * ends, another takes over and goes on with every stream.
+   */
+  share?: boolean
   /** How the store of downloaded models is used; default 'auto'. */
   cache?: CacheMode
   /**
@@ -387,6 +392,8 @@ export interface EngineStats {
   cache: CacheStats
   calibration: Calibration
   faults: FaultStats
+  /** With the option `share`: whether this tab owns the engine. */
+  tab?: 'leader' | 'follower'
 }
 
 /** A model in the store. */

@@ -39,8 +39,27 @@ export interface PortCall {
   cancel(): void
 }
 
+/** How a Ryzanstein reaches its engine: a Connection, or a SharedLink that finds one. */
+export interface EngineLink {
+  /** Requests may be sent twice: they must carry their seed. */
+  readonly replays: boolean
+  /** What this tab is to the others, where the engine is shared. */
+  readonly role?: 'leader' | 'follower'
+  call<T>(send: (remote: Remote<EngineApi>) => Promise<T>): Promise<T>
+  request(
+    send: (remote: Remote<EngineApi>, port: MessagePort) => Promise<unknown>,
+    receive: (message: Exclude<PortMessage, { type: 'error' }>) => void,
+    failed: (error: RyzError) => void,
+  ): PortCall
+  close(): Promise<void>
+}
+
 /** A worker, its calls and its pulse. */
-export class Connection {
+export class Connection implements EngineLink {
+  readonly replays = false
+  /** Resolves when the worker is gone, for whatever reason. */
+  readonly ended: Promise<void>
+  #resolveEnded: () => void = () => undefined
   readonly #worker: WorkerLike
   readonly #remote: Remote<EngineApi>
   readonly #beat: Heartbeat
@@ -57,6 +76,9 @@ export class Connection {
 
   constructor(worker: WorkerLike, beat: Heartbeat = HEARTBEAT) {
     installErrorWire()
+    this.ended = new Promise(resolve => {
+      this.#resolveEnded = resolve
+    })
     this.#worker = worker
     this.#beat = beat
     this.#remote = wrap<EngineApi>(worker as Worker)
@@ -167,6 +189,7 @@ export class Connection {
 
   #end(error: RyzError): void {
     this.#ended = error
+    this.#resolveEnded()
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#worker.removeEventListener('error', this.#onError)

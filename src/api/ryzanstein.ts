@@ -4,6 +4,7 @@ import { transfer } from 'comlink'
 import type {
   ChatMessage,
   EngineStats,
+  Fallback,
   GenerateOptions,
   LoadOptions,
   LoadProgress,
@@ -14,7 +15,13 @@ import type {
   ScoreResult,
 } from '../types.ts'
 import type { Input, ProgressMessage } from '../worker/protocol.ts'
-import { Connection, type Heartbeat, type PortCall, type WorkerLike } from './connection.ts'
+import {
+  Connection,
+  type EngineLink,
+  type Heartbeat,
+  type PortCall,
+  type WorkerLike,
+} from './connection.ts'
 import { localSource } from './local-source.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
@@ -32,7 +39,18 @@ import { TokenStream } from './token-stream.ts'
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
-  return connect(startWorker(), await localSource(source), options)
+  if (options.share !== true) return connect(startWorker(), await localSource(source), options)
+  const { loadShared, whyNotShared } = await import('./shared.ts')
+  const reason = whyNotShared()
+  if (reason === undefined) return loadShared(source, options)
+  const alone: Fallback = { from: 'one engine for all tabs', to: 'an engine of this tab', reason }
+  console.warn(`ryzanstein: ${alone.to} instead of ${alone.from}: ${reason}`)
+  const { connection, model } = await openConnection(
+    startWorker(),
+    await localSource(source),
+    options,
+  )
+  return new Ryzanstein(connection, model, [alone])
 }
 
 /** load() with a worker that was made elsewhere; it is terminated when loading fails. */
@@ -42,7 +60,18 @@ export async function connect(
   options: LoadOptions,
   beat?: Heartbeat,
 ): Promise<Ryzanstein> {
-  const { signal, onProgress, ...wire } = options
+  const { connection, model } = await openConnection(worker, source, options, beat)
+  return new Ryzanstein(connection, model)
+}
+
+/** The worker with the model in it; it is terminated when loading fails. */
+export async function openConnection(
+  worker: WorkerLike,
+  source: ModelSource,
+  options: LoadOptions,
+  beat?: Heartbeat,
+): Promise<{ connection: Connection; model: ModelInfo }> {
+  const { signal, onProgress, share: _, ...wire } = options
   const connection = new Connection(worker, beat)
   const { port1, port2 } = new MessageChannel()
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
@@ -62,7 +91,7 @@ export async function connect(
     const model = await Promise.race([opening, cancelled])
     connection.loaded = true
     onProgress?.({ ...progress, phase: 'ready' })
-    return new Ryzanstein(connection, model)
+    return { connection, model }
   } catch (caught) {
     connection.abandon()
     throw caught
@@ -76,11 +105,13 @@ export async function connect(
 export class Ryzanstein {
   /** What was loaded. */
   readonly model: ModelInfo
-  readonly #connection: Connection
+  readonly #connection: EngineLink
+  readonly #fallbacks: readonly Fallback[]
 
   /** Use load(). */
-  constructor(connection: Connection, model: ModelInfo) {
+  constructor(connection: EngineLink, model: ModelInfo, fallbacks: readonly Fallback[] = []) {
     this.#connection = connection
+    this.#fallbacks = fallbacks
     this.model = model
   }
 
@@ -137,8 +168,11 @@ export class Ryzanstein {
   }
 
   /** What runs, how fast, with how much memory, and what fell back to what. */
-  stats(): Promise<EngineStats> {
-    return this.#connection.call(remote => remote.stats())
+  async stats(): Promise<EngineStats> {
+    const stats: EngineStats = await this.#connection.call(remote => remote.stats())
+    const { role } = this.#connection
+    const fallbacks = [...this.#fallbacks, ...stats.fallbacks]
+    return { ...stats, fallbacks, ...(role && { tab: role }) }
   }
 
   /**
@@ -170,6 +204,8 @@ export class Ryzanstein {
 
   #stream(input: Input, options: GenerateOptions): TokenStream {
     const { signal, onQueue, ...wire } = options
+    // What is sent again must come out the same.
+    if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
     return new TokenStream(stream => {
       if (signal?.aborted) {
         stream.fail(aborted('the request'))

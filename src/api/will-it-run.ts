@@ -2,11 +2,13 @@
 // which lives for the one answer, so that measuring leaves nothing behind.
 import type { LoadOptions, ModelSource, RunForecast } from '../types.ts'
 import { Connection, type WorkerLike } from './connection.ts'
+import { localSource } from './local-source.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 
 /**
  * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that
  * load() would refuse is an answer, with `refusal`; only a question that cannot be put is an error.
+ * @param source   as for load(); a ReadableStream is used up by the question, so ask about a File instead
  * @param options  as they would be given to load(); onProgress is not called
  * @throws RyzError ABORTED | BAD_OPTION | NETWORK | WORKER_DIED
  * @example
@@ -17,7 +19,7 @@ export async function willItRun(
   options: LoadOptions = {},
 ): Promise<RunForecast> {
   if (options.signal?.aborted) throw aborted('the forecast')
-  return ask(startWorker(), source, options)
+  return ask(startWorker(), await localSource(source), options)
 }
 
 /** willItRun() with a worker that was made elsewhere; it is terminated in the end. */
@@ -26,7 +28,7 @@ export async function ask(
   source: ModelSource,
   options: LoadOptions,
 ): Promise<RunForecast> {
-  const { signal, onProgress: _, ...wire } = options
+  const { signal, onProgress: _, share: __, ...wire } = options
   const connection = new Connection(worker)
   let unlisten: () => void = () => undefined
   try {

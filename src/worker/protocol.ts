@@ -30,7 +30,7 @@ export {
   type WireError,
 } from './error-wire.ts'
 
-export type WireLoadOptions = Omit<LoadOptions, 'signal' | 'onProgress'>
+export type WireLoadOptions = Omit<LoadOptions, 'signal' | 'onProgress' | 'share'>
 export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
 /** A URL travels as its text. */
@@ -73,6 +73,12 @@ export interface EngineApi {
   stats(): EngineStats
   saveSession(input: Input, options: { noBos?: boolean }): Promise<Blob>
   restoreSession(data: Blob): Promise<RestoredSession>
+  /** What was loaded. */
+  model(): ModelInfo
+  /** Serves a tab that shares this engine on its port, until detach. */
+  attach(client: string, port: MessagePort): void
+  /** The tab is gone: cancels what it asked for. */
+  detach(client: string): void
   ping(): Pong
   close(): Promise<void>
 }
