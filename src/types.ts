@@ -89,6 +89,12 @@ export interface LoadOptions {
   sha256?: string | Readonly<Record<string, string>>
   /** Bytes of a chunk of the store (default 4 MiB). For tests: stored models keep their own. */
   cacheChunkBytes?: number
+  /**
+   * After KERNEL_TRAP or WORKER_DIED every open request fails with that code, and the next call loads
+   * the model again (from the cache, where it is), without the kernels that trapped. An engine that dies
+   * again before it has served a request stays dead. Default true; named in stats().faults.restarts.
+   */
+  autoRestart?: boolean
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }
@@ -342,7 +348,7 @@ export interface CacheStats {
   retries: number
 }
 
-/** Numbers that were not finite, and what became of them. */
+/** What went wrong and was survived: numbers that were not finite, engines that had to be started again. */
 export interface FaultStats {
   /** Steps that were computed again by plainer kernels, with success. */
   recomputed: number
@@ -350,6 +356,8 @@ export interface FaultStats {
   ended: number
   /** By op; `by` is what computed it in the end: each request alone, the scalar kernels, the reference. */
   events: { op: string; by: 'alone' | 'scalar' | 'reference' | 'none'; count: number }[]
+  /** What ended the engines before this one; see LoadOptions.autoRestart. */
+  restarts: { code: ErrorCode; message: string }[]
 }
 
 export interface EngineStats {

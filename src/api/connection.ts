@@ -30,6 +30,9 @@ export interface Heartbeat {
 
 export const HEARTBEAT: Heartbeat = { intervalMs: 2000, silenceMs: 10_000, loadSilenceMs: 60_000 }
 
+/** Intervals between two ticks after which the worker gets another whole period. */
+const JUMP = 3
+
 /** How long close() waits for the engine to give its memory back before it ends the worker. */
 const CLOSE_MS = 1000
 
@@ -67,6 +70,7 @@ export class Connection implements EngineLink {
   readonly #open = new Set<(error: RyzError) => void>()
   #timer: ReturnType<typeof setInterval> | undefined
   #silentMs = 0
+  #tickedAt = 0
   #pinging = false
   #longestStepMs = 0
   #ended: RyzError | undefined
@@ -161,10 +165,15 @@ export class Connection implements EngineLink {
     return this.#closing
   }
 
-  /** Ends the worker at once, without asking it. */
-  abandon(): void {
+  /** What ended it; undefined while it lives. */
+  get ended(): RyzError | undefined {
+    return this.#ended
+  }
+
+  /** Ends the worker at once, without asking it; open calls fail with `error`. */
+  abandon(error = new RyzError('CLOSED', 'the engine was closed; load the model again')): void {
     if (this.#ended !== undefined) return
-    this.#end(new RyzError('CLOSED', 'the engine was closed; load the model again'))
+    this.#end(error)
     this.#worker.terminate()
   }
 
@@ -211,6 +220,7 @@ export class Connection implements EngineLink {
     this.#open.add(fail)
     if (this.#timer !== undefined) return
     this.#silentMs = 0
+    this.#tickedAt = Date.now()
     this.#timer = setInterval(() => this.#tick(), this.#beat.intervalMs)
   }
 
@@ -227,6 +237,10 @@ export class Connection implements EngineLink {
    */
   #tick(): void {
     const { intervalMs, silenceMs, loadSilenceMs } = this.#beat
+    const now = Date.now()
+    // A gap between ticks: the device slept or the page was frozen, and the worker with it.
+    if (now - this.#tickedAt > JUMP * intervalMs) this.#silentMs = 0
+    this.#tickedAt = now
     this.#silentMs += intervalMs
     const limit = (this.loaded ? silenceMs : loadSilenceMs) + this.#longestStepMs
     if (this.#silentMs > limit) {

@@ -1,29 +1,21 @@
 // The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
 // and callbacks stay on the page and become messages. Importing this file does nothing.
-import { transfer } from 'comlink'
 import type {
   ChatMessage,
   EngineStats,
-  Fallback,
   GenerateOptions,
   LoadOptions,
-  LoadProgress,
   ModelInfo,
   ModelSource,
   RestoredSession,
   ScoreOptions,
   ScoreResult,
 } from '../types.ts'
-import type { Input, ProgressMessage } from '../worker/protocol.ts'
-import {
-  Connection,
-  type EngineLink,
-  type Heartbeat,
-  type PortCall,
-  type WorkerLike,
-} from './connection.ts'
+import type { Input } from '../worker/protocol.ts'
+import type { Heartbeat, PortCall, WorkerLike } from './connection.ts'
+import { Lifeline, open, type Reopen } from './lifeline.ts'
 import { localSource } from './local-source.ts'
-import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
+import { aborted, onAbort, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
 
 /**
@@ -39,79 +31,38 @@ import { TokenStream } from './token-stream.ts'
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
-  if (options.share !== true) return connect(startWorker(), await localSource(source), options)
-  const { loadShared, whyNotShared } = await import('./shared.ts')
-  const reason = whyNotShared()
-  if (reason === undefined) return loadShared(source, options)
-  const alone: Fallback = { from: 'one engine for all tabs', to: 'an engine of this tab', reason }
-  console.warn(`ryzanstein: ${alone.to} instead of ${alone.from}: ${reason}`)
-  const { connection, model } = await openConnection(
-    startWorker(),
-    await localSource(source),
-    options,
-  )
-  return new Ryzanstein(connection, model, [alone])
+  return connect(startWorker(), await localSource(source), options, undefined, startWorker)
 }
 
-/** load() with a worker that was made elsewhere; it is terminated when loading fails. */
+/**
+ * load() with a worker that was made elsewhere; it is terminated when loading fails.
+ * @param spawn  makes the worker of a restart; without it there is none
+ */
 export async function connect(
   worker: WorkerLike,
   source: ModelSource,
   options: LoadOptions,
   beat?: Heartbeat,
+  spawn?: () => WorkerLike,
 ): Promise<Ryzanstein> {
-  const { connection, model } = await openConnection(worker, source, options, beat)
-  return new Ryzanstein(connection, model)
-}
-
-/** The worker with the model in it; it is terminated when loading fails. */
-export async function openConnection(
-  worker: WorkerLike,
-  source: ModelSource,
-  options: LoadOptions,
-  beat?: Heartbeat,
-): Promise<{ connection: Connection; model: ModelInfo }> {
-  const { signal, onProgress, share: _, ...wire } = options
-  const connection = new Connection(worker, beat)
-  const { port1, port2 } = new MessageChannel()
-  let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
-  port1.onmessage = (event: MessageEvent<ProgressMessage>) => {
-    progress = event.data.progress
-    onProgress?.(progress)
-  }
-  let unlisten: () => void = () => undefined
-  try {
-    const cancelled = new Promise<never>((_, reject) => {
-      unlisten = onAbort(signal, () => reject(aborted('loading')))
-    })
-    const wireSource = sourceForWorker(source)
-    const opening = connection.call(remote =>
-      remote.load(wireSource, wire, transfer(port2, [port2])),
-    )
-    const model = await Promise.race([opening, cancelled])
-    connection.loaded = true
-    onProgress?.({ ...progress, phase: 'ready' })
-    return { connection, model }
-  } catch (caught) {
-    connection.abandon()
-    throw caught
-  } finally {
-    unlisten()
-    port1.close()
-  }
+  const opened = await open(worker, source, options, beat)
+  const { signal: _, ...again } = options
+  const reopen: Reopen | undefined =
+    spawn && options.autoRestart !== false
+      ? avoid => open(spawn(), source, again, beat, avoid)
+      : undefined
+  return new Ryzanstein(new Lifeline(opened, reopen), opened.model)
 }
 
 /** A loaded model. Made by load(); close() gives all memory back. */
 export class Ryzanstein {
   /** What was loaded. */
   readonly model: ModelInfo
-  readonly #connection: EngineLink
-  readonly #fallbacks: readonly Fallback[]
+  readonly #connection: Lifeline
 
   /** Use load(). */
-  constructor(connection: EngineLink, model: ModelInfo, fallbacks: readonly Fallback[] = []) {
+  constructor(connection: Lifeline, model: ModelInfo) {
     this.#connection = connection
-    this.#fallbacks = fallbacks
     this.model = model
   }
 
@@ -169,10 +120,8 @@ export class Ryzanstein {
 
   /** What runs, how fast, with how much memory, and what fell back to what. */
   async stats(): Promise<EngineStats> {
-    const stats: EngineStats = await this.#connection.call(remote => remote.stats())
-    const { role } = this.#connection
-    const fallbacks = [...this.#fallbacks, ...stats.fallbacks]
-    return { ...stats, fallbacks, ...(role && { tab: role }) }
+    const stats = await this.#connection.call(remote => remote.stats())
+    return { ...stats, faults: { ...stats.faults, restarts: [...this.#connection.restarts] } }
   }
 
   /**
@@ -204,8 +153,6 @@ export class Ryzanstein {
 
   #stream(input: Input, options: GenerateOptions): TokenStream {
     const { signal, onQueue, ...wire } = options
-    // What is sent again must come out the same.
-    if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
     return new TokenStream(stream => {
       if (signal?.aborted) {
         stream.fail(aborted('the request'))

@@ -33,7 +33,7 @@ export interface EngineParts {
   /** How variant and threads were chosen; absent when there was nothing to choose. */
   readonly calibration?: Calibration
   /** What was not finite so far; absent when nothing looks. */
-  readonly faults?: () => FaultStats
+  readonly faults?: () => Omit<FaultStats, 'restarts'>
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

@@ -13,6 +13,7 @@ import type {
 } from '../types.ts'
 import type { EngineParts } from './engine-parts.ts'
 import { type GenerateEvents, Generation } from './generate.ts'
+import { rungName } from './open-backend.ts'
 import { type Input, promptTokens } from './prompt.ts'
 import { MAX_PRIORITY } from './queue.ts'
 import { drawSeed } from './random.ts'
@@ -112,6 +113,12 @@ export class Engine {
     return this.#scheduler.longestStepMs
   }
 
+  /** What runs, as the fallbacks name it. */
+  get rung(): string {
+    const { backendName: name, variant, threads } = this.#parts
+    return rungName({ name, variant, threads })
+  }
+
   /** Learns the speed of the network from one token; once, before the first request. */
   measure(): Promise<void> {
     return this.#scheduler.measure()
@@ -204,7 +211,7 @@ export class Engine {
       loadMs: this.#loadMs,
       cache: parts.cache ?? NOT_CACHED,
       calibration: parts.calibration ?? NOT_CALIBRATED,
-      faults: parts.faults?.() ?? { recomputed: 0, ended: 0, events: [] },
+      faults: { ...(parts.faults?.() ?? { recomputed: 0, ended: 0, events: [] }), restarts: [] },
     }
   }
 

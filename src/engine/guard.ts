@@ -21,7 +21,7 @@ export interface GuardSpec {
 
 export interface Guard {
   readonly repair: StepRepair
-  stats(): FaultStats
+  stats(): Omit<FaultStats, 'restarts'>
 }
 
 /** @param warn  told the first time of each kind of event */

@@ -31,6 +31,7 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   checkHashes(o.sha256)
   flag('strict', o.strict)
   flag('calibrate', o.calibrate)
+  flag('autoRestart', o.autoRestart)
   return {
     strict: o.strict ?? false,
     activations: o.activations ?? 'int8',

@@ -7,7 +7,12 @@ import { kernelUrl } from '../backend/wasm/urls.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator } from '../engine/calibrate.ts'
-import { type BackendFactory, type Guards, openEngineParts } from '../engine/open-backend.ts'
+import {
+  type BackendFactory,
+  type Guards,
+  openEngineParts,
+  rungName,
+} from '../engine/open-backend.ts'
 import { forecast } from '../engine/will-it-run.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
@@ -72,7 +77,11 @@ const GUARDS: Guards = {
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
   const features = await detectFeatures()
-  const factories = ladder(features, options).map(factoryOf)
+  const allowed = (rung: Rung): BackendFactory => {
+    const failed = options.avoid?.find(avoided => avoided.rung === rungName(rung))
+    return factoryOf(failed === undefined ? rung : { ...rung, unavailable: failed.reason })
+  }
+  const factories = ladder(features, options).map(allowed)
   const best = factories.find(f => f.name === 'wasm' && f.unavailable === undefined)
   // Fetched while the header is read.
   if (best && best.variant !== 'typescript') kernels(best.variant, best.threads)
@@ -80,7 +89,7 @@ async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined
     {
       measure: async (variant, threads, cols) =>
         measureKernels({ variant, threads, cols, wasm: await kernels(variant, threads) }),
-      factory: (variant, threads) => factoryOf({ name: 'wasm', variant, threads }),
+      factory: (variant, threads) => allowed({ name: 'wasm', variant, threads }),
       remembered: rememberedInIndexedDb(),
       machine: `${navigator.userAgent}|${features.cores}`,
     },

@@ -30,7 +30,10 @@ export {
   type WireError,
 } from './error-wire.ts'
 
-export type WireLoadOptions = Omit<LoadOptions, 'signal' | 'onProgress' | 'share'>
+export interface WireLoadOptions extends Omit<LoadOptions, 'signal' | 'onProgress'> {
+  /** Rungs of the ladder that failed before, as rungName() writes them, and how. */
+  avoid?: readonly { rung: string; reason: string }[]
+}
 export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
 /** A URL travels as its text. */
@@ -58,6 +61,8 @@ export interface CancelMessage {
 export interface Pong {
   /** The longest step of the engine so far: how long it may be silent without being dead. */
   readonly longestStepMs: number
+  /** The rung that runs, as rungName() writes it; '' before a model is loaded. */
+  readonly rung: string
 }
 
 /** The worker's calls. All reject with RyzError; generate and score report on their port only. */
@@ -73,12 +78,6 @@ export interface EngineApi {
   stats(): EngineStats
   saveSession(input: Input, options: { noBos?: boolean }): Promise<Blob>
   restoreSession(data: Blob): Promise<RestoredSession>
-  /** What was loaded. */
-  model(): ModelInfo
-  /** Serves a tab that shares this engine on its port, until detach. */
-  attach(client: string, port: MessagePort): void
-  /** The tab is gone: cancels what it asked for. */
-  detach(client: string): void
   ping(): Pong
   close(): Promise<void>
 }
