@@ -2,7 +2,7 @@
 // here, so that each one fails with WORKER_DIED or CLOSED instead of waiting for ever. Called by
 // ryzanstein.ts.
 import { type Remote, transfer, wrap } from 'comlink'
-import { asRyzError, RyzError } from '../errors.ts'
+import { asRyzError, type ErrorCode, RyzError } from '../errors.ts'
 import {
   type CancelMessage,
   type EngineApi,
@@ -48,6 +48,8 @@ export interface EngineLink {
   readonly replays: boolean
   /** What this tab is to the others, where the engine is shared. */
   readonly role?: 'leader' | 'follower'
+  /** Why the engine was started again, in order. */
+  readonly restarts?: readonly { readonly code: ErrorCode; readonly message: string }[]
   call<T>(send: (remote: Remote<EngineApi>) => Promise<T>): Promise<T>
   request(
     send: (remote: Remote<EngineApi>, port: MessagePort) => Promise<unknown>,
@@ -166,7 +168,7 @@ export class Connection implements EngineLink {
   }
 
   /** What ended it; undefined while it lives. */
-  get ended(): RyzError | undefined {
+  get endedBy(): RyzError | undefined {
     return this.#ended
   }
 

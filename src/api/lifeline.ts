@@ -10,7 +10,13 @@ import type {
   ProgressMessage,
   WireLoadOptions,
 } from '../worker/protocol.ts'
-import { Connection, type Heartbeat, type PortCall, type WorkerLike } from './connection.ts'
+import {
+  Connection,
+  type EngineLink,
+  type Heartbeat,
+  type PortCall,
+  type WorkerLike,
+} from './connection.ts'
 import { aborted, onAbort, sourceForWorker } from './start-worker.ts'
 
 /** A loaded engine. */
@@ -36,7 +42,8 @@ const AVOID: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['KERNEL_TRAP', 'DEVICE
 
 type Receive = (message: Exclude<PortMessage, { type: 'error' }>) => void
 
-export class Lifeline {
+export class Lifeline implements EngineLink {
+  readonly replays = false
   /** Why the engine was started again, in order. */
   readonly restarts: { code: ErrorCode; message: string }[] = []
   readonly #reopen: Reopen | undefined
@@ -119,7 +126,7 @@ export class Lifeline {
   #alive(): Connection | undefined {
     const { connection } = this.#opened
     if (this.#closed || this.#reopen === undefined) return connection
-    if (connection.ended !== undefined) this.#notice(connection, connection.ended)
+    if (connection.endedBy !== undefined) this.#notice(connection, connection.endedBy)
     return this.#fault === undefined ? connection : undefined
   }
 
@@ -180,14 +187,14 @@ export class Lifeline {
  * Loads a model in this worker; it is terminated when that fails.
  * @throws RyzError what is wrong with the source, the model or the options; ABORTED | WORKER_DIED
  */
-export async function open(
+export async function openConnection(
   worker: WorkerLike,
   source: ModelSource,
   options: LoadOptions,
   beat?: Heartbeat,
   avoid?: WireLoadOptions['avoid'],
 ): Promise<Opened> {
-  const { signal, onProgress, ...rest } = options
+  const { signal, onProgress, share: _, ...rest } = options
   const wire: WireLoadOptions = avoid === undefined ? rest : { ...rest, avoid }
   const connection = new Connection(worker, beat)
   const { port1, port2 } = new MessageChannel()

@@ -3,6 +3,7 @@
 import type {
   ChatMessage,
   EngineStats,
+  Fallback,
   GenerateOptions,
   LoadOptions,
   ModelInfo,
@@ -12,8 +13,8 @@ import type {
   ScoreResult,
 } from '../types.ts'
 import type { Input } from '../worker/protocol.ts'
-import type { Heartbeat, PortCall, WorkerLike } from './connection.ts'
-import { Lifeline, open, type Reopen } from './lifeline.ts'
+import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './connection.ts'
+import { Lifeline, openConnection, type Reopen } from './lifeline.ts'
 import { localSource } from './local-source.ts'
 import { aborted, onAbort, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
@@ -31,7 +32,21 @@ import { TokenStream } from './token-stream.ts'
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
-  return connect(startWorker(), await localSource(source), options, undefined, startWorker)
+  if (options.share !== true) return alone(await localSource(source), options)
+  const { loadShared, whyNotShared } = await import('./shared.ts')
+  const reason = whyNotShared()
+  if (reason === undefined) return loadShared(source, options)
+  const fallback: Fallback = {
+    from: 'one engine for all tabs',
+    to: 'an engine of this tab',
+    reason,
+  }
+  console.warn(`ryzanstein: ${fallback.to} instead of ${fallback.from}: ${reason}`)
+  return alone(await localSource(source), options, [fallback])
+}
+
+function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fallback[] = []) {
+  return connect(startWorker(), source, options, undefined, startWorker, fallbacks)
 }
 
 /**
@@ -44,25 +59,28 @@ export async function connect(
   options: LoadOptions,
   beat?: Heartbeat,
   spawn?: () => WorkerLike,
+  fallbacks: readonly Fallback[] = [],
 ): Promise<Ryzanstein> {
-  const opened = await open(worker, source, options, beat)
+  const opened = await openConnection(worker, source, options, beat)
   const { signal: _, ...again } = options
   const reopen: Reopen | undefined =
     spawn && options.autoRestart !== false
-      ? avoid => open(spawn(), source, again, beat, avoid)
+      ? avoid => openConnection(spawn(), source, again, beat, avoid)
       : undefined
-  return new Ryzanstein(new Lifeline(opened, reopen), opened.model)
+  return new Ryzanstein(new Lifeline(opened, reopen), opened.model, fallbacks)
 }
 
 /** A loaded model. Made by load(); close() gives all memory back. */
 export class Ryzanstein {
   /** What was loaded. */
   readonly model: ModelInfo
-  readonly #connection: Lifeline
+  readonly #connection: EngineLink
+  readonly #fallbacks: readonly Fallback[]
 
   /** Use load(). */
-  constructor(connection: Lifeline, model: ModelInfo) {
+  constructor(connection: EngineLink, model: ModelInfo, fallbacks: readonly Fallback[] = []) {
     this.#connection = connection
+    this.#fallbacks = fallbacks
     this.model = model
   }
 
@@ -120,8 +138,11 @@ export class Ryzanstein {
 
   /** What runs, how fast, with how much memory, and what fell back to what. */
   async stats(): Promise<EngineStats> {
-    const stats = await this.#connection.call(remote => remote.stats())
-    return { ...stats, faults: { ...stats.faults, restarts: [...this.#connection.restarts] } }
+    const stats: EngineStats = await this.#connection.call(remote => remote.stats())
+    const { role, restarts = [] } = this.#connection
+    const fallbacks = [...this.#fallbacks, ...stats.fallbacks]
+    const faults = { ...stats.faults, restarts: restarts.map(r => ({ ...r })) }
+    return { ...stats, fallbacks, faults, ...(role && { tab: role }) }
   }
 
   /**
@@ -153,6 +174,8 @@ export class Ryzanstein {
 
   #stream(input: Input, options: GenerateOptions): TokenStream {
     const { signal, onQueue, ...wire } = options
+    // What is sent again must come out the same.
+    if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
     return new TokenStream(stream => {
       if (signal?.aborted) {
         stream.fail(aborted('the request'))

@@ -4,7 +4,8 @@
 import { RyzError } from '../errors.ts'
 import { PACKAGE_VERSION } from '../features.ts'
 import type { LoadOptions, LoadProgress, ModelSource } from '../types.ts'
-import { openConnection, Ryzanstein } from './ryzanstein.ts'
+import { openConnection } from './lifeline.ts'
+import { Ryzanstein } from './ryzanstein.ts'
 import { SharedLink } from './shared-link.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 

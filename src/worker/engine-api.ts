@@ -1,6 +1,7 @@
 // EngineApi over an Engine: events become messages on ports, cancels become calls. Knows no concrete
 // backend; main.ts hands in how parts are opened. A test runs it over node's MessageChannel.
 
+import { expose } from 'comlink'
 import { Engine } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/engine-parts.ts'
 import type { Submitted } from '../engine/scheduler.ts'
@@ -45,17 +46,28 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
     throw new RyzError('CLOSED', 'no model is loaded in this worker; call load() first')
   }
 
+  /** How to cancel each request that runs. */
+  const running = new Map<MessagePort, () => void>()
+  /** The requests of each tab that shares this engine. */
+  const clients = new Map<string, Set<MessagePort>>()
+
   /** Runs a request on its port; every way it can end is one message. */
   const serve = (port: MessagePort, start: () => Submitted): void => {
     try {
       const request = start()
+      running.set(port, () => request.cancel())
       listen(port, () => request.cancel())
     } catch (caught) {
       send(port, failure(caught))
     }
   }
 
-  return {
+  const end = (port: MessagePort, message: PortMessage, moved: Transferable[] = []): void => {
+    running.delete(port)
+    send(port, message, moved)
+  }
+
+  const api: EngineApi = {
     async load(source, options, port) {
       if (loading !== undefined || closed) {
         throw new RyzError('BAD_OPTION', 'this worker has its model; load another in a new one')
@@ -94,8 +106,8 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
         loaded().generate(input, options, {
           queue: event => send(port, { type: 'queue', event }),
           token: chunk => send(port, { type: 'token', chunk }),
-          done: result => send(port, { type: 'done', result }),
-          error: error => send(port, failure(error)),
+          done: result => end(port, { type: 'done', result }),
+          error: error => end(port, failure(error)),
         }),
       )
     },
@@ -106,9 +118,9 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
           scored: result => {
             const buffers = [result.logprobs.buffer]
             if (result.logits !== undefined) buffers.push(result.logits.buffer)
-            send(port, { type: 'scored', result }, buffers as ArrayBuffer[])
+            end(port, { type: 'scored', result }, buffers as ArrayBuffer[])
           },
-          error: error => send(port, failure(error)),
+          error: error => end(port, failure(error)),
         }),
       )
     },
@@ -119,6 +131,39 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
     stats: () => loaded().stats(),
     saveSession: (input, options) => loaded().saveSession(input, options),
     restoreSession: data => loaded().restoreSession(data),
+    model: () => loaded().stats().model,
+
+    attach(client, port) {
+      const ports = new Set<MessagePort>()
+      clients.set(client, ports)
+      const track = (own: MessagePort): MessagePort => {
+        for (const old of ports) if (!running.has(old)) ports.delete(old)
+        ports.add(own)
+        return own
+      }
+      const leadersOnly = (): never => {
+        throw new RyzError('BAD_OPTION', 'this engine is shared; its own tab does that')
+      }
+      expose(
+        {
+          ...api,
+          generate: (input, options, own) => api.generate(input, options, track(own)),
+          score: (input, options, own) => api.score(input, options, track(own)),
+          load: leadersOnly,
+          willItRun: leadersOnly,
+          attach: leadersOnly,
+          detach: leadersOnly,
+          close: async () => api.detach(client),
+        } satisfies EngineApi,
+        port,
+      )
+    },
+
+    detach(client) {
+      for (const port of clients.get(client) ?? []) running.get(port)?.()
+      clients.delete(client)
+    },
+
     ping: () => ({ longestStepMs: engine?.longestStepMs ?? 0, rung: engine?.rung ?? '' }),
 
     async close() {
@@ -128,6 +173,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       await engine?.close()
     },
   }
+  return api
 }
 
 async function openEngine(

@@ -30,7 +30,7 @@ export {
   type WireError,
 } from './error-wire.ts'
 
-export interface WireLoadOptions extends Omit<LoadOptions, 'signal' | 'onProgress'> {
+export interface WireLoadOptions extends Omit<LoadOptions, 'signal' | 'onProgress' | 'share'> {
   /** Rungs of the ladder that failed before, as rungName() writes them, and how. */
   avoid?: readonly { rung: string; reason: string }[]
 }
@@ -78,6 +78,12 @@ export interface EngineApi {
   stats(): EngineStats
   saveSession(input: Input, options: { noBos?: boolean }): Promise<Blob>
   restoreSession(data: Blob): Promise<RestoredSession>
+  /** What was loaded. */
+  model(): ModelInfo
+  /** Serves a tab that shares this engine on its port, until detach. */
+  attach(client: string, port: MessagePort): void
+  /** The tab is gone: cancels what it asked for. */
+  detach(client: string): void
   ping(): Pong
   close(): Promise<void>
 }

@@ -2,7 +2,8 @@
 // MessageChannels. Who leads, who follows, and what a lost engine does to what was asked.
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Heartbeat } from '../../src/api/connection.ts'
-import { load, openConnection, Ryzanstein } from '../../src/api/ryzanstein.ts'
+import { openConnection } from '../../src/api/lifeline.ts'
+import { load, Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { SharedLink } from '../../src/api/shared-link.ts'
 import type { LoadProgress } from '../../src/types.ts'
 import { type FakeOptions, spelling, until } from '../engine/fakes.ts'

@@ -98,7 +98,12 @@ describe('a step that is not finite', () => {
   it('is nothing that a healthy engine has', async () => {
     const engine = await open(wasmFactory('relaxed', 2))
     expect((await text(engine)).text).toContain(GOLDEN)
-    expect(engine.stats().faults).toEqual({ recomputed: 0, ended: 0, events: [] })
+    expect(engine.stats().faults).toEqual({
+      recomputed: 0,
+      ended: 0,
+      events: [],
+      restarts: [],
+    })
     expect(warn).not.toHaveBeenCalled()
   })
 
@@ -123,6 +128,7 @@ describe('a step that is not finite', () => {
         recomputed: 24,
         ended: 0,
         events: [{ op: 'a step', by: 'scalar', count: 24 }],
+        restarts: [],
       })
       expect(warn.mock.calls).toEqual([
         [
