@@ -1,6 +1,7 @@
 // Rows of f32 values on their way to the i8, f16 or f32 layout, one row alive at a time. Called by
 // transcode.ts.
 import { RyzError } from '../errors.ts'
+import type { FloatCodec } from './codecs/codec.ts'
 import { halfBits } from './codecs/half.ts'
 import { FLAT_COLS } from './layout.ts'
 import type { ByteSink } from './ternary.ts'
@@ -8,6 +9,8 @@ import type { ByteSink } from './ternary.ts'
 export interface RowWriter {
   /** Takes the next `count` values of the flat matrix. @throws RyzError BAD_WEIGHTS */
   add(values: Float32Array, count: number): void
+  /** Takes the next block, straight into its row where it does not cross one. */
+  decode(codec: FloatCodec, src: Uint8Array, at: number): void
   /** Scales of the i8 layout, f32 [rows]. */
   readonly scales: Float32Array | undefined
 }
@@ -31,34 +34,48 @@ export function rowWriter(
   let col = 0
 
   function flush(): void {
+    let max = 0
     for (let c = 0; c < cols; c++) {
-      if (values[c] - values[c] !== 0) {
-        throw new RyzError(
-          'BAD_WEIGHTS',
-          `${name} holds ${values[c]} in row ${row}, column ${c}; the file is damaged`,
-          { tensor: name, row },
-        )
-      }
+      const magnitude = Math.abs(values[c])
+      if (magnitude > max) max = magnitude
+      if (!(magnitude < Number.POSITIVE_INFINITY)) throw notFinite(name, values, row) // NaN, too
     }
-    if (scales) scales[row] = quantizeRow(values, cols, i8)
+    if (scales) scales[row] = quantizeRow(values, cols, max, i8)
     else if (layout === 'f16') for (let c = 0; c < cols; c++) f16[c] = halfBits(values[c])
     sink.write(row * bytes.length, bytes)
   }
 
+  function advance(count: number): void {
+    col += count
+    if (col < cols) return
+    flush()
+    col = 0
+    row++
+  }
+
+  function add(more: Float32Array, count: number): void {
+    let from = 0
+    while (from < count) {
+      const take = Math.min(count - from, cols - col)
+      values.set(more.subarray(from, from + take), col)
+      from += take
+      advance(take)
+    }
+  }
+
+  let block = new Float32Array(0)
   return {
     scales,
-    add(more, count) {
-      let from = 0
-      while (from < count) {
-        const take = Math.min(count - from, cols - col)
-        values.set(more.subarray(from, from + take), col)
-        from += take
-        col += take
-        if (col < cols) continue
-        flush()
-        col = 0
-        row++
+    add,
+    decode(codec, src, at) {
+      if (cols - col >= codec.blockElems) {
+        codec.decode(src, at, values, col)
+        advance(codec.blockElems)
+        return
       }
+      if (block.length !== codec.blockElems) block = new Float32Array(codec.blockElems)
+      codec.decode(src, at, block, 0)
+      add(block, block.length)
     },
   }
 }
@@ -67,23 +84,31 @@ export function rowWriter(
  * Rounds a row to int8: scale = max|w| / 127, q = round-half-even(w / scale), in f32.
  * @returns the scale, 0 for a row of zeros
  */
-function quantizeRow(values: Float32Array, cols: number, out: Int8Array): number {
-  let max = 0
-  for (let c = 0; c < cols; c++) {
-    const magnitude = Math.abs(values[c])
-    if (magnitude > max) max = magnitude
-  }
+function quantizeRow(values: Float32Array, cols: number, max: number, out: Int8Array): number {
   const scale = Math.fround(max / 127)
+  if (scale === 0) {
+    out.fill(0) // a subnormal maximum, too: such a row is as good as zero
+    return 0
+  }
+  // Adding 1.5 * 2^52 leaves no fraction bits, rounded half to even; for |x| < 2^51.
+  const MAGIC = 6755399441055744
+  if (scale >= 2 ** -126) {
+    for (let c = 0; c < cols; c++) out[c] = Math.fround(values[c] / scale) + MAGIC - MAGIC
+    return scale
+  }
   for (let c = 0; c < cols; c++) {
-    // A subnormal scale may be 0 or round far off: such a row is as good as zero.
-    const q = scale === 0 ? 0 : roundHalfEven(Math.fround(values[c] / scale))
+    // A subnormal scale may round far off: hence the limits.
+    const q = Math.fround(values[c] / scale) + MAGIC - MAGIC
     out[c] = q > 127 ? 127 : q < -127 ? -127 : q
   }
   return scale
 }
 
-/** Adding 1.5 * 2^52 leaves no fraction bits, rounded half to even; for |x| < 2^51. */
-function roundHalfEven(x: number): number {
-  const MAGIC = 6755399441055744
-  return x + MAGIC - MAGIC
+function notFinite(name: string, values: Float32Array, row: number): RyzError {
+  const column = values.findIndex(value => !Number.isFinite(value))
+  return new RyzError(
+    'BAD_WEIGHTS',
+    `${name} holds ${values[column]} in row ${row}, column ${column}; the file is damaged`,
+    { tensor: name, row },
+  )
 }

@@ -10,10 +10,12 @@ import { readFloat } from './codecs/half.ts'
 import { unpackHfRow } from './codecs/hf-packed.ts'
 import { I2S_TAIL, i2sCodec } from './codecs/i2s.ts'
 import { Q2_0_64, Q2_0_128, TQ1_0, TQ2_0 } from './codecs/ternary-blocks.ts'
-import { rowWriter } from './float-rows.ts'
+import { I2S_X86_TILES, type TileCodec, TQ2_0_TILES } from './codecs/tile-codecs.ts'
+import { type RowWriter, rowWriter } from './float-rows.ts'
 import type { LayoutId } from './layout.ts'
 import type { TensorInfo } from './model-file.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
+import { fillsTiles, tileWriter } from './tile-rows.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
 
 export interface TranscodePolicy {
@@ -65,7 +67,9 @@ function pick(
   if (policy.role === 'linear') {
     if (blocks) return ternaryBlocks(info, blocks, target('t2'))
     if (type === 'I2_S') {
-      return i2sLinear(info, i2sCodec(policy.i2sLayout, name, rows, cols), target('t2'))
+      const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
+      const tiled = policy.i2sLayout === 'x86' ? I2S_X86_TILES : undefined
+      return i2sLinear(info, codec, tiled, target('t2'))
     }
     if (type === 'HF_T2') return hfLinear(info, target('t2'))
     return staged(info, raw => transcodeFloatLinear(info, raw, policy.masters, target))
@@ -84,11 +88,11 @@ function pick(
       const body = raw.subarray(0, raw.length - I2S_TAIL)
       const scale = i2sScale(info, raw)
       const scaled: TernaryCodec = { ...codec, decode: (...a) => codec.decode(...a) * scale }
-      floatFeeder(asFloat(scaled), writer.add).push(body)
+      floatFeeder(asFloat(scaled), writer).push(body)
       return done()
     })
   }
-  const feeder = floatFeeder(blocks ? asFloat(blocks) : floatCodec(type, rows * cols), writer.add)
+  const feeder = floatFeeder(blocks ? asFloat(blocks) : floatCodec(type, rows * cols), writer)
   return { push: feeder.push, finish: done }
 }
 
@@ -145,12 +149,8 @@ function staged(info: TensorInfo, finish: (raw: Uint8Array) => Transcoded): Tran
   }
 }
 
-function floatFeeder(codec: FloatCodec, add: (values: Float32Array, count: number) => void) {
-  const values = new Float32Array(codec.blockElems)
-  return blockFeeder(codec.blockBytes, (src, at) => {
-    codec.decode(src, at, values, 0)
-    add(values, values.length)
-  })
+function floatFeeder(codec: FloatCodec, writer: RowWriter) {
+  return blockFeeder(codec.blockBytes, (src, at) => writer.decode(codec, src, at))
 }
 
 function badWeights(info: TensorInfo, what: string): RyzError {
@@ -161,22 +161,52 @@ function badWeights(info: TensorInfo, what: string): RyzError {
 
 function requireCodes(info: TensorInfo, codes: Uint8Array): void {
   // A wrong layout option shows here too: about one code in four would be 3.
-  if (codes.includes(3)) throw badWeights(info, 'holds the impossible ternary code 3')
+  if (codes.includes(3)) throw codeThree(info)
+}
+
+function codeThree(info: TensorInfo): RyzError {
+  return badWeights(info, 'holds the impossible ternary code 3')
+}
+
+/** Takes a block's codes to their tiles and returns its scale; throws BAD_WEIGHTS for a code 3. */
+type BlockWriter = (src: Uint8Array, at: number) => number
+
+/** @param tiled the word-wise twin of the codec, where there is one; used where rows are whole blocks */
+function blockWriter(
+  info: TensorInfo,
+  codec: TernaryCodec,
+  tiled: TileCodec | undefined,
+  sink: ByteSink,
+): BlockWriter {
+  const { rows, cols } = info
+  if (tiled && fillsTiles(tiled, cols)) {
+    const write = tileWriter(tiled, rows, cols, sink)
+    return (src, at) => {
+      const scale = tiled.scale?.(src, at) ?? 1
+      if (write(src, at, scale === 0)) throw codeThree(info)
+      return scale
+    }
+  }
+  const packer = t2Packer(rows, cols, sink)
+  const codes = new Uint8Array(codec.blockElems)
+  return (src, at) => {
+    const scale = codec.decode(src, at, codes, 0)
+    if (scale === 0) codes.fill(1)
+    else requireCodes(info, codes)
+    packer.add(codes, codes.length)
+    return scale
+  }
 }
 
 function ternaryBlocks(info: TensorInfo, codec: TernaryCodec, sink: ByteSink): Transcoder {
   const { rows, cols } = info
-  const packer = t2Packer(rows, cols, sink)
-  const codes = new Uint8Array(codec.blockElems)
+  const write = blockWriter(info, codec, codec === TQ2_0 ? TQ2_0_TILES : undefined, sink)
   const blockScales = new Float32Array((rows * cols) / codec.blockElems)
   let block = 0
   const feeder = blockFeeder(codec.blockBytes, (src, at) => {
-    const scale = codec.decode(src, at, codes, 0)
+    const scale = write(src, at)
     if (!Number.isFinite(scale)) throw badWeights(info, `has the scale ${scale} in block ${block}`)
-    if (scale === 0) codes.fill(1)
-    else requireCodes(info, codes)
     blockScales[block++] = scale
-    packer.add(codes, codes.length)
   })
   return {
     push: feeder.push,
@@ -195,17 +225,17 @@ function i2sScale(info: TensorInfo, tail: Uint8Array): number {
   return scale
 }
 
-function i2sLinear(info: TensorInfo, codec: TernaryCodec, sink: ByteSink): Transcoder {
-  const packer = t2Packer(info.rows, info.cols, sink)
-  const codes = new Uint8Array(codec.blockElems)
+function i2sLinear(
+  info: TensorInfo,
+  codec: TernaryCodec,
+  tiled: TileCodec | undefined,
+  sink: ByteSink,
+): Transcoder {
+  const write = blockWriter(info, codec, tiled, sink)
   const tail = new Uint8Array(I2S_TAIL)
   const bodyBytes = info.bytes - I2S_TAIL
   let taken = 0
-  const feeder = blockFeeder(codec.blockBytes, (src, at) => {
-    codec.decode(src, at, codes, 0)
-    requireCodes(info, codes)
-    packer.add(codes, codes.length)
-  })
+  const feeder = blockFeeder(codec.blockBytes, write)
   return {
     push(bytes) {
       const body = Math.min(bytes.length, Math.max(bodyBytes - taken, 0))

@@ -13,7 +13,7 @@ export const CHUNK = 4096
 export const SIZE = 9 * CHUNK + 1000
 
 /** Bytes that look random and are the same in every run. */
-export function noise(size: number, seed = 1): Uint8Array {
+export function noise(size: number, seed = 1): Uint8Array<ArrayBuffer> {
   let state = seed
   return Uint8Array.from({ length: size }, () => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
@@ -24,7 +24,7 @@ export function noise(size: number, seed = 1): Uint8Array {
 export interface Bench {
   readonly server: FaultServer
   readonly url: string
-  readonly bytes: Uint8Array
+  readonly bytes: Uint8Array<ArrayBuffer>
   readonly store: ChunkStore
   /** Waits that were asked for, ms. */
   readonly waits: number[]

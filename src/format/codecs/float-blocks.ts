@@ -132,11 +132,15 @@ const Q6_K: FloatCodec = {
         const low = at + half * 64 + (quarter & 1) * 32
         const high = at + 128 + half * 32
         const lowShift = (quarter >> 1) * 4
-        for (let i = 0; i < 32; i++) {
-          const scale = (src[at + 192 + half * 8 + quarter * 2 + (i >> 4)] << 24) >> 24
-          const q =
-            ((src[low + i] >> lowShift) & 15) | (((src[high + i] >> (quarter * 2)) & 3) << 4)
-          out[to + half * 128 + quarter * 32 + i] = d * scale * (q - 32)
+        const highShift = quarter * 2
+        const first = to + half * 128 + quarter * 32
+        for (let part = 0; part < 32; part += 16) {
+          const scale = (src[at + 192 + half * 8 + quarter * 2 + (part >> 4)] << 24) >> 24
+          const factor = d * scale
+          for (let i = part; i < part + 16; i++) {
+            const q = ((src[low + i] >> lowShift) & 15) | (((src[high + i] >> highShift) & 3) << 4)
+            out[first + i] = factor * (q - 32)
+          }
         }
       }
     }
