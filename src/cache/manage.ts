@@ -44,7 +44,7 @@ export async function listModels(): Promise<StoredModel[]> {
       about,
     }
   })
-  return listed.sort((a, b) => b.usedAt - a.usedAt)
+  return listed.filter(model => model.storedBytes > 0).sort((a, b) => b.usedAt - a.usedAt)
 }
 
 /**
