@@ -7,7 +7,7 @@
 // are compared and left out. That is exact for every request, because results depend on prompt, options
 // and seed only, and replayed requests always carry a seed; it costs the computing of them again.
 import { transfer } from 'comlink'
-import { RyzError } from '../errors.ts'
+import { type ErrorCode, RyzError } from '../errors.ts'
 import type { LoadProgress, ModelInfo, TokenChunk } from '../types.ts'
 import { Connection, type EngineLink, type Heartbeat, type PortCall } from './connection.ts'
 import { Gate } from './gate.ts'
@@ -33,10 +33,17 @@ export interface Opened {
 
 /** Each request is sent at most this often: an engine that dies of a request must not take every tab along. */
 const MAX_TRIES = 3
-const LOST: ReadonlySet<string> = new Set(['WORKER_DIED', 'KERNEL_TRAP', 'CLOSED'])
+const LOST: ReadonlySet<string> = new Set([
+  'WORKER_DIED',
+  'KERNEL_TRAP',
+  'DEVICE_LOST',
+  'GPU_OOM',
+  'CLOSED',
+])
 
 export class SharedLink implements EngineLink {
   readonly replays = true
+  readonly restarts: { code: ErrorCode; message: string }[] = []
   readonly #parts: SharedParts
   readonly #closing = new AbortController()
   /** The engine that is reached now, or the wait for the next one. */
@@ -75,7 +82,7 @@ export class SharedLink implements EngineLink {
         return (await connection.call(send)) as T
       } catch (caught) {
         if (tries >= MAX_TRIES || !this.#isLost(caught)) throw caught
-        this.#lost(connection)
+        this.#lost(connection, caught)
       }
     }
   }
@@ -107,7 +114,7 @@ export class SharedLink implements EngineLink {
         },
         error => {
           if (tries >= MAX_TRIES || !this.#isLost(error)) return failed(error)
-          this.#lost(connection)
+          this.#lost(connection, error)
           attempt().catch(failed)
         },
       )
@@ -260,13 +267,14 @@ export class SharedLink implements EngineLink {
     }
   }
 
-  #isLost(caught: unknown): boolean {
+  #isLost(caught: unknown): caught is RyzError {
     return !this.#closing.signal.aborted && caught instanceof RyzError && LOST.has(caught.code)
   }
 
   /** An engine was reached and is not any more; who comes first says so. */
-  #lost(connection: Connection): void {
+  #lost(connection: Connection, { code, message }: RyzError): void {
     if (this.#connection !== connection) return
+    this.restarts.push({ code, message })
     this.#next()
     if (this.#role === 'leader') this.#stepDown()
     else this.#say({ type: 'check' })

@@ -136,6 +136,10 @@ describe('tabs with one engine', () => {
     expect(await Promise.all(streams.map(s => s.text()))).toEqual([whole, whole])
     const roles = [(await first.engine.stats()).tab, (await second.engine.stats()).tab]
     expect(roles.sort()).toEqual(['follower', 'leader'])
+    const { restarts } = (await first.engine.stats()).faults
+    expect(restarts).toMatchObject([
+      { code: 'WORKER_DIED', message: expect.stringContaining('boom') },
+    ])
   })
 
   it('an engine that writes another text than before ends the stream, not garbles it', async () => {
