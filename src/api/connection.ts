@@ -210,8 +210,14 @@ export class Connection implements EngineLink {
   }
 
   readonly #onError = (event: Event): void => {
-    const message = 'message' in event && event.message ? `: ${String(event.message)}` : ''
-    this.#die(`the engine worker ended unexpectedly${message}`)
+    // An event without a message: the script itself did not come.
+    if ('message' in event && event.message) {
+      this.#die(`the engine worker ended unexpectedly: ${String(event.message)}`)
+    } else {
+      this.#die(
+        'the engine worker could not start: serve worker.js of the package beside index.js, and be online for the first visit',
+      )
+    }
   }
 
   readonly #onMessageError = (): void => {
