@@ -2,6 +2,7 @@
 // its shape (backend/wasm/calibrate.ts does the timing), remembers the figures, and puts the ladder in
 // order. Also says how fast the whole model will be. Called by open-backend.ts and will-it-run.ts.
 import type { Remembered } from '../cache/remembered.ts'
+import { asRyzError } from '../errors.ts'
 import { PACKAGE_VERSION } from '../features.ts'
 import type { Calibration, ExpectedSpeed, KernelRates, KernelVariant } from '../types.ts'
 import type { ModelWork } from './load-plan.ts'
@@ -67,8 +68,9 @@ async function calibrate(
 
   const now = parts.now ?? (() => performance.now())
   const began = now()
-  const rates = await measureAll(parts, rungs, work, () => now() - began)
-  if (rates.length === 0) return skipped('no kernel could be measured')
+  const failures: string[] = []
+  const rates = await measureAll(parts, rungs, work, () => now() - began, failures)
+  if (rates.length === 0) return skipped(`no kernel could be measured: ${failures.join('; ')}`)
   const found = choose(rates, work, rungs[0]!)
   // A page that starts while the machine is busy sees threads at their worst for a second or two. So
   // what differs from the ladder is used now, but measured again in the next load before it is kept.
@@ -107,6 +109,7 @@ async function measureAll(
   rungs: readonly KernelFactory[],
   work: ModelWork,
   elapsed: () => number,
+  failures: string[],
 ): Promise<KernelRates[]> {
   const rates: KernelRates[] = []
   const attempt = async (variant: KernelVariant, threads: number): Promise<KernelRates | null> => {
@@ -114,8 +117,11 @@ async function measureAll(
       const measured = await parts.measure(variant, threads, work.cols)
       rates.push(measured)
       return measured
-    } catch {
-      return null // the ladder will name why, should it come to this rung
+    } catch (caught) {
+      // The ladder meets the same, should it come to this rung.
+      const { message } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
+      failures.push(`${variant} with ${threads}: ${message}`)
+      return null
     }
   }
   const most = rungs[0]!.threads

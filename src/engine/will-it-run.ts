@@ -13,6 +13,7 @@ import { headerFetch } from './header-fetch.ts'
 import { checkLoadOptions } from './load-options.ts'
 import { planLoad, workOf } from './load-plan.ts'
 import { type Arrange, type BackendFactory, openTokenizer, rungName } from './open-backend.ts'
+import { SELF_TEST_BYTES } from './self-test.ts'
 
 /** These say that the question was wrong or could not be put, not that the model will not run. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OPTION', 'NETWORK'])
@@ -20,7 +21,7 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OP
 const NO_BUDGET = 2 ** 50
 
 /**
- * Reads the header and plans; a model that load() would refuse is told with the reason.
+ * Reads the header and plans, with the self-test of the kernels where load() has one; a model that load() would refuse is told with the reason.
  * @throws RyzError ABORTED | BAD_OPTION | NETWORK
  */
 export async function forecast(
@@ -29,12 +30,12 @@ export async function forecast(
   signal: AbortSignal,
   factories: readonly BackendFactory[],
   arrange: Arrange,
-  fetch?: FetchLike,
+  extras: { fetch?: FetchLike; selfTested?: boolean } = {},
 ): Promise<RunForecast> {
   const checked = checkLoadOptions(options)
   const told = nothingKnown()
   try {
-    const file = await openModel(source, { signal, fetch: headerFetch(fetch) })
+    const file = await openModel(source, { signal, fetch: headerFetch(extras.fetch) })
     told.fileBytes = fileBytes(file)
     told.downloadBytes = typeof source === 'string' || source instanceof URL ? told.fileBytes : 0
     const config = readConfig(file)
@@ -43,7 +44,8 @@ export async function forecast(
     if (arranged.calibration) told.calibration = arranged.calibration
     const rung = choosePath(told, arranged.factories)
     const plan = planLoad(file, config, options, checked)
-    const scratch = rung.scratchBytes(plan.limits)
+    const testBytes = extras.selfTested && rung.name !== 'reference' ? SELF_TEST_BYTES : 0
+    const scratch = rung.scratchBytes(plan.limits) + testBytes
     try {
       tell(told, plan.memory(scratch), plan.shortened)
     } catch (caught) {

@@ -108,7 +108,7 @@ expose(
     async (source, options, signal) => {
       // Asked for a speed, it measures whatever the size.
       const { factories, arrange } = await pathsFor(options, options.calibrate ?? true)
-      return forecast(source, options, signal, factories, arrange)
+      return forecast(source, options, signal, factories, arrange, { selfTested: true })
     },
   ),
 )

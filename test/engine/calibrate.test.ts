@@ -127,6 +127,13 @@ describe('calibration', () => {
     expect(factories).toHaveLength(ladder.length)
   })
 
+  it('says what kept every build from being measured', async () => {
+    const { calibration, factories } = await calibrator(machine({}).parts, undefined)(ladder, work)
+    expect(calibration!.source).toBe('skipped')
+    expect(calibration!.reason).toContain('relaxed with 4: it did not start: it does not start')
+    expect(factories).toBe(ladder)
+  })
+
   it('keeps rungs that cannot run before the choice, so that they are named', async () => {
     const page = [rung('relaxed', 4, 'not isolated'), ...ladder.slice(2)]
     const { parts } = machine({ 'relaxed 1': 1, 'simd128 1': 2 })

@@ -46,7 +46,7 @@ function ask(
     arrange = asTheyAre,
   } = {},
 ) {
-  return forecast(source, options, new AbortController().signal, factories, arrange, fetch)
+  return forecast(source, options, new AbortController().signal, factories, arrange, { fetch })
 }
 
 describe('will it run', () => {
@@ -163,7 +163,8 @@ describe('will it run', () => {
     await expect(ask(URL_OF, {}, { fetch: gone })).rejects.toMatchObject({ code: 'NETWORK' })
     await expect(ask(URL_OF, { threads: 0 })).rejects.toMatchObject({ code: 'BAD_OPTION' })
     const stopped = AbortSignal.abort()
-    const asking = forecast(URL_OF, {}, stopped, [relaxed], asTheyAre, server(bytes).fetch)
+    const { fetch } = server(bytes)
+    const asking = forecast(URL_OF, {}, stopped, [relaxed], asTheyAre, { fetch })
     await expect(asking).rejects.toMatchObject({ code: 'ABORTED' })
   })
 })
