@@ -40,7 +40,10 @@ export function planLoad(
     maxContext: contextLength,
     maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
   }
-  const weights = weightBytes(plannedTensors(file, config), strict)
+  const planned = [...plannedTensors(file, config)]
+  const weights = weightBytes(planned, strict)
+  const float = planned.filter(t => t.role === 'linear' && t.mayStayFloat)
+  const floatBytes = weightBytes(float, strict)
   return {
     limits,
     shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
@@ -54,6 +57,7 @@ export function planLoad(
         maxRows: limits.maxRows,
         strict,
         scratchBytes,
+        floatBytes,
       }),
   }
 }

@@ -26,6 +26,8 @@ export interface PlanRequest {
   readonly strict: boolean
   /** Bytes the backend needs beside weights, KV and activations. */
   readonly scratchBytes: number
+  /** Of the weights, what is planned for linears that may stay float. */
+  readonly floatBytes?: number
 }
 
 export interface MemoryPlan {
@@ -106,7 +108,7 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
       const needed = request.budget - left + bytes(kv, blocksOf(contextLength))
       throw new RyzError(
         'MEMORY_BUDGET',
-        `the model needs ${mb(needed)} (weights ${mb(weights)}, KV ${mb(bytes(kv, blocksOf(contextLength)))} for ${contextLength} tokens, scratch ${mb(scratch)}, page ${mb(PAGE_BYTES)}) and the ${budgetText} is less; lower contextLength or raise memoryBudget`,
+        `the model needs ${mb(needed)} (weights ${mb(weights)}${floats(request.floatBytes)}, KV ${mb(bytes(kv, blocksOf(contextLength)))} for ${contextLength} tokens, scratch ${mb(scratch)}, page ${mb(PAGE_BYTES)}) and the ${budgetText} is less; lower contextLength or raise memoryBudget`,
         { needed, budget: request.budget, weights, scratch, contextLength },
       )
     }
@@ -135,4 +137,9 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
 
 function mb(bytes: number): string {
   return `${(bytes / 1e6).toFixed(1)} MB`
+}
+
+/** Matrices whose type is not ternary are what makes a model unexpectedly large. */
+function floats(bytes = 0): string {
+  return bytes > 0 ? `, of them ${mb(bytes)} for matrices that are not of a ternary type` : ''
 }

@@ -106,3 +106,22 @@ it('a JavaScript heap that is full is MEMORY_BUDGET too', async () => {
     }),
   )
 })
+
+it('a model whose matrices are not ternary runs in float where the budget allows, else it names them', async () => {
+  const hooks = { progress: () => {}, signal: new AbortController().signal }
+  const load = (memoryBudget: number) =>
+    openEngineParts(
+      fileOf('test/golden/data/llama-float.gguf'),
+      { memoryBudget, contextLength: 64, kv: 'f32' },
+      hooks,
+      [wasmFactory('simd128', 1)],
+    )
+  const parts = await load(200e6)
+  expect(parts.info.layouts.t2).toBeUndefined()
+  expect(parts.info.notes.join()).toMatch(/is not ternary/)
+  parts.close()
+  await expect(load(120.1e6)).rejects.toMatchObject({
+    code: 'MEMORY_BUDGET',
+    message: expect.stringMatching(/of them [\d.]+ MB for matrices that are not of a ternary type/),
+  })
+})

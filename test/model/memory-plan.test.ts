@@ -91,6 +91,13 @@ describe('planMemory', () => {
       /weights 219\.0 MB, KV .* MB for 2048 tokens, scratch .* MB, page 120\.0 MB/,
     )
   })
+
+  test('the refusal says what matrices that are not ternary cost', () => {
+    const float = request({ budget: 340e6, floatBytes: 150e6 })
+    expect(() => planMemory(LARGE, WEIGHTS, float)).toThrow(
+      /weights 219\.0 MB, of them 150\.0 MB for matrices that are not of a ternary type, KV/,
+    )
+  })
 })
 
 describe('weightBytes', () => {
