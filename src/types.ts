@@ -334,7 +334,7 @@ export interface CacheStats {
    * 'repaired': damaged chunks fetched again; 'uncached': nothing could be stored; 'off': not used.
    */
   state: 'warm' | 'cold' | 'resumed' | 'repaired' | 'uncached' | 'off'
-  /** Time during which hashes of chunks were computed, beside other work where the browser allows. */
+  /** Time during which hashes of chunks were computed: what verification cost. */
   verifyMs: number
   /** Chunks, and their bytes, that came from the store and were verified. */
   hits: number

@@ -2,6 +2,7 @@
 // the views; holds which model was chosen and what the buttons may do.
 import type { EngineStats, GenerateResult, LoadProgress } from 'ryzanstein'
 import { RyzError } from 'ryzanstein'
+import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
 import { onEngineApply, readEngineOptions } from './engine-form.ts'
 import { Figures, showMemory, showPath } from './figures.ts'
@@ -61,6 +62,7 @@ async function openModel(model: ChosenModel): Promise<void> {
     loading.hidden = true
     form.limitTokens(stats.contextLength)
     showModel(model.label, stats)
+    await refreshStored()
     status.textContent = 'Ready.'
     if (writeWhenReady) await write(form.settings.prompt)
   } catch (caught) {

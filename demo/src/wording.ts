@@ -40,7 +40,8 @@ export function phaseText(phase: LoadPhase): string {
 export function amountText(p: LoadProgress): string {
   if (p.phase !== 'weights' || p.totalBytes === 0) return ''
   const rate = p.bytesPerSecond > 0 ? `, ${megabytes(p.bytesPerSecond)} a second` : ''
-  return `${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}${rate}`
+  const left = (p.etaSeconds ?? 0) >= 1 ? `, ${whole.format(p.etaSeconds ?? 0)} s left` : ''
+  return `${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}${rate}${left}`
 }
 
 const FINISHES: Record<FinishReason | 'stopped', string> = {

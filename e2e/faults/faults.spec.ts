@@ -1,6 +1,8 @@
 // Every way a download or the store can fail, in a real Chromium against a server that misbehaves: the next
 // load completes, fetches only what is missing, and the text is the golden one.
 import { expect, test } from '@playwright/test'
+import { ready } from '../demo-page.ts'
+import { HOSTS } from '../hosts.ts'
 import { type FaultServer, startFaultServer } from './server.mjs'
 import {
   CHUNK,
@@ -251,4 +253,19 @@ test('a stream and a file of this device write the same text', async ({ page }) 
     return texts
   }, url)
   for (const text of texts) expect(text).toContain(GOLDEN)
+})
+
+test('the demo lists what is stored and deletes it', async ({ page }) => {
+  await page.goto(HOSTS.isolated.url)
+  await ready(page)
+  await page.locator('#stored summary').click()
+  const items = page.locator('#stored-list li')
+  await expect(items).toHaveCount(1)
+  await expect(items.first()).toContainText('2.2 MB, used ')
+  await expect(page.locator('#stored-room')).toContainText('that this site may use')
+  await items
+    .first()
+    .getByRole('button', { name: /^Delete / })
+    .click()
+  await expect(items).toHaveCount(0)
 })

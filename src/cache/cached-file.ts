@@ -156,7 +156,7 @@ export class CachedFile implements RangeSource {
       counters.repaired++
     }
     const bytes = await this.#fetch(index, known !== null, signal)
-    const hash = await counters.verify.time(sha256(bytes))
+    const hash = await counters.verify.time(() => sha256(bytes))
     if (known !== null && hash !== known) {
       await this.#drop()
       throw new RyzError(
@@ -198,7 +198,7 @@ export class CachedFile implements RangeSource {
       const blob = await store.readChunk(this.name, index)
       if (blob?.size !== this.#bytesOf(index)) return undefined
       const bytes = await readBlob(blob, this.#buffer())
-      const right = (await this.#context.counters.verify.time(sha256(bytes))) === hash
+      const right = (await this.#context.counters.verify.time(() => sha256(bytes))) === hash
       return right ? bytes : undefined
     } catch {
       // The database or the file behind the Blob went away: the chunk is as good as missing.

@@ -19,10 +19,11 @@ export class Stopwatch {
   #active = 0
   #since = 0
 
-  async time<T>(work: Promise<T>): Promise<T> {
+  /** @param work begun inside: Chromium computes digests before it returns the promise */
+  async time<T>(work: () => Promise<T>): Promise<T> {
     if (this.#active++ === 0) this.#since = performance.now()
     try {
-      return await work
+      return await work()
     } finally {
       if (--this.#active === 0) this.ms += performance.now() - this.#since
     }

@@ -34,7 +34,7 @@ export interface Answer extends Validators {
   readonly status: number
   /** Total bytes of the file; undefined when the server does not say. */
   readonly size: number | undefined
-  /** The next piece; undefined at the end. @throws RyzError NETWORK | ABORTED */
+  /** The next piece, valid until the next read; undefined at the end. @throws RyzError NETWORK | ABORTED */
   read(): Promise<Uint8Array | undefined>
   stop(): void
 }
@@ -106,7 +106,7 @@ export async function ask(
     doFetch(url, { headers, signal: controller.signal, cache: 'no-store' }),
   )
   const kind = kindOf(url, response, start, stop)
-  const reader = response.body?.getReader()
+  const pieces = response.body ? reuse(response.body) : undefined
   return {
     kind,
     status: response.status,
@@ -114,13 +114,33 @@ export async function ask(
     etag: response.headers.get('etag') ?? undefined,
     lastModified: response.headers.get('last-modified') ?? undefined,
     async read() {
-      if (!reader || kind === 'empty') return undefined
-      const { value, done } = await patiently(reader.read())
+      if (!pieces || kind === 'empty') return undefined
+      const piece = await patiently(pieces())
       throwIfAborted(signal, `Reading ${url}`)
-      if (done) stop()
-      return done ? undefined : value
+      if (!piece) stop()
+      return piece
     },
     stop,
+  }
+}
+
+const PIECE_BYTES = 256 * 1024
+
+/** Reads into one buffer again and again, where the browser can: 217 MB of garbage less a model. */
+function reuse(body: ReadableStream<Uint8Array>): () => Promise<Uint8Array | undefined> {
+  let reader: ReadableStreamBYOBReader
+  try {
+    reader = body.getReader({ mode: 'byob' })
+  } catch {
+    const plain = body.getReader()
+    return async () => (await plain.read()).value
+  }
+  let buffer = new ArrayBuffer(PIECE_BYTES)
+  return async () => {
+    const { value, done } = await reader.read(new Uint8Array(buffer))
+    if (!value || done) return undefined
+    buffer = value.buffer
+    return value
   }
 }
 
