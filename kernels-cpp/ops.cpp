@@ -1,6 +1,7 @@
 // The exported ops: each takes one call from TypeScript, shares its rows out over the pool and returns
 // a RyzStatus. Knows which kernel serves which layout; the arithmetic is in the kernel files.
 // Called by src/backend/wasm/wasm-backend.ts.
+#include "lookup_t2_i8.h"
 #include "pool.h"
 #include "ryz.h"
 #include "t2_code.h"
@@ -25,7 +26,7 @@ struct Norm {
   int32_t n;
 };
 
-void norm_task(const void* args, int32_t begin, int32_t end) {
+void norm_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& a = *static_cast<const Norm*>(args);
   for (int32_t r = begin; r < end; r++) {
     const size_t at = static_cast<size_t>(r) * a.n;
@@ -41,7 +42,7 @@ struct Rows {
   int32_t stride;
 };
 
-void quantize_task(const void* args, int32_t begin, int32_t end) {
+void quantize_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& a = *static_cast<const Rows*>(args);
   for (int32_t r = begin; r < end; r++) {
     quantize_row(a.x + static_cast<size_t>(r) * a.n, a.n,
@@ -50,7 +51,7 @@ void quantize_task(const void* args, int32_t begin, int32_t end) {
   }
 }
 
-void pad_task(const void* args, int32_t begin, int32_t end) {
+void pad_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& a = *static_cast<const Rows*>(args);
   for (int32_t r = begin; r < end; r++) {
     float* to = scratch.x + static_cast<size_t>(r) * a.stride;
@@ -71,6 +72,10 @@ bool takes_i8(const RyzMatrix& w, bool round) {
   return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8);
 }
 
+bool by_lookup(const RyzMatrix& w, bool round, int32_t count) {
+  return round && w.layout == RYZ_T2 && count >= lookup_from();
+}
+
 void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end) {
   const int32_t stride = a.w->outputs;
   if (takes_i8(w, a.round)) {
@@ -86,7 +91,7 @@ void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begi
 }
 
 // Units begin..end-1 of all parts laid end to end.
-void linear_task(const void* args, int32_t begin, int32_t end) {
+void linear_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   float* y = a.out;
   for (int32_t p = 0; p < a.w->n_parts; p++) {
@@ -94,10 +99,67 @@ void linear_task(const void* args, int32_t begin, int32_t end) {
     const int32_t units = div_up(w.rows, TILE_ROWS);
     const int32_t first = begin > 0 ? begin : 0;
     const int32_t last = end < units ? end : units;
-    if (first < last) linear_part(a, w, y, first, last);
+    const bool done = by_lookup(w, a.round, a.x_i8.count);
+    if (first < last && !done) linear_part(a, w, y, first, last);
     begin -= units;
     end -= units;
     y += w.rows;
+  }
+}
+
+// The matrices of a stack that go through tables, cut into (rows, group of tokens).
+struct LookupArgs {
+  const LinearArgs* linear;
+  int32_t units;   // of a cut
+  int32_t groups;  // of LOOKUP_TOKENS tokens
+};
+
+// Cuts of all parts that go through tables.
+int32_t lookup_cuts(const RyzLinear& w, int32_t count, int32_t units) {
+  int32_t cuts = 0;
+  for (int32_t p = 0; p < w.n_parts; p++) {
+    if (by_lookup(w.parts[p], true, count)) cuts += div_up(div_up(w.parts[p].rows, TILE_ROWS), units);
+  }
+  return cuts;
+}
+
+// Units of a cut: as many as the kernel takes, fewer where threads would go without.
+int32_t lookup_units(const RyzLinear& w, int32_t count, int32_t groups) {
+  const int32_t threads = pool_threads();
+  int32_t units = LOOKUP_UNITS;
+  for (; units > 32; units -= 16) {
+    const int32_t items = groups * lookup_cuts(w, count, units);
+    if (items % threads == 0 || items >= 4 * threads) break;
+  }
+  return units;
+}
+
+// One item: a cut of rows of one part, for one group of tokens. Tokens vary fastest: they share weights.
+void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& job = *static_cast<const LookupArgs*>(args);
+  const LinearArgs& a = *job.linear;
+  for (int32_t item = begin; item < end; item++) {
+    const int32_t t = item % job.groups * LOOKUP_TOKENS;
+    int32_t cut = item / job.groups;
+    const ActsI8& all = a.x_i8;
+    const int32_t left = all.count - t;
+    const ActsI8 x{all.q + static_cast<size_t>(t) * all.stride, all.stride, all.inv + t, all.sums + t,
+                   all.tile_sums + static_cast<size_t>(t) * (all.stride / TILE_COLS),
+                   left < LOOKUP_TOKENS ? left : LOOKUP_TOKENS};
+    float* y = a.out + static_cast<size_t>(t) * a.w->outputs;
+    for (int32_t p = 0; p < a.w->n_parts; p++) {
+      const RyzMatrix& w = a.w->parts[p];
+      const int32_t units = div_up(w.rows, TILE_ROWS);
+      const int32_t cuts = by_lookup(w, true, all.count) ? div_up(units, job.units) : 0;
+      if (cut >= 0 && cut < cuts) {
+        const int32_t first = cut * job.units;
+        const int32_t last = first + job.units < units ? first + job.units : units;
+        lookup_t2_i8(x, w, y, a.w->outputs, first, last,
+                     scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES);
+      }
+      cut -= cuts;
+      y += w.rows;
+    }
   }
 }
 
@@ -124,7 +186,7 @@ void rotate(float* x, const RyzAttend& a, int32_t position) {
 }
 
 // QK-norm and RoPE in place, q scaled, K and V appended, for rows begin..end-1.
-void prepare_task(const void* args, int32_t begin, int32_t end) {
+void prepare_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& job = *static_cast<const AttendArgs*>(args);
   const RyzAttend& a = *job.spec;
   const int32_t d = a.head_dim;
@@ -152,7 +214,7 @@ void prepare_task(const void* args, int32_t begin, int32_t end) {
 }
 
 // Items are (row, head).
-void attend_task(const void* args, int32_t begin, int32_t end) {
+void attend_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& job = *static_cast<const AttendArgs*>(args);
   const RyzAttend& a = *job.spec;
   const int32_t d = a.head_dim;
@@ -181,7 +243,7 @@ struct Gate {
 // Columns are cut into pieces, so that a single row is shared out too: items are (row, piece).
 constexpr int32_t GATE_PIECE = 512;
 
-void gate_task(const void* args, int32_t begin, int32_t end) {
+void gate_task(const void* args, int32_t begin, int32_t end, int32_t) {
   const auto& a = *static_cast<const Gate*>(args);
   const int32_t pieces = div_up(a.n, GATE_PIECE);
   for (int32_t item = begin; item < end; item++) {
@@ -196,8 +258,8 @@ void gate_task(const void* args, int32_t begin, int32_t end) {
 }  // namespace
 
 RYZ_EXPORT(ryz_setup)
-void ryz_setup(int8_t* q, float* x, float* inv, int32_t* sums, int32_t* tile_sums) {
-  scratch = {q, x, inv, sums, tile_sums};
+void ryz_setup(int8_t* q, float* x, float* inv, int32_t* sums, int32_t* tile_sums, uint8_t* lookup) {
+  scratch = {q, x, inv, sums, tile_sums, lookup};
 }
 
 // The table is given by its parts, as it needs no descriptor: weights, scales (t2, i8).
@@ -248,6 +310,15 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
                         {scratch.q, stride, scratch.inv, scratch.sums, scratch.tile_sums, count},
                         {pad ? scratch.x : x, stride, count},
                         round != 0};
+  int32_t looked_up = 0;
+  for (int32_t p = 0; p < w->n_parts; p++) looked_up += by_lookup(w->parts[p], args.round, count);
+  if (looked_up > 0) {
+    const int32_t groups = div_up(count, LOOKUP_TOKENS);
+    const int32_t units = lookup_units(*w, count, groups);
+    const LookupArgs lookup{&args, units, groups};
+    const int32_t status = pool_run(lookup_task, &lookup, groups * lookup_cuts(*w, count, units), 1);
+    if (status != RYZ_OK || looked_up == w->n_parts) return status;
+  }
   // 8 units = 32 rows: below that a claim costs more than it shares out.
   return pool_run(linear_task, &args, w->units, grain_of(w->units, 8));
 }

@@ -4,7 +4,8 @@
 #include <stdint.h>
 
 // Does items begin..end-1; called several times, from several threads at once.
-using PoolTask = void(const void* args, int32_t begin, int32_t end);
+// thread: 0 (the caller of pool_run) to pool_threads() - 1, for scratch of its own.
+using PoolTask = void(const void* args, int32_t begin, int32_t end, int32_t thread);
 
 // Runs `task` over items 0..items-1 in pieces of `grain` and returns when all are done.
 // `args` must stay valid until then. Returns a RyzStatus; anything but RYZ_OK is final: the pool must

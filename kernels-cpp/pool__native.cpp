@@ -16,16 +16,16 @@ int32_t pool_threads() { return n_threads; }
 int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t grain) {
   if (items <= 0) return RYZ_OK;
   std::atomic<int32_t> next{0};
-  const auto share = [&] {
+  const auto share = [&](int32_t thread) {
     for (;;) {
       const int32_t begin = next.fetch_add(grain);
       if (begin >= items) return;
-      task(args, begin, begin + grain < items ? begin + grain : items);
+      task(args, begin, begin + grain < items ? begin + grain : items, thread);
     }
   };
   std::vector<std::thread> workers;
-  for (int32_t i = 1; i < n_threads; i++) workers.emplace_back(share);
-  share();
+  for (int32_t i = 1; i < n_threads; i++) workers.emplace_back(share, i);
+  share(0);
   for (auto& worker : workers) worker.join();
   return RYZ_OK;
 }

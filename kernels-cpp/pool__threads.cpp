@@ -17,6 +17,7 @@ Word pending;   // workers that have not finished the job
 Word joining;   // 1 while thread 0 sleeps on `pending`
 Word next_item; // first item nobody has claimed
 Word failed;    // set by pool-worker.ts when a worker trapped
+Word entered;   // workers that have entered ryz_thread_main
 
 struct Job {
   PoolTask* task;
@@ -46,13 +47,13 @@ void notify(Word& w, uint32_t count) {
 
 // Items are claimed, not dealt out: a core that is slow or taken by others does less, and who computes
 // what does not change a bit. noinline, or the worker's endless loop stays in baseline code.
-__attribute__((noinline)) void do_share() {
+__attribute__((noinline)) void do_share(int32_t thread) {
   const Job j = job;
   for (;;) {
     const auto begin = static_cast<int32_t>(add(next_item, static_cast<uint32_t>(j.grain)));
     if (begin >= j.items) return;
     const int32_t end = begin + j.grain < j.items ? begin + j.grain : j.items;
-    j.task(j.args, begin, end);
+    j.task(j.args, begin, end, thread);
   }
 }
 
@@ -107,11 +108,11 @@ static void fork(PoolTask* task, const void* args, int32_t items, int32_t grain)
 int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t grain) {
   if (items <= 0) return RYZ_OK;
   if (n_threads == 1 || items <= grain) {
-    task(args, 0, items);
+    task(args, 0, items, 0);
     return RYZ_OK;
   }
   fork(task, args, items, grain);
-  do_share();
+  do_share(0);
   return join();
 }
 
@@ -132,15 +133,16 @@ uint32_t* ryz_pool_pending() { return &pending.value; }
 // The life of a pool worker: it ends when its JavaScript worker is terminated.
 RYZ_EXPORT(ryz_thread_main)
 void ryz_thread_main() {
+  const int32_t thread = static_cast<int32_t>(add(entered, 1)) + 1;
   for (uint32_t seen = 0;;) {
     seen = await_epoch(seen);
-    do_share();
+    do_share(thread);
     if (add(pending, static_cast<uint32_t>(-1)) == 1 && load(joining)) notify(pending, 1);
   }
 }
 
 // For tests of the failure path: one pool worker traps (kind 0) or never ends (kind 1).
-static void fault_task(const void* args, int32_t, int32_t) {
+static void fault_task(const void* args, int32_t, int32_t, int32_t) {
   if (*static_cast<const int32_t*>(args) == 0) __builtin_trap();
   while (load(pending)) {
   }

@@ -71,6 +71,7 @@ struct RyzScratch {
   float* inv;          // f32 [maxRows]
   int32_t* sums;       // i32 [maxRows]
   int32_t* tile_sums;  // i32 [maxRows][maxCols / 64, rounded up]
+  uint8_t* lookup;     // [threads][LOOKUP_BYTES], see lookup_t2_i8.h
 };
 
 // ---- Kernels ----
@@ -117,6 +118,12 @@ using LinearI8 = void(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_s
 using LinearF32 = void(const ActsF32& x, const RyzMatrix& w, float* y, int32_t y_stride,
                        int32_t begin, int32_t end);
 LinearI8 linear_t2_i8, linear_t2b_i8, linear_i8_i8;
+// The same as linear_t2_i8 and linear_t2b_i8 for many tokens, by tables of activation sums.
+//   x.count at most LOOKUP_TOKENS, end - begin at most LOOKUP_UNITS; scratch LOOKUP_BYTES, aligned to 64
+void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
+                  int32_t end, void* scratch);
+// Tokens from which lookup_t2_i8 beats linear_t2_i8; measured, one value per build.
+int32_t lookup_from();
 LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
 
 // Stores one head's K and V vector (f32 [head_dim]) as token `slot` of a KV block of one head.

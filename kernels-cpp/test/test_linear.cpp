@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "check.h"
+#include "lookup_t2_i8.h"
 #include "math.h"
 #include "ryz.h"
 
@@ -105,7 +106,8 @@ void run(const std::vector<Part>& parts, int32_t count, bool round) {
   std::vector<float> inv(count);
   std::vector<int32_t> sums(count);
   std::vector<int32_t> tile_sums(q.size() / 64);
-  ryz_setup(q.data(), x_padded.data(), inv.data(), sums.data(), tile_sums.data());
+  std::vector<uint8_t> lookup(8 * LOOKUP_BYTES);
+  ryz_setup(q.data(), x_padded.data(), inv.data(), sums.data(), tile_sums.data(), lookup.data());
 
   std::vector<uint64_t> memory((sizeof(RyzLinear) + parts.size() * sizeof(RyzMatrix)) / 8 + 1);
   auto* w = reinterpret_cast<RyzLinear*>(memory.data());

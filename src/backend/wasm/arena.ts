@@ -3,7 +3,7 @@
 import { RyzError } from '../../errors.ts'
 import type { BackendLimits } from '../backend.ts'
 import { KV_BLOCK, T2_COLS } from '../backend.ts'
-import { ATTEND_WORDS } from './exports.ts'
+import { ATTEND_WORDS, LOOKUP_BYTES } from './exports.ts'
 
 const ALIGN = 64
 /** Stack of a pool worker; kernels use about 1 KiB. Also the linker's stack of thread 0. */
@@ -21,7 +21,7 @@ export function align(bytes: number): number {
 }
 
 /** Bytes of each range that the backend itself needs, in order of allocation. */
-export function scratchParts(limits: BackendLimits) {
+export function scratchParts(limits: BackendLimits, threads: number) {
   const { maxRows, maxContext, maxCols } = limits
   const cols = Math.ceil(maxCols / T2_COLS) * T2_COLS
   return {
@@ -30,6 +30,7 @@ export function scratchParts(limits: BackendLimits) {
     inv: maxRows * 4,
     sums: maxRows * 4,
     tileSums: maxRows * (cols / T2_COLS) * 4,
+    lookup: threads * LOOKUP_BYTES,
     ids: maxRows * 4,
     tables: maxRows * Math.ceil(maxContext / KV_BLOCK) * 4,
     attend: ATTEND_WORDS * 4,
@@ -41,7 +42,10 @@ export function scratchParts(limits: BackendLimits) {
  * its memoryBytes.
  */
 export function scratchBytes(limits: BackendLimits, threads = 1): number {
-  const parts = Object.values(scratchParts(limits)).reduce((sum, bytes) => sum + align(bytes), 0)
+  const parts = Object.values(scratchParts(limits, threads)).reduce(
+    (sum, bytes) => sum + align(bytes),
+    0,
+  )
   const stacks = (threads - 1) * (STACK_BYTES + ALIGN)
   const rope = align(limits.maxContext * ROPE_DIM * 4) + 2 * ALIGN
   return MODULE_BYTES + DESCRIPTOR_BYTES + parts + stacks + rope

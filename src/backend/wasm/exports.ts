@@ -11,7 +11,7 @@ export interface KernelExports {
   readonly __heap_base: WebAssembly.Global
   readonly __tls_size?: WebAssembly.Global
   readonly __wasm_init_tls?: (address: number) => void
-  /** (q, x, inv, sums, tileSums): see RyzScratch. */
+  /** (q, x, inv, sums, tileSums, lookup): see RyzScratch. */
   readonly ryz_setup: (...addresses: number[]) => void
   /** (out, layout, weights, scales, cols, scaleBlock, ids, count) */
   readonly ryz_embed: Op
@@ -49,3 +49,5 @@ export const KV_CODES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, int8
 export const ATTEND_WORDS = 18
 /** Rows of a matrix that are shared out together (TILE_ROWS). */
 export const UNIT_ROWS = 4
+/** Scratch of one thread for the lookup-table product; see lookup_t2_i8.h. */
+export const LOOKUP_BYTES = 570_368

@@ -130,9 +130,9 @@ export class WasmBackend implements Backend {
     this.#bytes = new Uint8Array(memory.buffer)
     this.#i32 = new Int32Array(memory.buffer)
     this.#f32 = new Float32Array(memory.buffer)
-    const parts = scratchParts(limits)
+    const parts = scratchParts(limits, threads)
     const at = (part: keyof typeof parts) => arena.alloc(parts[part], `scratch (${part})`)
-    kernels.ryz_setup(at('q'), at('x'), at('inv'), at('sums'), at('tileSums'))
+    kernels.ryz_setup(at('q'), at('x'), at('inv'), at('sums'), at('tileSums'), at('lookup'))
     this.#scratch = { ids: at('ids'), tables: at('tables'), attend: at('attend') }
     kernels.ryz_pool_setup?.(threads, pool.spin, pool.joinLimitMs)
   }

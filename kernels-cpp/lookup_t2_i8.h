@@ -1,0 +1,17 @@
+// Sizes of the lookup-table product that its kernel, its scratch (ops.cpp) and arena.ts agree on.
+#pragma once
+#include "ryz.h"
+
+// Tokens side by side in one table entry; a kernel call takes at most this many.
+constexpr int32_t LOOKUP_TOKENS = 32;
+// Rows of a call at most: above, the sums no longer stay in the second-level cache.
+constexpr int32_t LOOKUP_UNITS = 512;
+// A byte of a t2 tile row holds 4 codes of 0..2, so it is at most 0xaa: 171 entries, 81 of them used.
+// 173, as an odd number of cache lines spreads the tables over the sets of the cache.
+constexpr int32_t LOOKUP_ENTRIES = 173;
+
+// Scratch of one thread, in bytes: 16 tables, int16 sums and 32-bit totals of every row.
+constexpr int32_t LOOKUP_TABLE_BYTES = 16 * LOOKUP_ENTRIES * LOOKUP_TOKENS * 2;
+constexpr int32_t LOOKUP_SUMS_BYTES = LOOKUP_UNITS * TILE_ROWS * LOOKUP_TOKENS * 2;
+constexpr int32_t LOOKUP_BYTES = LOOKUP_TABLE_BYTES + 3 * LOOKUP_SUMS_BYTES;
+static_assert(LOOKUP_BYTES == 570368, "src/backend/wasm/exports.ts repeats it");

@@ -1,0 +1,231 @@
+// Ternary matrix times many int8 rows by table lookup: the idea of T-MAC (Wei et al. 2024) with tokens
+// in the lanes. A byte of a t2 tile row holds four weights of one matrix row; for every position the
+// sums of its four activations under all 81 codes are made once, as int16 and so without rounding, and
+// every matrix row then costs one load and one add a byte for 8 tokens: 4 multiply-adds a lane, which
+// pmaddubsw and an add take four instructions for. Exact, so equal to linear_t2_i8 bit for bit.
+#include "lookup_t2_i8.h"
+#include "simd.h"
+#include "t2_code.h"
+
+namespace {
+
+// 4 tiles of 64 columns: 256 * 127 = 32512 is the most that fits an int16 sum.
+constexpr int32_t SUM_TILES = 4;
+
+// x_t[c][t] = column c of one tile of token t, as 16x16 transposes; missing tokens are 0.
+template <int T>
+void transpose_tile(int8_t* x_t, const ActsI8& x, int32_t tile) {
+  for (int32_t quarter = 0; quarter < TILE_COLS; quarter += 16) {
+    for (int32_t first = 0; first < T; first += T < 16 ? 8 : 16) {
+      v128_t a[16];
+      v128_t b[16];
+      for (int t = 0; t < 16; t++) {
+        const int8_t* row = x.q + static_cast<size_t>(first + t) * x.stride + tile * TILE_COLS + quarter;
+        a[t] = first + t < x.count ? wasm_v128_load(row) : wasm_i8x16_splat(0);
+      }
+      // Four rounds of interleaving row t with row t + 8 transpose 16 rows.
+      v128_t* from = a;
+      v128_t* to = b;
+      for (int round = 0; round < 4; round++) {
+        for (int t = 0; t < 8; t++) {
+          to[2 * t] = wasm_i8x16_shuffle(from[t], from[t + 8], 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21,
+                                         6, 22, 7, 23);
+          to[2 * t + 1] = wasm_i8x16_shuffle(from[t], from[t + 8], 8, 24, 9, 25, 10, 26, 11, 27, 12, 28,
+                                             13, 29, 14, 30, 15, 31);
+        }
+        v128_t* const swap = from;
+        from = to;
+        to = swap;
+      }
+      for (int c = 0; c < 16; c++) {
+        int8_t* at = x_t + (quarter + c) * T + first;
+        if (T < 16) {
+          wasm_v128_store64_lane(at, from[c], 0);
+        } else {
+          wasm_v128_store(at, from[c]);
+        }
+      }
+    }
+  }
+}
+
+// Tables of the 16 bytes of a tile row: entry e = minus the sum of (code - 1) * x over the four columns
+// whose codes are the bits of e. Minus, as the rows are added up by subtraction; see add_byte.
+template <int T>
+void build_tables(int16_t* tables, const int8_t* x_t) {
+  for (int32_t b = 0; b < 16; b++) {
+    int16_t* table = tables + b * LOOKUP_ENTRIES * T;
+    for (int32_t t = 0; t < T; t += 8) {
+      const int8_t* x = x_t + b * T + t;
+      const v128_t x0 = wasm_i16x8_load8x8(x);
+      const v128_t x1 = wasm_i16x8_load8x8(x + 16 * T);
+      const v128_t x2 = wasm_i16x8_load8x8(x + 32 * T);
+      const v128_t x3 = wasm_i16x8_load8x8(x + 48 * T);
+      const v128_t zero = wasm_i16x8_splat(0);
+      const v128_t low[9] = {wasm_i16x8_add(x1, x0), x1, wasm_i16x8_sub(x1, x0),
+                             x0, zero, wasm_i16x8_neg(x0),
+                             wasm_i16x8_sub(x0, x1), wasm_i16x8_neg(x1),
+                             wasm_i16x8_neg(wasm_i16x8_add(x0, x1))};
+      const v128_t high[9] = {wasm_i16x8_add(x3, x2), x3, wasm_i16x8_sub(x3, x2),
+                              x2, zero, wasm_i16x8_neg(x2),
+                              wasm_i16x8_sub(x2, x3), wasm_i16x8_neg(x3),
+                              wasm_i16x8_neg(wasm_i16x8_add(x2, x3))};
+#pragma clang loop unroll(disable)
+      for (int32_t h = 0; h < 9; h++) {
+        int16_t* at = table + (h / 3 * 64 + h % 3 * 16) * T + t;
+#pragma unroll
+        for (int32_t l = 0; l < 9; l++) {
+          wasm_v128_store(at + (l / 3 * 4 + l % 3) * T, wasm_i16x8_add(high[h], low[l]));
+        }
+      }
+    }
+  }
+}
+
+// sums -= the 16 table entries that the bytes of one tile row name.
+template <int T>
+inline void add_row(v128_t sums[T / 8], const int16_t* tables, const uint8_t* w) {
+  // Four bytes a pass, not sixteen: the compiler would keep every address and spill (-15 %). The
+  // saturating subtraction never saturates; unlike an add it is not reordered into one tree of loads.
+#pragma clang loop unroll(disable)
+  for (int32_t b = 0; b < 16; b += 4) {
+#pragma unroll
+    for (int32_t i = 0; i < 4; i++) {
+      const int16_t* entry = tables + w[i] * T + i * LOOKUP_ENTRIES * T;
+#pragma unroll
+      for (int32_t v = 0; v < T / 8; v++) {
+        sums[v] = wasm_i16x8_sub_sat(sums[v], wasm_v128_load(entry + 8 * v));
+      }
+    }
+    w += 4;
+    tables += 4 * LOOKUP_ENTRIES * T;
+  }
+}
+
+// Closes the int16 sums of a row: totals += sums (int32), or f32(sums) * scale where blocks have scales.
+template <int T, bool BLOCKS>
+inline void close_sums(v128_t* totals, const v128_t sums[T / 8], float scale, bool is_first) {
+#pragma unroll
+  for (int32_t v = 0; v < T / 8; v++) {
+    v128_t lo = wasm_i32x4_extend_low_i16x8(sums[v]);
+    v128_t hi = wasm_i32x4_extend_high_i16x8(sums[v]);
+    if (BLOCKS) {
+      lo = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(lo), wasm_f32x4_splat(scale));
+      hi = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(hi), wasm_f32x4_splat(scale));
+      const v128_t zero = wasm_f32x4_const_splat(0.0f);
+      lo = wasm_f32x4_add(is_first ? zero : totals[2 * v], lo);
+      hi = wasm_f32x4_add(is_first ? zero : totals[2 * v + 1], hi);
+    } else if (!is_first) {
+      lo = wasm_i32x4_add(totals[2 * v], lo);
+      hi = wasm_i32x4_add(totals[2 * v + 1], hi);
+    }
+    totals[2 * v] = lo;
+    totals[2 * v + 1] = hi;
+  }
+}
+
+// y[t][row..row+3] from the totals of four rows; rows past the last are not written.
+template <int T, bool BLOCKS>
+void write_unit(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t row,
+                const v128_t* totals) {
+  const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
+  float scales[TILE_ROWS] = {};
+  for (int32_t r = 0; !BLOCKS && r < rows; r++) scales[r] = w.scales[row + r];
+  const v128_t scales_x4 = wasm_v128_load(scales);
+  for (int32_t t = 0; t < x.count; t += 4) {
+    const v128_t a = totals[t / 4];
+    const v128_t b = totals[T / 4 + t / 4];
+    const v128_t c = totals[2 * (T / 4) + t / 4];
+    const v128_t d = totals[3 * (T / 4) + t / 4];
+    const v128_t ab_lo = wasm_i32x4_shuffle(a, b, 0, 4, 1, 5);
+    const v128_t ab_hi = wasm_i32x4_shuffle(a, b, 2, 6, 3, 7);
+    const v128_t cd_lo = wasm_i32x4_shuffle(c, d, 0, 4, 1, 5);
+    const v128_t cd_hi = wasm_i32x4_shuffle(c, d, 2, 6, 3, 7);
+    const v128_t tokens[4] = {wasm_i64x2_shuffle(ab_lo, cd_lo, 0, 2), wasm_i64x2_shuffle(ab_lo, cd_lo, 1, 3),
+                              wasm_i64x2_shuffle(ab_hi, cd_hi, 0, 2), wasm_i64x2_shuffle(ab_hi, cd_hi, 1, 3)};
+    for (int32_t i = 0; i < 4 && t + i < x.count; i++) {
+      const v128_t inv = wasm_v128_load32_splat(x.inv + t + i);
+      const v128_t out = BLOCKS ? wasm_f32x4_mul(tokens[i], inv)
+                                : wasm_f32x4_mul(wasm_f32x4_convert_i32x4(tokens[i]),
+                                                 wasm_f32x4_mul(scales_x4, inv));
+      float* to = y + static_cast<size_t>(t + i) * y_stride + row;
+      if (rows == TILE_ROWS) {
+        wasm_v128_store(to, out);
+      } else {
+        float values[TILE_ROWS];
+        wasm_v128_store(values, out);
+        for (int32_t r = 0; r < rows; r++) to[r] = values[r];
+      }
+    }
+  }
+}
+
+template <int T, bool BLOCKS>
+void lookup(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin, int32_t end,
+            uint8_t* scratch) {
+  const int32_t tiles = div_up(w.cols, TILE_COLS);
+  const int32_t close_tiles = BLOCKS ? w.scale_block / TILE_COLS : SUM_TILES;
+  const int32_t blocks = div_up(tiles, close_tiles);
+  auto* tables = reinterpret_cast<int16_t*>(scratch);
+  auto* all_sums = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES);
+  auto* all_totals = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES + LOOKUP_SUMS_BYTES);
+  const size_t unit_bytes = static_cast<size_t>(tiles) * TILE_BYTES;
+  uint8_t touched = 0;
+  const uint8_t* first_w = w.weights + static_cast<size_t>(begin) * tiles * TILE_BYTES;
+
+  for (int32_t tile = 0; tile < tiles; tile++) {
+    alignas(16) int8_t x_t[TILE_COLS * T];
+    transpose_tile<T>(x_t, x, tile);
+    build_tables<T>(tables, x_t);
+
+    const bool opens = tile % close_tiles == 0;
+    const bool closes = tile % close_tiles == close_tiles - 1 || tile == tiles - 1;
+    const int32_t block = tile / close_tiles;
+    v128_t* kept = all_sums;
+    v128_t* totals = all_totals;
+    const uint8_t* tile_w = first_w + tile * TILE_BYTES;
+    for (int32_t unit = begin; unit < end; unit++) {
+      // A tile of the unit after next, to have it on its way: the stride defeats the prefetcher.
+      touched |= *(unit + 2 < end ? tile_w + 2 * unit_bytes : tile_w);
+      for (int32_t row = unit * TILE_ROWS; row < (unit + 1) * TILE_ROWS; row++) {
+        v128_t sums[T / 8];
+#pragma unroll
+        for (int32_t v = 0; v < T / 8; v++) sums[v] = opens ? wasm_i16x8_splat(0) : kept[v];
+        add_row<T>(sums, tables, tile_w + row % TILE_ROWS * 16);
+        if (closes) {
+          const float scale =
+              BLOCKS && row < w.rows ? w.scales[static_cast<size_t>(row) * blocks + block] : 0.0f;
+          close_sums<T, BLOCKS>(totals, sums, scale, block == 0);
+        } else {
+#pragma unroll
+          for (int32_t v = 0; v < T / 8; v++) kept[v] = sums[v];
+        }
+        kept += T / 8;
+        totals += T / 4;
+      }
+      tile_w += unit_bytes;
+    }
+  }
+  *scratch = touched;  // or the compiler would leave those loads out
+  for (int32_t unit = begin; unit < end; unit++) {
+    write_unit<T, BLOCKS>(x, w, y, y_stride, unit * TILE_ROWS,
+                          all_totals + static_cast<size_t>(unit - begin) * TILE_ROWS * (T / 4));
+  }
+}
+
+template <bool BLOCKS>
+void lookup_for(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
+                int32_t end, uint8_t* scratch) {
+  auto* kernel = x.count <= 8    ? lookup<8, BLOCKS>
+                 : x.count <= 16 ? lookup<16, BLOCKS>
+                                 : lookup<LOOKUP_TOKENS, BLOCKS>;
+  kernel(x, w, y, y_stride, begin, end, scratch);
+}
+
+}  // namespace
+
+void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
+                  int32_t end, void* scratch) {
+  (w.scale_block ? lookup_for<true> : lookup_for<false>)(x, w, y, y_stride, begin, end,
+                                                         static_cast<uint8_t*>(scratch));
+}
