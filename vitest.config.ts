@@ -52,7 +52,8 @@ export default defineConfig({
             provider: playwright({
               launchOptions: {
                 executablePath: CHROMIUM,
-                args: [...CHROMIUM_ARGS],
+                // Memory is measured after a collection, at once instead of within 20 s.
+                args: [...CHROMIUM_ARGS, '--enable-blink-features=ForceEagerMeasureMemory'],
               },
             }),
             instances: [{ browser: 'chromium' }],
