@@ -52,9 +52,9 @@ export class WaitingQueue {
     if (i >= 0) this.#jobs.splice(i, 1)
   }
 
-  /** One whose time to start is over, or undefined. */
-  expired(now: number): Job | undefined {
-    for (const job of this.#jobs) if (now >= job.deadline) return job
+  /** One whose time to start is over, or undefined; `fresh` has its first chance now. */
+  expired(now: number, fresh?: Job): Job | undefined {
+    for (const job of this.#jobs) if (now >= job.deadline && job !== fresh) return job
     return undefined
   }
 

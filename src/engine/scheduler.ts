@@ -132,7 +132,7 @@ export class Scheduler {
     const deadline = submitted + (options.queueTimeoutMs ?? this.#options.queueTimeoutMs)
     const job = newJob(task, submitted, deadline, orderOf(submitted, priority))
     this.#waiting.insert(job)
-    this.#admit()
+    this.#admit(job)
     if (this.#waiting.length > this.#options.queueLimit) {
       this.#waiting.remove(job) // a seat is free, but memory is short
       throw this.#full(options)
@@ -329,15 +329,17 @@ export class Scheduler {
   }
 
   /** Ends whoever waited too long; nobody starts after his time. */
-  #expire(): void {
+  #expire(fresh: Job | undefined): void {
     const now = this.#now()
-    for (let job = this.#waiting.expired(now); job; job = this.#waiting.expired(now)) {
+    const next = () => this.#waiting.expired(now, fresh)
+    for (let job = next(); job; job = next()) {
       this.#end(job, 'timedOut', queueTimeout(Math.round(now - job.times.submitted)))
     }
   }
 
-  #admit(): void {
-    this.#expire()
+  /** @param fresh  a job that has just come: if it can start at once it does, whatever its limit */
+  #admit(fresh?: Job): void {
+    this.#expire(fresh)
     while (this.#seatFree()) {
       const paused = this.#paused[0]
       const job = paused ?? this.#waiting.first

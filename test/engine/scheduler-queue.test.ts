@@ -138,6 +138,13 @@ describe('queue events', () => {
 })
 
 describe('time limits', () => {
+  it('of 0 start at once or not at all', async () => {
+    const { engine } = timed({ maxSequences: 1 })
+    const runs = [1, 2].map(first => run(engine, [first], { maxTokens: 2, queueTimeoutMs: 0 }))
+    await Promise.all(runs.map(r => r.ended))
+    expect(runs.map(r => r.error?.code ?? r.result!.queueMs)).toEqual([0, 'QUEUE_TIMEOUT'])
+  })
+
   it('end at the first step on or after them, before anyone starts late', async () => {
     const { engine } = timed({ maxSequences: 1 })
     const busy = run(engine, tokens(3), { maxTokens: 5 })
