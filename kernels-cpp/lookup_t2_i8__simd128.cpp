@@ -14,8 +14,10 @@ constexpr int32_t SUM_TILES = 4;
 
 // x_t[c][t] = column c of one tile of token t, as 16x16 transposes; missing tokens are 0.
 template <int T>
-void transpose_tile(int8_t* x_t, const ActsI8& x, int32_t tile) {
+__attribute__((noinline)) void transpose_tile(int8_t* x_t, const ActsI8& x, int32_t tile) {
+#pragma clang loop unroll(disable)
   for (int32_t quarter = 0; quarter < TILE_COLS; quarter += 16) {
+#pragma clang loop unroll(disable)
     for (int32_t first = 0; first < T; first += T < 16 ? 8 : 16) {
       v128_t a[16];
       v128_t b[16];
@@ -52,9 +54,11 @@ void transpose_tile(int8_t* x_t, const ActsI8& x, int32_t tile) {
 // Tables of the 16 bytes of a tile row: entry e = minus the sum of (code - 1) * x over the four columns
 // whose codes are the bits of e. Minus, as the rows are added up by subtraction; see add_byte.
 template <int T>
-void build_tables(int16_t* tables, const int8_t* x_t) {
+__attribute__((noinline)) void build_tables(int16_t* tables, const int8_t* x_t) {
+#pragma clang loop unroll(disable)
   for (int32_t b = 0; b < 16; b++) {
     int16_t* table = tables + b * LOOKUP_ENTRIES * T;
+#pragma clang loop unroll(disable)
     for (int32_t t = 0; t < T; t += 8) {
       const int8_t* x = x_t + b * T + t;
       const v128_t x0 = wasm_i16x8_load8x8(x);
@@ -103,13 +107,14 @@ inline void add_row(v128_t sums[T / 8], const int16_t* tables, const uint8_t* w)
 }
 
 // Closes the int16 sums of a row: totals += sums (int32), or f32(sums) * scale where blocks have scales.
-template <int T, bool BLOCKS>
-inline void close_sums(v128_t* totals, const v128_t sums[T / 8], float scale, bool is_first) {
+template <int T>
+inline void close_sums(v128_t* totals, const v128_t sums[T / 8], bool has_blocks, float scale,
+                       bool is_first) {
 #pragma unroll
   for (int32_t v = 0; v < T / 8; v++) {
     v128_t lo = wasm_i32x4_extend_low_i16x8(sums[v]);
     v128_t hi = wasm_i32x4_extend_high_i16x8(sums[v]);
-    if (BLOCKS) {
+    if (has_blocks) {
       lo = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(lo), wasm_f32x4_splat(scale));
       hi = wasm_f32x4_mul(wasm_f32x4_convert_i32x4(hi), wasm_f32x4_splat(scale));
       const v128_t zero = wasm_f32x4_const_splat(0.0f);
@@ -125,12 +130,13 @@ inline void close_sums(v128_t* totals, const v128_t sums[T / 8], float scale, bo
 }
 
 // y[t][row..row+3] from the totals of four rows; rows past the last are not written.
-template <int T, bool BLOCKS>
-void write_unit(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t row,
+template <int T>
+__attribute__((noinline)) void write_unit(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t row,
                 const v128_t* totals) {
+  const bool has_blocks = w.scale_block != 0;
   const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
   float scales[TILE_ROWS] = {};
-  for (int32_t r = 0; !BLOCKS && r < rows; r++) scales[r] = w.scales[row + r];
+  for (int32_t r = 0; !has_blocks && r < rows; r++) scales[r] = w.scales[row + r];
   const v128_t scales_x4 = wasm_v128_load(scales);
   for (int32_t t = 0; t < x.count; t += 4) {
     const v128_t a = totals[t / 4];
@@ -145,7 +151,7 @@ void write_unit(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride,
                               wasm_i64x2_shuffle(ab_hi, cd_hi, 0, 2), wasm_i64x2_shuffle(ab_hi, cd_hi, 1, 3)};
     for (int32_t i = 0; i < 4 && t + i < x.count; i++) {
       const v128_t inv = wasm_v128_load32_splat(x.inv + t + i);
-      const v128_t out = BLOCKS ? wasm_f32x4_mul(tokens[i], inv)
+      const v128_t out = has_blocks ? wasm_f32x4_mul(tokens[i], inv)
                                 : wasm_f32x4_mul(wasm_f32x4_convert_i32x4(tokens[i]),
                                                  wasm_f32x4_mul(scales_x4, inv));
       float* to = y + static_cast<size_t>(t + i) * y_stride + row;
@@ -160,11 +166,12 @@ void write_unit(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride,
   }
 }
 
-template <int T, bool BLOCKS>
+template <int T>
 void lookup(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin, int32_t end,
             uint8_t* scratch) {
   const int32_t tiles = div_up(w.cols, TILE_COLS);
-  const int32_t close_tiles = BLOCKS ? w.scale_block / TILE_COLS : SUM_TILES;
+  const bool has_blocks = w.scale_block != 0;
+  const int32_t close_tiles = has_blocks ? w.scale_block / TILE_COLS : SUM_TILES;
   const int32_t blocks = div_up(tiles, close_tiles);
   auto* tables = reinterpret_cast<int16_t*>(scratch);
   auto* all_sums = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES);
@@ -194,8 +201,8 @@ void lookup(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int
         add_row<T>(sums, tables, tile_w + row % TILE_ROWS * 16);
         if (closes) {
           const float scale =
-              BLOCKS && row < w.rows ? w.scales[static_cast<size_t>(row) * blocks + block] : 0.0f;
-          close_sums<T, BLOCKS>(totals, sums, scale, block == 0);
+              has_blocks && row < w.rows ? w.scales[static_cast<size_t>(row) * blocks + block] : 0.0f;
+          close_sums<T>(totals, sums, has_blocks, scale, block == 0);
         } else {
 #pragma unroll
           for (int32_t v = 0; v < T / 8; v++) kept[v] = sums[v];
@@ -208,24 +215,15 @@ void lookup(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int
   }
   *scratch = touched;  // or the compiler would leave those loads out
   for (int32_t unit = begin; unit < end; unit++) {
-    write_unit<T, BLOCKS>(x, w, y, y_stride, unit * TILE_ROWS,
+    write_unit<T>(x, w, y, y_stride, unit * TILE_ROWS,
                           all_totals + static_cast<size_t>(unit - begin) * TILE_ROWS * (T / 4));
   }
-}
-
-template <bool BLOCKS>
-void lookup_for(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                int32_t end, uint8_t* scratch) {
-  auto* kernel = x.count <= 8    ? lookup<8, BLOCKS>
-                 : x.count <= 16 ? lookup<16, BLOCKS>
-                                 : lookup<LOOKUP_TOKENS, BLOCKS>;
-  kernel(x, w, y, y_stride, begin, end, scratch);
 }
 
 }  // namespace
 
 void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
                   int32_t end, void* scratch) {
-  (w.scale_block ? lookup_for<true> : lookup_for<false>)(x, w, y, y_stride, begin, end,
-                                                         static_cast<uint8_t*>(scratch));
+  auto* kernel = x.count <= 8 ? lookup<8> : x.count <= 16 ? lookup<16> : lookup<LOOKUP_TOKENS>;
+  kernel(x, w, y, y_stride, begin, end, static_cast<uint8_t*>(scratch));
 }
