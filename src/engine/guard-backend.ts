@@ -19,7 +19,6 @@ import { ropeTables } from '../model/rope.ts'
 import type { FaultStats } from '../types.ts'
 import type { GuardSpec } from './guard.ts'
 import type { BackendFactory } from './open-backend.ts'
-import { createTurn } from './turn.ts'
 
 /** Rows of a slice are a multiple of this, so that it begins at a whole tile of every layout. */
 const SLICE_ROWS = 64
@@ -42,7 +41,6 @@ export class GuardBackend implements Backend {
   readonly #benches: (Bench | undefined)[] = []
   /** Ops run in the order issued, in read(). */
   readonly #queue: (() => Promise<void>)[] = []
-  readonly #turn = createTurn()
   #turned = performance.now()
 
   constructor(spec: GuardSpec, factories: readonly BackendFactory[], note: Note) {
@@ -211,7 +209,6 @@ export class GuardBackend implements Backend {
   /** Ends the benches; the main backend stays open. */
   close(): void {
     for (const bench of this.#benches.splice(0)) bench?.backend.close()
-    this.#turn.close()
   }
 
   /** Tries the repairers in order until the result is finite. */
@@ -253,7 +250,8 @@ export class GuardBackend implements Backend {
 
   async #breathe(): Promise<void> {
     if (performance.now() - this.#turned < TURN_MS) return
-    await this.#turn.next()
+    // A timer, not a message to ourselves: that would be heard before the messages of others.
+    await new Promise(resolve => setTimeout(resolve, 0))
     this.#turned = performance.now()
   }
 }

@@ -1,16 +1,20 @@
 // Whether numbers are finite, fast enough to ask of every row of logits. Used by bitnet.ts and the guard.
 
-/** True when no value of [from, to) is NaN or infinite. About 10 us for 32,000 values. */
+/** True when no value of [from, to) is NaN or infinite. */
 export function allFinite(values: Float32Array, from: number, to: number): boolean {
-  // x * 0 is NaN for what is not finite; four sums, so that no addition waits for the one before.
-  let [a, b, c, d] = [0, 0, 0, 0]
+  // What is not finite stays so in a sum, and f32 values cannot overflow one in f64. Four sums, so that
+  // no addition waits for the one before.
+  let a = 0
+  let b = 0
+  let c = 0
+  let d = 0
   let i = from
   for (; i + 3 < to; i += 4) {
-    a += values[i]! * 0
-    b += values[i + 1]! * 0
-    c += values[i + 2]! * 0
-    d += values[i + 3]! * 0
+    a += values[i]!
+    b += values[i + 1]!
+    c += values[i + 2]!
+    d += values[i + 3]!
   }
-  for (; i < to; i++) a += values[i]! * 0
-  return a + b + c + d === 0
+  for (; i < to; i++) a += values[i]!
+  return Number.isFinite(a + b + c + d)
 }
