@@ -49,20 +49,29 @@ void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table,
   for (int32_t d = 0; d < head_dim; d++) out[d] = out[d] / sum;
 }
 
+template <class T, bool SCALED, class Element>
+void attend_all(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
+                int32_t block_bytes, int32_t head_dim, Element element) {
+  for (int32_t i = 0; i < queries.count; i++) {
+    attend<T, SCALED>(queries.out[i], queries.q[i], kv, table, block_bytes, queries.tokens[i], head_dim,
+                      element);
+  }
+}
+
 }  // namespace
 
-void attend_f32(float* out, const float* q, const uint8_t* kv, const int32_t* table,
-                int32_t block_bytes, int32_t tokens, int32_t head_dim) {
-  attend<float, false>(out, q, kv, table, block_bytes, tokens, head_dim, [](float x) { return x; });
+void attend_f32(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
+                int32_t head_dim) {
+  attend_all<float, false>(queries, kv, table, block_bytes, head_dim, [](float x) { return x; });
 }
 
-void attend_f16(float* out, const float* q, const uint8_t* kv, const int32_t* table,
-                int32_t block_bytes, int32_t tokens, int32_t head_dim) {
-  attend<uint16_t, false>(out, q, kv, table, block_bytes, tokens, head_dim, f32_from_f16);
+void attend_f16(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
+                int32_t head_dim) {
+  attend_all<uint16_t, false>(queries, kv, table, block_bytes, head_dim, f32_from_f16);
 }
 
-void attend_int8(float* out, const float* q, const uint8_t* kv, const int32_t* table,
-                 int32_t block_bytes, int32_t tokens, int32_t head_dim) {
-  attend<int8_t, true>(out, q, kv, table, block_bytes, tokens, head_dim,
-                       [](int8_t x) { return static_cast<float>(x); });
+void attend_int8(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
+                 int32_t head_dim) {
+  attend_all<int8_t, true>(queries, kv, table, block_bytes, head_dim,
+                           [](int8_t x) { return static_cast<float>(x); });
 }

@@ -169,6 +169,8 @@ struct AttendArgs {
   float* out;
   float* qkv;
   const RyzAttend* spec;
+  int32_t count;
+  int32_t piece;  // rows of an item
 };
 
 void rotate(float* x, const RyzAttend& a, int32_t position) {
@@ -213,21 +215,61 @@ void prepare_task(const void* args, int32_t begin, int32_t end, int32_t) {
   }
 }
 
-// Items are (row, head).
-void attend_task(const void* args, int32_t begin, int32_t end, int32_t) {
-  const auto& job = *static_cast<const AttendArgs*>(args);
+// True when row r + 1 is the next token of row r's sequence.
+bool continues(const RyzAttend& a, int32_t r) {
+  if (a.positions[r + 1] != a.positions[r] + 1) return false;
+  const int32_t* table = a.tables + static_cast<size_t>(r) * a.max_blocks;
+  for (int32_t b = a.positions[r] / KV_BLOCK; b >= 0; b--) {
+    if (table[b] != table[a.max_blocks + b]) return false;
+  }
+  return true;
+}
+
+// Rows first..last-1, all of one sequence, with the heads that share KV head g.
+void attend_run(const AttendArgs& job, int32_t g, int32_t first, int32_t last, float* widened) {
   const RyzAttend& a = *job.spec;
   const int32_t d = a.head_dim;
   AttendHead* kernel = a.kv_type == RYZ_KV_F32   ? attend_f32
                        : a.kv_type == RYZ_KV_F16 ? attend_f16
                                                  : attend_int8;
+  const float* q[ATTEND_QUERIES];
+  float* out[ATTEND_QUERIES];
+  int32_t tokens[ATTEND_QUERIES];
+  int32_t n = 0;
+  const auto flush = [&] {
+    if (n == 0) return;
+    // The last row's table holds every block of the rows before it.
+    kernel({q, out, tokens, n, widened}, a.kv + g * a.head_bytes,
+           a.tables + static_cast<size_t>(last - 1) * a.max_blocks, a.block_bytes, d);
+    n = 0;
+  };
+  for (int32_t r = first; r < last; r++) {
+    for (int32_t h = 0; h < a.heads; h++) {
+      if (h * a.kv_heads / a.heads != g) continue;
+      q[n] = job.qkv + (static_cast<size_t>(r) * (a.heads + 2 * a.kv_heads) + h) * d;
+      out[n] = job.out + (static_cast<size_t>(r) * a.heads + h) * d;
+      tokens[n] = a.positions[r] + 1;
+      if (++n == ATTEND_QUERIES) flush();
+    }
+  }
+  flush();
+}
+
+// Items are (piece of rows, KV head).
+void attend_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& job = *static_cast<const AttendArgs*>(args);
+  const RyzAttend& a = *job.spec;
+  auto* widened = reinterpret_cast<float*>(scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES);
   for (int32_t item = begin; item < end; item++) {
-    const int32_t r = item / a.heads;
-    const int32_t h = item % a.heads;
-    const float* q = job.qkv + (static_cast<size_t>(r) * (a.heads + 2 * a.kv_heads) + h) * d;
-    const int32_t g = h * a.kv_heads / a.heads;
-    kernel(job.out + static_cast<size_t>(item) * d, q, a.kv + g * a.head_bytes,
-           a.tables + static_cast<size_t>(r) * a.max_blocks, a.block_bytes, a.positions[r] + 1, d);
+    const int32_t g = item % a.kv_heads;
+    const int32_t from = item / a.kv_heads * job.piece;
+    const int32_t to = from + job.piece < job.count ? from + job.piece : job.count;
+    for (int32_t first = from; first < to;) {
+      int32_t last = first + 1;
+      while (last < to && continues(a, last - 1)) last++;
+      attend_run(job, g, first, last, widened);
+      first = last;
+    }
   }
 }
 
@@ -325,11 +367,14 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
 
 RYZ_EXPORT(ryz_attend)
 int32_t ryz_attend(float* out, float* qkv, const RyzAttend* spec, int32_t count) {
-  const AttendArgs args{out, qkv, spec};
+  // Rows of an item: as many queries as the kernel takes, fewer where threads would go without.
+  int32_t piece = ATTEND_QUERIES * spec->kv_heads / spec->heads;
+  if (piece < 1) piece = 1;
+  while (piece > 4 && div_up(count, piece) * spec->kv_heads < 4 * pool_threads()) piece /= 2;
+  const AttendArgs args{out, qkv, spec, count, piece};
   const int32_t status = pool_run(prepare_task, &args, count, grain_of(count, 2));
   if (status != RYZ_OK) return status;
-  const int32_t items = count * spec->heads;
-  return pool_run(attend_task, &args, items, grain_of(items, 1));
+  return pool_run(attend_task, &args, div_up(count, piece) * spec->kv_heads, 1);
 }
 
 RYZ_EXPORT(ryz_gate)

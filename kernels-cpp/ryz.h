@@ -131,12 +131,22 @@ void kv_append_f32(uint8_t* head, int32_t head_dim, int32_t slot, const float* k
 void kv_append_f16(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 void kv_append_int8(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 
-// out f32 [head_dim] = attention of q (scaled, rotated) over tokens 0..tokens-1 of one KV head.
+// Queries that share one KV head and one sequence: rows of a prompt, heads of a group, or both.
+struct AttendQueries {
+  const float* const* q;   // [count] scaled, rotated, f32 [head_dim]
+  float* const* out;       // [count] f32 [head_dim]
+  const int32_t* tokens;   // [count] query i sees tokens 0..tokens[i]-1
+  int32_t count;           // at most ATTEND_QUERIES
+  float* scratch;          // f32 [2][KV_BLOCK][head_dim], 16-byte aligned
+};
+constexpr int32_t ATTEND_QUERIES = 32;
+
+// out = attention of every query over its tokens of one KV head.
 //   kv     address of this head in block 0; block b of the sequence is kv + table[b] * block_bytes
 //   Per block of 32 tokens: scores, their maximum m, p = exp(s - m), l = sum p, o = sum p * V; blocks
 //   merge in order (online softmax: Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022).
-using AttendHead = void(float* out, const float* q, const uint8_t* kv, const int32_t* table,
-                        int32_t block_bytes, int32_t tokens, int32_t head_dim);
+using AttendHead = void(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
+                        int32_t block_bytes, int32_t head_dim);
 AttendHead attend_f32, attend_f16, attend_int8;
 
 // out[i] = act(g[i]) * u[i]
