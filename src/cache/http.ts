@@ -1,6 +1,7 @@
 // Ranges of one file over HTTP that arrive whatever happens: broken connections are continued where they
 // broke, silence counts as broken, a busy server is asked again later and later. Says when the file is no
 // longer the one it began with. Knows no store; used by cached-file.ts.
+import { readBody } from '../body-reader.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { Validators } from './records.ts'
 
@@ -106,7 +107,7 @@ export async function ask(
     doFetch(url, { headers, signal: controller.signal, cache: 'no-store' }),
   )
   const kind = kindOf(url, response, start, stop)
-  const pieces = response.body ? reuse(response.body) : undefined
+  const pieces = response.body ? readBody(response.body).read : undefined
   return {
     kind,
     status: response.status,
@@ -121,26 +122,6 @@ export async function ask(
       return piece
     },
     stop,
-  }
-}
-
-const PIECE_BYTES = 256 * 1024
-
-/** Reads into one buffer again and again, where the browser can: 217 MB of garbage less a model. */
-function reuse(body: ReadableStream<Uint8Array>): () => Promise<Uint8Array | undefined> {
-  let reader: ReadableStreamBYOBReader
-  try {
-    reader = body.getReader({ mode: 'byob' })
-  } catch {
-    const plain = body.getReader()
-    return async () => (await plain.read()).value
-  }
-  let buffer = new ArrayBuffer(PIECE_BYTES)
-  return async () => {
-    const { value, done } = await reader.read(new Uint8Array(buffer))
-    if (!value || done) return undefined
-    buffer = value.buffer
-    return value
   }
 }
 

@@ -1,6 +1,7 @@
 // One file over HTTP as a ByteSource. Asks for ranges; a server without them is read once from the
 // start, and its open answer waits ("parked") for the next stream that continues behind it. Leaves
 // retries, hashes and storage to the cache. Made by open.ts.
+import { type BodyReader, readBody } from '../body-reader.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { ByteSource } from './model-file.ts'
 
@@ -22,7 +23,7 @@ export interface HttpSource extends ByteSource {
 const SKIP_BYTES = 256 * 1024
 
 interface Connection {
-  readonly reader: ReadableStreamDefaultReader<Uint8Array>
+  readonly reader: BodyReader
   readonly ranged: boolean
   /** Offset in the file of the first byte of `rest`, or of the next piece. */
   at: number
@@ -109,7 +110,7 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
       )
     }
     const body = response.status === 416 ? null : response.body
-    const reader = (body ?? new Blob([]).stream()).getReader()
+    const reader = readBody(body ?? new Blob([]).stream())
     return { reader, ranged: response.status === 206, at, rest: undefined, drop }
   }
 
@@ -133,8 +134,7 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
 
   function close(connection: Connection): void {
     connection.drop()
-    // The abort above has ended the body; a rejection here is that abort.
-    connection.reader.cancel().catch(() => undefined)
+    connection.reader.cancel()
   }
 
   async function* stream(
@@ -186,9 +186,9 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
     try {
-      const { value, done } = await connection.reader.read()
+      const piece = await connection.reader.read()
       throwIfAborted(signal, `Reading ${url}`)
-      return done ? undefined : value
+      return piece
     } catch (caught) {
       throwIfAborted(signal, `Reading ${url}`)
       throw asRyzError(caught, 'NETWORK', `The connection to ${url} broke at ${connection.at}`)

@@ -1,5 +1,6 @@
 // Files and Blobs as ByteSources, and the small whole-range reads that headers and JSON files need.
 // http-source.ts is the network's. Used by the container readers; a source never holds a whole file.
+import { readBody } from '../body-reader.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { ByteSource } from './model-file.ts'
 
@@ -23,20 +24,20 @@ export function blobSource(blob: Blob, name: string): ByteSource {
       throw new RyzError('TRUNCATED', `${name} has ${blob.size} bytes, ${stop} are needed`)
     }
     if (start >= stop) return
-    const reader = blob.slice(start, stop).stream().getReader()
+    const reader = readBody(blob.slice(start, stop).stream())
     let at = start
     try {
       while (at < stop) {
-        const { value, done } = await reader.read()
+        const value = await reader.read()
         throwIfAborted(signal, `Reading ${name}`)
-        if (done) throw new RyzError('TRUNCATED', `${name} ends at byte ${at} of ${stop}`)
+        if (!value) throw new RyzError('TRUNCATED', `${name} ends at byte ${at} of ${stop}`)
         at += value.length
         yield value
       }
     } catch (caught) {
       throw asRyzError(caught, 'NETWORK', `${name} could not be read`)
     } finally {
-      reader.cancel().catch(() => undefined)
+      reader.cancel()
     }
   }
 }
