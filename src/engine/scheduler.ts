@@ -207,7 +207,8 @@ export class Scheduler {
     if (next === undefined) return 0
     const left = tokensOf(next.task) - next.fed
     const { maxRows, maxLogitRows } = this.#network
-    let count = Math.min(left, this.#piece.tokens, maxRows - shares.length)
+    const alone = shares.length === 0
+    let count = Math.min(left, this.#piece.tokens(alone), maxRows - shares.length)
     if (next.task.everyLogits) count = Math.min(count, maxLogitRows - shares.length)
     next.turnAt = this.#steps + 1
     shares.push(shareOf(next, count))
