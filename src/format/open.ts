@@ -43,7 +43,10 @@ async function openUrl(source: string | URL, options: OpenOptions): Promise<Mode
   }
   const opened = await options.openUrl?.(url.href)
   if (opened === 'absent') {
-    throw new RyzError('NETWORK', `${url.href} was not found on its server; check the URL`)
+    throw new RyzError(
+      'NETWORK',
+      `${url.href} was not found on its server (it answered 403, 404 or 410); check the URL`,
+    )
   }
   return openGguf(opened ?? httpSource(url.href, options), opener, options.signal)
 }
