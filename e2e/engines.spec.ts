@@ -48,7 +48,8 @@ for (const { engine, open, optional } of ENGINES) {
       await status(driver, /^Ready\.$/)
 
       await driver.setFile('#model-files', MODEL_FILE)
-      await expect.poll(() => text(driver, '#model-facts'), { timeout: 30_000 }).not.toBe('')
+      await expect.poll(() => hidden(driver, '#question'), { timeout: 30_000 }).toBe(false)
+      await driver.evaluate(`document.querySelector('#question-load').click()`)
       await status(driver, /^Ready\.$/)
       await write(driver, 'Once upon a time', 24)
       await status(driver, /^Finished: /)
@@ -59,6 +60,10 @@ for (const { engine, open, optional } of ENGINES) {
 
 function text(driver: Driver, selector: string): Promise<string> {
   return driver.evaluate(`document.querySelector('${selector}').textContent`)
+}
+
+function hidden(driver: Driver, selector: string): Promise<boolean> {
+  return driver.evaluate(`document.querySelector('${selector}').hidden`)
 }
 
 async function status(driver: Driver, wanted: RegExp): Promise<void> {

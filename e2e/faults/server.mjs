@@ -148,8 +148,11 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     if (gone) return
     if (fault.stallAfter !== undefined && limit < part.length) return
     // end, not destroy: what was written before the cut still arrives
-    if (fault.cutAfter !== undefined && limit < part.length) response.socket?.end()
-    else response.end()
+    if (fault.cutAfter !== undefined && limit < part.length) {
+      // A browser drops what it has not read when an answer breaks: give it the time to read.
+      await new Promise(done => setTimeout(done, 50))
+      response.socket?.end()
+    } else response.end()
   }
 
   await new Promise(done => server.listen(port, '127.0.0.1', done))

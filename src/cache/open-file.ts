@@ -29,8 +29,8 @@ export async function openFile(
   options: OpenFileOptions,
 ): Promise<Opened> {
   const stored = await readRecord(url, context)
-  if (stored?.absent) return 'absent'
   if (!context.network) {
+    if (stored?.absent) return 'absent'
     if (stored) return resume(stored, context, options)
     throw new RyzError(
       'NETWORK',
@@ -38,7 +38,8 @@ export async function openFile(
       { offline: true },
     )
   }
-  const standing = stored && (await stillTheSame(stored, context))
+  if (stored?.absent && (await stillAbsent(url, context))) return 'absent'
+  const standing = stored && !stored.absent && (await stillTheSame(stored, context))
   if (stored && standing) {
     const file = resume(stored, context, options)
     return file
@@ -98,6 +99,19 @@ async function stillTheSame(record: FileRecord, context: FileContext): Promise<b
   } catch (caught) {
     // What is whole serves without the server, too.
     if (whole && caught instanceof RyzError && caught.code === 'NETWORK') return true
+    throw caught
+  }
+}
+
+/** A file that was missing may be there by now; without the server the last answer stands. */
+async function stillAbsent(url: string, context: FileContext): Promise<boolean> {
+  const { network, signal } = context
+  try {
+    const answer = await ask(url, 0, 1, { ...network, stallMs: REVALIDATE_MS, signal })
+    answer.stop()
+    return answer.kind === 'absent'
+  } catch (caught) {
+    if (caught instanceof RyzError && caught.code === 'NETWORK') return true
     throw caught
   }
 }

@@ -255,6 +255,15 @@ describe('a server that misbehaves', () => {
     expect(await again.open(missing)).toBe('absent')
     await again.close()
   })
+
+  test('a file that was missing once is asked for again and found', async () => {
+    b.server.setFaults({ status: 404 })
+    const session = await b.open()
+    expect(await session.open(b.url)).toBe('absent')
+    await session.close()
+    b.server.setFaults()
+    expect((await b.load()).stats.state).toBe('cold')
+  })
 })
 
 describe('a demanded SHA-256', () => {
