@@ -31,7 +31,8 @@ export async function ask(
   prompts: readonly (readonly number[])[],
   newTokens: number,
 ): Promise<Answered> {
-  const options = { maxTokens: newTokens, temperature: 0, ignoreEos: true }
+  // Without reuse: a prompt that was read before would cost nothing and measure nothing.
+  const options = { maxTokens: newTokens, temperature: 0, ignoreEos: true, reuse: false }
   const begin = performance.now()
   const answers = await Promise.all(
     prompts.map(async prompt => {
