@@ -1,6 +1,6 @@
 // Attention of queries over the blocks of one KV head: score lanes are tokens (K lies transposed), output
-// lanes are elements of the head. Where several queries meet a block it is widened to f32 once, which
-// is most of the work for f16 and int8. Same bits as __scalar.
+// lanes are elements of the head. A block of f16 or int8 is widened to f32 first, once for all queries
+// and, for one alone, still faster than in the inner loops. Same bits as __scalar.
 #include "ryz.h"
 #include "simd.h"
 
@@ -9,28 +9,56 @@ namespace {
 constexpr float NEG_INF = -__builtin_inff();
 constexpr int LANE_VECTORS = KV_BLOCK / 4;
 
-inline v128_t load4(const float* p) { return wasm_v128_load(p); }
 // The cache holds finite halves only (append saturates), so f16 needs no case for infinities: a half
-// shifted down by 3 below its sign has the exponent of f32, less 112.
-inline v128_t load4(const uint16_t* p) {
-  const v128_t high = wasm_i32x4_shl(wasm_u32x4_load16x4(p), 16);
-  const v128_t bits = wasm_v128_and(wasm_i32x4_shr(high, 3), wasm_i32x4_splat(static_cast<int32_t>(0x8fffe000)));
+// in the upper 16 bits, shifted down by 3 below its sign, has the exponent of f32 less 112.
+inline v128_t f32_from_upper_half(v128_t halves_i32) {
+  const v128_t bits = wasm_v128_and(wasm_i32x4_shr(halves_i32, 3),
+                                    wasm_i32x4_splat(static_cast<int32_t>(0x8fffe000)));
   return wasm_f32x4_mul(bits, wasm_f32x4_splat(0x1p112f));
 }
-inline v128_t load4(const int8_t* p) { return load4_i8(p); }
-inline float load1(float x) { return x; }
-inline float load1(uint16_t x) { return f32_from_f16(x); }
-inline float load1(int8_t x) { return static_cast<float>(x); }
+
+inline const float* widened(float*, const float* from, int32_t) { return from; }
+
+// K and V stand together and have 32 tokens: n is a multiple of 64.
+const float* widened(float* to, const uint16_t* from, int32_t n) {
+  const v128_t zero = wasm_i16x8_splat(0);
+  for (int32_t i = 0; i < n; i += 8) {
+    const v128_t h = wasm_v128_load(from + i);
+    const v128_t lo = wasm_i16x8_shuffle(zero, h, 0, 8, 1, 9, 2, 10, 3, 11);
+    const v128_t hi = wasm_i16x8_shuffle(zero, h, 4, 12, 5, 13, 6, 14, 7, 15);
+    wasm_v128_store(to + i, f32_from_upper_half(lo));
+    wasm_v128_store(to + i + 4, f32_from_upper_half(hi));
+  }
+  return to;
+}
+
+// A byte b + 128 below the upper half of 2^23 is the float 2^23 + b + 128: exact, and two unpacks and
+// one subtraction where extending twice and converting takes twice the shuffles.
+const float* widened(float* to, const int8_t* from, int32_t n) {
+  const v128_t zero = wasm_i8x16_splat(0);
+  const v128_t upper = wasm_i16x8_splat(0x4b00);
+  const v128_t bias = wasm_f32x4_splat(8388736.0f);
+  for (int32_t i = 0; i < n; i += 16) {
+    const v128_t biased = wasm_v128_xor(wasm_v128_load(from + i), wasm_i8x16_splat(-128));
+    const v128_t lo = wasm_i8x16_shuffle(biased, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const v128_t hi =
+        wasm_i8x16_shuffle(biased, zero, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
+    wasm_v128_store(to + i, wasm_f32x4_sub(wasm_i16x8_shuffle(lo, upper, 0, 8, 1, 9, 2, 10, 3, 11), bias));
+    wasm_v128_store(to + i + 4, wasm_f32x4_sub(wasm_i16x8_shuffle(lo, upper, 4, 12, 5, 13, 6, 14, 7, 15), bias));
+    wasm_v128_store(to + i + 8, wasm_f32x4_sub(wasm_i16x8_shuffle(hi, upper, 0, 8, 1, 9, 2, 10, 3, 11), bias));
+    wasm_v128_store(to + i + 12, wasm_f32x4_sub(wasm_i16x8_shuffle(hi, upper, 4, 12, 5, 13, 6, 14, 7, 15), bias));
+  }
+  return to;
+}
 
 // p[0..31] = scores of a block; 8 sums stay in registers over the whole head.
-template <class T>
-__attribute__((noinline)) void block_scores(float* p, const float* q, const T* keys, int32_t head_dim) {
+void block_scores(float* p, const float* q, const float* keys, int32_t head_dim) {
   v128_t s[LANE_VECTORS] = {};
   for (int32_t d = 0; d < head_dim; d++) {
     const v128_t q_x4 = wasm_v128_load32_splat(q + d);
-    const T* k = keys + d * KV_BLOCK;
+    const float* k = keys + d * KV_BLOCK;
     for (int i = 0; i < LANE_VECTORS; i++) {
-      s[i] = wasm_f32x4_add(s[i], wasm_f32x4_mul(q_x4, load4(k + 4 * i)));
+      s[i] = wasm_f32x4_add(s[i], wasm_f32x4_mul(q_x4, wasm_v128_load(k + 4 * i)));
     }
   }
   for (int i = 0; i < LANE_VECTORS; i++) wasm_v128_store(p + 4 * i, s[i]);
@@ -58,35 +86,39 @@ __attribute__((noinline)) float exp_and_sum(float* p, float m, int32_t n) {
          (wasm_f32x4_extract_lane(lanes, 1) + wasm_f32x4_extract_lane(lanes, 3));
 }
 
-// out = out * a + o * b, o = sum over n tokens of p * V; the first block is stored as it is.
-template <class T>
-__attribute__((noinline)) void add_values(float* out, const float* p, const T* values, int32_t n, int32_t head_dim,
-                       bool is_first, float a, float b) {
+// N vectors of out = out * a + o * b, o = sum over n tokens of p * V; the first block is stored as it is.
+template <int N>
+inline void add_values_n(float* out, const float* p, const float* values, int32_t n, int32_t head_dim,
+                         bool is_first, v128_t a_x4, v128_t b_x4) {
+  v128_t o[N] = {};
+  for (int32_t t = 0; t < n; t++, values += head_dim) {
+    const v128_t p_x4 = wasm_v128_load32_splat(p + t);
+    for (int i = 0; i < N; i++) {
+      o[i] = wasm_f32x4_add(o[i], wasm_f32x4_mul(p_x4, wasm_v128_load(values + 4 * i)));
+    }
+  }
+  for (int i = 0; i < N; i++) {
+    const v128_t before = wasm_v128_load(out + 4 * i);
+    const v128_t merged = wasm_f32x4_add(wasm_f32x4_mul(before, a_x4), wasm_f32x4_mul(o[i], b_x4));
+    wasm_v128_store(out + 4 * i, is_first ? o[i] : merged);
+  }
+}
+
+// Eight sums at a time: an add takes three cycles, and four would wait for each other.
+__attribute__((noinline)) void add_values(float* out, const float* p, const float* values, int32_t n,
+                                          int32_t head_dim, bool is_first, float a, float b) {
   const v128_t a_x4 = wasm_f32x4_splat(a);
   const v128_t b_x4 = wasm_f32x4_splat(b);
   int32_t d = 0;
-  for (; d + 16 <= head_dim; d += 16) {
-    Lanes16 o = lanes16_zero();
-    for (int32_t t = 0; t < n; t++) {
-      const v128_t p_x4 = wasm_v128_load32_splat(p + t);
-      const T* v = values + t * head_dim + d;
-      add16(o, mul16({p_x4, p_x4, p_x4, p_x4},
-                     {load4(v), load4(v + 4), load4(v + 8), load4(v + 12)}));
-    }
-    if (!is_first) {
-      o = mul16(o, {b_x4, b_x4, b_x4, b_x4});
-      Lanes16 scaled = mul16(load16_f32(out + d), {a_x4, a_x4, a_x4, a_x4});
-      add16(scaled, o);
-      o = scaled;
-    }
-    wasm_v128_store(out + d, o.a);
-    wasm_v128_store(out + d + 4, o.b);
-    wasm_v128_store(out + d + 8, o.c);
-    wasm_v128_store(out + d + 12, o.d);
+  for (; d + 32 <= head_dim; d += 32) {
+    add_values_n<8>(out + d, p, values + d, n, head_dim, is_first, a_x4, b_x4);
+  }
+  for (; d + 4 <= head_dim; d += 4) {
+    add_values_n<1>(out + d, p, values + d, n, head_dim, is_first, a_x4, b_x4);
   }
   for (; d < head_dim; d++) {
     float o = 0.0f;
-    for (int32_t t = 0; t < n; t++) o = o + p[t] * load1(values[t * head_dim + d]);
+    for (int32_t t = 0; t < n; t++) o = o + p[t] * values[t * head_dim + d];
     out[d] = is_first ? o : out[d] * a + o * b;
   }
 }
@@ -96,18 +128,22 @@ struct Running {
   float sum = 0.0f;
 };
 
-// One block of n tokens into the running softmax of one query.
-template <class T, bool SCALED>
-__attribute__((noinline)) void add_block(Running& run, float* out, const float* q, const T* keys, const T* values,
-                      const float* scales, int32_t n, int32_t head_dim, bool is_first) {
+// One block of n tokens into the running softmax of one query; scales only for int8.
+__attribute__((noinline)) void add_block(Running& run, float* out, const float* q, const float* keys,
+                                         const float* values, const float* scales, int32_t n,
+                                         int32_t head_dim, bool is_first) {
   alignas(16) float p[KV_BLOCK];
   block_scores(p, q, keys, head_dim);
-  for (int32_t t = 0; SCALED && t < n; t++) p[t] = p[t] * scales[t];
+  for (int32_t t = 0; scales && t < KV_BLOCK; t += 4) {
+    wasm_v128_store(p + t, wasm_f32x4_mul(wasm_v128_load(p + t), wasm_v128_load(scales + t)));
+  }
   for (int32_t t = n; t < KV_BLOCK; t++) p[t] = NEG_INF;
 
   const float m = max_of_block(p);
   const float l = exp_and_sum(p, m, n);
-  for (int32_t t = 0; SCALED && t < n; t++) p[t] = p[t] * scales[KV_BLOCK + t];
+  for (int32_t t = 0; scales && t < KV_BLOCK; t += 4) {
+    wasm_v128_store(p + t, wasm_f32x4_mul(wasm_v128_load(p + t), wasm_v128_load(scales + KV_BLOCK + t)));
+  }
 
   const float merged = max_f32(run.max, m);
   const float a = exp32(run.max - merged);
@@ -126,9 +162,6 @@ __attribute__((noinline)) void divide(float* out, float sum, int32_t head_dim) {
   for (; d < head_dim; d++) out[d] = out[d] / sum;
 }
 
-// From so many queries on, widening a block first is cheaper than widening it in every query.
-constexpr int32_t WIDEN_FROM = 3;
-
 template <class T, bool SCALED>
 inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
                    int32_t block_bytes, int32_t head_dim) {
@@ -141,26 +174,13 @@ inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_
   for (int32_t first = 0; first < last; first += KV_BLOCK) {
     const uint8_t* head = kv + static_cast<size_t>(table[first / KV_BLOCK]) * block_bytes;
     const T* keys = reinterpret_cast<const T*>(head);
-    const T* values = keys + elements;
-    const float* scales = reinterpret_cast<const float*>(head + 2 * elements);
-    const bool widen = sizeof(T) < 4 && queries.count >= WIDEN_FROM;
-    if (widen) {
-      // Keys and values stand together; 32 tokens, so whole vectors for any head.
-      for (int32_t i = 0; i < 2 * elements; i += 4) {
-        wasm_v128_store(queries.scratch + i, load4(keys + i));
-      }
-    }
+    const float* scales = SCALED ? reinterpret_cast<const float*>(head + 2 * elements) : nullptr;
+    const float* wide = widened(queries.scratch, keys, 2 * elements);
     for (int32_t i = 0; i < queries.count; i++) {
       const int32_t left = queries.tokens[i] - first;
       if (left <= 0) continue;
-      const int32_t n = left < KV_BLOCK ? left : KV_BLOCK;
-      if (widen) {
-        add_block<float, SCALED>(runs[i], queries.out[i], queries.q[i], queries.scratch,
-                                 queries.scratch + elements, scales, n, head_dim, first == 0);
-      } else {
-        add_block<T, SCALED>(runs[i], queries.out[i], queries.q[i], keys, values, scales, n, head_dim,
-                             first == 0);
-      }
+      add_block(runs[i], queries.out[i], queries.q[i], wide, wide + elements, scales,
+                left < KV_BLOCK ? left : KV_BLOCK, head_dim, first == 0);
     }
   }
   for (int32_t i = 0; i < queries.count; i++) divide(queries.out[i], runs[i].sum, head_dim);

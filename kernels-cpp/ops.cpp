@@ -110,28 +110,35 @@ void linear_task(const void* args, int32_t begin, int32_t end, int32_t) {
 // The matrices of a stack that go through tables, cut into (rows, group of tokens).
 struct LookupArgs {
   const LinearArgs* linear;
-  int32_t units;   // of a cut
+  int32_t splits;  // see lookup_cuts
   int32_t groups;  // of LOOKUP_TOKENS tokens
 };
 
-// Cuts of all parts that go through tables.
-int32_t lookup_cuts(const RyzLinear& w, int32_t count, int32_t units) {
-  int32_t cuts = 0;
-  for (int32_t p = 0; p < w.n_parts; p++) {
-    if (by_lookup(w.parts[p], true, count)) cuts += div_up(div_up(w.parts[p].rows, TILE_ROWS), units);
-  }
-  return cuts;
+// Cuts of one part, of equal size: as few as the kernel can take, times `splits`.
+int32_t lookup_cuts(const RyzMatrix& w, int32_t count, int32_t splits) {
+  if (!by_lookup(w, true, count)) return 0;
+  const int32_t units = div_up(w.rows, TILE_ROWS);
+  const int32_t cuts = div_up(units, LOOKUP_UNITS) * splits;
+  return cuts < units ? cuts : units;
 }
 
-// Units of a cut: as many as the kernel takes, fewer where threads would go without.
-int32_t lookup_units(const RyzLinear& w, int32_t count, int32_t groups) {
+// Items of all parts.
+int32_t lookup_items(const RyzLinear& w, int32_t count, int32_t groups, int32_t splits) {
+  int32_t cuts = 0;
+  for (int32_t p = 0; p < w.n_parts; p++) cuts += lookup_cuts(w.parts[p], count, splits);
+  return cuts * groups;
+}
+
+// The least that gives every thread the same number of items, or four and more: small cuts pay more
+// for their tables.
+int32_t lookup_splits(const RyzLinear& w, int32_t count, int32_t groups) {
   const int32_t threads = pool_threads();
-  int32_t units = LOOKUP_UNITS;
-  for (; units > 32; units -= 16) {
-    const int32_t items = groups * lookup_cuts(w, count, units);
+  int32_t splits = 1;
+  for (; splits < 4 * threads; splits++) {
+    const int32_t items = lookup_items(w, count, groups, splits);
     if (items % threads == 0 || items >= 4 * threads) break;
   }
-  return units;
+  return splits;
 }
 
 // One item: a cut of rows of one part, for one group of tokens. Tokens vary fastest: they share weights.
@@ -150,10 +157,10 @@ void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
     for (int32_t p = 0; p < a.w->n_parts; p++) {
       const RyzMatrix& w = a.w->parts[p];
       const int32_t units = div_up(w.rows, TILE_ROWS);
-      const int32_t cuts = by_lookup(w, true, all.count) ? div_up(units, job.units) : 0;
+      const int32_t cuts = lookup_cuts(w, all.count, job.splits);
       if (cut >= 0 && cut < cuts) {
-        const int32_t first = cut * job.units;
-        const int32_t last = first + job.units < units ? first + job.units : units;
+        const int32_t first = static_cast<int32_t>(static_cast<int64_t>(units) * cut / cuts);
+        const int32_t last = static_cast<int32_t>(static_cast<int64_t>(units) * (cut + 1) / cuts);
         lookup_t2_i8(x, w, y, a.w->outputs, first, last,
                      scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES);
       }
@@ -356,9 +363,9 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
   for (int32_t p = 0; p < w->n_parts; p++) looked_up += by_lookup(w->parts[p], args.round, count);
   if (looked_up > 0) {
     const int32_t groups = div_up(count, LOOKUP_TOKENS);
-    const int32_t units = lookup_units(*w, count, groups);
-    const LookupArgs lookup{&args, units, groups};
-    const int32_t status = pool_run(lookup_task, &lookup, groups * lookup_cuts(*w, count, units), 1);
+    const int32_t splits = lookup_splits(*w, count, groups);
+    const LookupArgs lookup{&args, splits, groups};
+    const int32_t status = pool_run(lookup_task, &lookup, lookup_items(*w, count, groups, splits), 1);
     if (status != RYZ_OK || looked_up == w->n_parts) return status;
   }
   // 8 units = 32 rows: below that a claim costs more than it shares out.
