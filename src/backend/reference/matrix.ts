@@ -98,7 +98,10 @@ export function dotFloat(
   for (let b = 0; b < perRow; b++) {
     const end = Math.min(m.cols, (b + 1) * block)
     lanes.fill(0)
-    for (let k = b * block; k < end; k++) lanes[k & 15] += f(x[at + k] * row[k])
+    for (let k = b * block; k < end; k++) {
+      // A ternary 0 selects +0: x * 0 would be NaN for an infinite x.
+      if (m.layout !== 't2' || row[k] !== 0) lanes[k & 15] += f(x[at + k] * row[k])
+    }
     for (let half = 8; half > 0; half >>= 1) {
       for (let j = 0; j < half; j++) lanes[j] += lanes[j + half]
     }
