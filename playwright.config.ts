@@ -12,6 +12,8 @@ export default defineConfig({
   // The machines that run this have two cores, and every page brings its own threads.
   workers: 1,
   forbidOnly: process.env.CI !== undefined,
+  // A second try on a loaded machine; what needed it is listed as flaky, by name.
+  retries: process.env.CI === undefined ? 0 : 1,
   reporter: [['list']],
   webServer: Object.values(HOSTS).map(host => ({
     command: `node e2e/server.mjs ${host.args} --port ${host.port}`,

@@ -43,6 +43,8 @@ export default defineConfig({
         resolve: { alias: { ryzanstein: resolve(import.meta.dirname, 'dist/index.js') } },
         test: {
           name: 'browser',
+          // A second try on a loaded machine.
+          retry: process.env.CI === undefined ? 0 : 1,
           include: ['test/browser/**/*.test.ts'],
           testTimeout: 60_000,
           browser: {
