@@ -46,14 +46,19 @@ export function roundEven(x: number): number {
   return f(f(x + MAGIC) - MAGIC)
 }
 
-/** The 16-lane sum of backend.ts over n values of `value(i)`. */
-export function sum16(n: number, value: (i: number) => number): number {
-  const lanes = new Float32Array(16)
-  for (let i = 0; i < n; i++) lanes[i & 15] += f(value(i))
+/** Folds the 16 lanes of a sum, 16 -> 8 -> 4 -> 2 -> 1, lane j with lane j + half; in place. */
+export function foldLanes(lanes: Float32Array): number {
   for (let half = 8; half > 0; half >>= 1) {
     for (let j = 0; j < half; j++) lanes[j] += lanes[j + half]
   }
   return lanes[0]
+}
+
+/** The 16-lane sum of backend.ts over n values of `value(i)`. */
+export function sum16(n: number, value: (i: number) => number): number {
+  const lanes = new Float32Array(16)
+  for (let i = 0; i < n; i++) lanes[i & 15] += f(value(i))
+  return foldLanes(lanes)
 }
 
 /**

@@ -2,7 +2,7 @@
 // the dot products in their defined order.
 import type { Matrix } from '../backend.ts'
 import { FLAT_COLS, T2_COLS, T2_ROWS } from '../backend.ts'
-import { fromF16 } from './math.ts'
+import { foldLanes, fromF16 } from './math.ts'
 
 const f = Math.fround
 
@@ -102,12 +102,10 @@ export function dotFloat(
       // A ternary 0 selects +0: x * 0 would be NaN for an infinite x.
       if (m.layout !== 't2' || row[k] !== 0) lanes[k & 15] += f(x[at + k] * row[k])
     }
-    for (let half = 8; half > 0; half >>= 1) {
-      for (let j = 0; j < half; j++) lanes[j] += lanes[j + half]
-    }
-    if (m.layout === 'f16' || m.layout === 'f32') return lanes[0]
-    if (m.scaleBlock === 0) return f(lanes[0] * scales[n])
-    acc = f(acc + f(lanes[0] * scales[n * perRow + b]))
+    const total = foldLanes(lanes)
+    if (m.layout === 'f16' || m.layout === 'f32') return total
+    if (m.scaleBlock === 0) return f(total * scales[n])
+    acc = f(acc + f(total * scales[n * perRow + b]))
   }
   return acc
 }

@@ -1,4 +1,5 @@
 // RMSNorm of one row (Zhang & Sennrich 2019), shared by the norm op and the QK-norm of attention.
+import { foldLanes } from './math.ts'
 
 const f = Math.fround
 
@@ -13,9 +14,6 @@ export function normRow(
 ): void {
   const lanes = new Float32Array(16)
   for (let i = 0; i < n; i++) lanes[i & 15] += f(x[at + i] * x[at + i])
-  for (let half = 8; half > 0; half >>= 1) {
-    for (let j = 0; j < half; j++) lanes[j] += lanes[j + half]
-  }
-  const r = f(1 / f(Math.sqrt(f(f(lanes[0] / n) + f(eps)))))
+  const r = f(1 / f(Math.sqrt(f(f(foldLanes(lanes) / n) + f(eps)))))
   for (let i = 0; i < n; i++) y[at + i] = f(f(x[at + i] * r) * gain[i])
 }
