@@ -8,9 +8,10 @@
 // and seed only, and replayed requests always carry a seed; it costs the computing of them again.
 import { transfer } from 'comlink'
 import { type ErrorCode, RyzError } from '../errors.ts'
-import type { LoadProgress, ModelInfo, TokenChunk } from '../types.ts'
+import type { LoadProgress, ModelInfo } from '../types.ts'
 import { Connection, type EngineLink, type Heartbeat, type PortCall } from './connection.ts'
 import { Gate } from './gate.ts'
+import { DiffersError, Replay } from './replay.ts'
 import { portWorker } from './shared-port.ts'
 import type { FromHub, ToHub } from './shared-protocol.ts'
 
@@ -88,7 +89,7 @@ export class SharedLink implements EngineLink {
   }
 
   request(...[send, receive, failed]: Parameters<EngineLink['request']>): PortCall {
-    const delivered: TokenChunk[] = []
+    const replay = new Replay()
     let running: PortCall | undefined
     let cancelled = false
     let tries = 0
@@ -96,21 +97,19 @@ export class SharedLink implements EngineLink {
       tries++
       const { connection } = await this.#current.promise
       if (cancelled) return
-      let again = 0
+      replay.restart()
       const call = connection.request(
         send,
         message => {
-          if (message.type === 'token') {
-            const before = delivered[again++]
-            if (before === undefined) delivered.push(message.chunk)
-            else if (sameTokens(before, message.chunk)) return
-            else {
-              call.cancel()
-              failed(notTheSame(again))
-              return
-            }
+          if (message.type !== 'token') return receive(message)
+          try {
+            const chunk = replay.take(message.chunk)
+            if (chunk !== undefined) receive({ type: 'token', chunk })
+          } catch (caught) {
+            if (!(caught instanceof DiffersError)) throw caught
+            call.cancel()
+            failed(notTheSame(caught.token))
           }
-          receive(message)
         },
         error => {
           if (tries >= MAX_TRIES || !this.#isLost(error)) return failed(error)
@@ -293,15 +292,11 @@ export class SharedLink implements EngineLink {
   }
 }
 
-function sameTokens(a: TokenChunk, b: TokenChunk): boolean {
-  return a.text === b.text && String(a.tokens) === String(b.tokens)
-}
-
-function notTheSame(chunk: number): RyzError {
+function notTheSame(token: number): RyzError {
   return new RyzError(
     'WORKER_DIED',
-    `the engine ended and the next one writes another text from piece ${chunk} on; ask again`,
-    { chunk },
+    `the engine ended and the next one writes another text from token ${token} on; ask again`,
+    { token },
   )
 }
 

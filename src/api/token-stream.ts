@@ -2,6 +2,7 @@
 // worker; ryzanstein.ts feeds it.
 import { RyzError } from '../errors.ts'
 import type { GenerateResult, TokenChunk } from '../types.ts'
+import { joinChunk } from '../worker/protocol.ts'
 
 /** Chunks kept for a reader that is slow; what comes then joins the last one. */
 const MAX_UNREAD = 256
@@ -44,7 +45,7 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
         if (this.#over) return
         const last = this.#chunks[MAX_UNREAD - 1]
         if (last === undefined) this.#chunks.push(chunk)
-        else join(last, chunk)
+        else joinChunk(last, chunk)
         this.#wake?.()
       },
       done: result => {
@@ -101,15 +102,5 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
     this.#over = true
     this.#error = error
     this.#wake?.()
-  }
-}
-
-/** Appends one chunk to another. */
-function join(to: TokenChunk, more: TokenChunk): void {
-  to.text += more.text
-  to.tokens.push(...more.tokens)
-  if (more.logprobs !== undefined) {
-    to.logprobs ??= []
-    to.logprobs.push(...more.logprobs)
   }
 }

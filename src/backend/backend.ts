@@ -169,7 +169,7 @@ export interface Backend {
   add(out: Slot, x: Slot, count: number): void
   /** Copies rows `which` of x f32 [..][n] to out f32 [which.length][n]. */
   gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void
-  /** Copies f32 values out; the one point where results and failures surface. */
+  /** f32 values, valid until the next op; the one point where results and failures surface. */
   read(slot: Slot, first: number, count: number): Promise<Float32Array>
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
   copyBlock(from: number, to: number): void

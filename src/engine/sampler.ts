@@ -30,6 +30,8 @@ export class Sampler {
   readonly #biasIds: Int32Array
   readonly #biasValues: Float64Array
   readonly #penalises: boolean
+  /** Nothing but the likeliest token is asked for. */
+  readonly #greedy: boolean
   /** The last penaltyWindow tokens, prompt included, as a ring. */
   readonly #window: Int32Array
   #seen = 0
@@ -44,6 +46,7 @@ export class Sampler {
       options.repetitionPenalty !== 1 ||
       options.frequencyPenalty !== 0 ||
       options.presencePenalty !== 0
+    this.#greedy = options.temperature === 0 && !this.#penalises && this.#biasIds.length === 0
     this.#window = new Int32Array(this.#penalises ? options.penaltyWindow : 0)
   }
 
@@ -61,6 +64,7 @@ export class Sampler {
   sample(row: Float32Array, at = 0): number {
     const { logits } = this.#s
     const vocab = logits.length
+    if (this.#greedy) return likeliest(row, at, vocab)
     for (let i = 0; i < vocab; i++) {
       const x = row[at + i]!
       if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
@@ -176,6 +180,20 @@ export function logNorm(row: Float32Array, at: number, vocab: number): number {
 function argMax(values: Float32Array): number {
   let best = 0
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i
+  return best
+}
+
+/** Index of the largest of `vocab` logits at `at`, the lowest of equals. @throws RyzError BAD_WEIGHTS */
+function likeliest(row: Float32Array, at: number, vocab: number): number {
+  let best = 0
+  let max = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < vocab; i++) {
+    const x = row[at + i]!
+    if (x <= max) continue // the usual case; NaN does not come here
+    if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
+    max = x
+    best = i
+  }
   return best
 }
 

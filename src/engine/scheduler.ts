@@ -19,6 +19,9 @@ import { Counters, type Outcome } from './stats.ts'
 import type { Next, Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 
+/** Steps that only decode may follow each other for so long before the event loop gets its turn. */
+const TURN_MS = 4
+
 export interface SchedulerOptions {
   /** Sequences live at once. */
   maxSequences: number
@@ -67,6 +70,9 @@ export class Scheduler {
   /** Took their last logits in this step; completed when its time is on the books. */
   readonly #finished: Job[] = []
   #steps = 0
+  #turnedAt = 0
+  /** The last step held a prompt, or ended a request: what it gave should be seen at once. */
+  #turnNow = false
   #loop: Promise<void> | undefined
   #closed: RyzError | undefined
 
@@ -156,16 +162,28 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    await this.#turn.next()
+    await this.#takeTurn()
     while (this.#waiting.length + this.running > 0) {
       try {
         await this.#step()
       } catch (caught) {
         this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
       }
-      await this.#turn.next()
+      if (this.#turnDue()) await this.#takeTurn()
     }
     this.#loop = undefined
+  }
+
+  /** A turn costs as much as a third of a small model's step, so those share one. */
+  #turnDue(): boolean {
+    if (this.#turnNow || this.#waiting.length + this.#paused.length > 0) return true
+    if (this.#now() - this.#turnedAt >= TURN_MS) return true
+    return this.#active.length === 0 || this.#active.some(job => !job.decoding)
+  }
+
+  async #takeTurn(): Promise<void> {
+    await this.#turn.next()
+    this.#turnedAt = this.#now()
   }
 
   async #step(): Promise<void> {
@@ -176,6 +194,7 @@ export class Scheduler {
     this.#shareDecode(shares)
     const decode = shares.length
     const prefill = this.#sharePrefill(shares)
+    this.#turnNow = true
     if (shares.length === 0) return
     this.#steps++
     const began = this.#now()
@@ -183,6 +202,7 @@ export class Scheduler {
     const ms = this.#now() - began
     this.#piece.learn(prefill, ms)
     this.counters.step(prefill, decode, ms)
+    this.#turnNow = prefill > 0 || this.#finished.length > 0
     for (const job of this.#finished) if (!job.over) this.#complete(job)
     this.#finished.length = 0
   }

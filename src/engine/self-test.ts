@@ -127,7 +127,7 @@ class Bench {
   ): Promise<void> {
     this.#backend.linear(out, x, w, rows, activations)
     const op = `linear (${name}, ${ROWS} x ${w.cols}, ${activations}, ${rows} rows)`
-    this.probes.push({ op, values: await this.#backend.read(out, 0, rows * w.outputs) })
+    this.#note(op, await this.#backend.read(out, 0, rows * w.outputs))
   }
 
   /** One sequence in blocks 2 and 0 of the cache, in two steps. */
@@ -165,14 +165,18 @@ class Bench {
           { layer: 0, heads, kvHeads, headDim, ropeDim, ropePairing, eps: 1e-6, ...gains },
         )
         const op = `attend (${type} KV, ${ropePairing} RoPE, token ${first + count})`
-        const values = await backend.read(out, 0, count * heads * headDim)
-        this.probes.push({ op, values })
+        this.#note(op, await backend.read(out, 0, count * heads * headDim))
       }
     }
   }
 
   async #keep(op: string, slot: Slot): Promise<void> {
-    this.probes.push({ op, values: await this.#backend.read(slot, 0, slot.bytes / 4) })
+    this.#note(op, await this.#backend.read(slot, 0, slot.bytes / 4))
+  }
+
+  /** Keeps a copy: the next op may overwrite what was read. */
+  #note(op: string, read: Float32Array): void {
+    this.probes.push({ op, values: read.slice() })
   }
 
   #out(values: number): Slot {

@@ -5,6 +5,7 @@ import { expose } from 'comlink'
 import { Engine } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/engine-parts.ts'
 import type { Submitted } from '../engine/scheduler.ts'
+import type { Turn } from '../engine/turn.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { RunForecast } from '../types.ts'
 import {
@@ -15,6 +16,7 @@ import {
   type WireLoadOptions,
   type WireSource,
 } from './protocol.ts'
+import { TokenMail } from './token-mail.ts'
 
 /** Opens a model; the composition root binds the backends. */
 export type OpenParts = (
@@ -39,6 +41,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
   let engine: Engine | undefined
   let loading: AbortController | undefined
   let closed = false
+  const mail = new TokenMail()
   const asking = new AbortController()
 
   const loaded = (): Engine => {
@@ -58,12 +61,13 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       running.set(port, () => request.cancel())
       listen(port, () => request.cancel())
     } catch (caught) {
-      send(port, failure(caught))
+      end(port, failure(caught))
     }
   }
 
   const end = (port: MessagePort, message: PortMessage, moved: Transferable[] = []): void => {
     running.delete(port)
+    mail.post(port)
     send(port, message, moved)
   }
 
@@ -78,10 +82,8 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       try {
         const progress: LoadHooks['progress'] = report =>
           send(port, { type: 'progress', progress: report })
-        const opened = await openEngine(openParts, source, options, {
-          progress,
-          signal: abort.signal,
-        })
+        const hooks = { progress, signal: abort.signal }
+        const opened = await openEngine(openParts, source, options, hooks, mail.turn)
         engine = opened
         if (closed) await opened.close()
         throwIfAborted(abort.signal, 'loading')
@@ -105,7 +107,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       serve(port, () =>
         loaded().generate(input, options, {
           queue: event => send(port, { type: 'queue', event }),
-          token: chunk => send(port, { type: 'token', chunk }),
+          token: chunk => mail.add(port, chunk),
           done: result => end(port, { type: 'done', result }),
           error: error => end(port, failure(error)),
         }),
@@ -181,6 +183,7 @@ async function openEngine(
   source: WireSource,
   options: WireLoadOptions,
   hooks: LoadHooks,
+  turn: Turn,
 ): Promise<Engine> {
   const began = performance.now()
   const parts = await openParts(source, options, hooks)
@@ -188,7 +191,7 @@ async function openEngine(
     for (const { from, to, reason } of parts.fallbacks) {
       console.warn(`ryzanstein: ${to} instead of ${from}: ${reason}`)
     }
-    const engine = new Engine(parts, options, { loadMs: performance.now() - began })
+    const engine = new Engine(parts, options, { loadMs: performance.now() - began, turn })
     await engine.measure()
     return engine
   } catch (caught) {

@@ -87,3 +87,13 @@ export interface EngineApi {
   ping(): Pong
   close(): Promise<void>
 }
+
+/** Appends one chunk to another. */
+export function joinChunk(to: TokenChunk, more: TokenChunk): void {
+  to.text += more.text
+  to.tokens.push(...more.tokens)
+  if (more.logprobs !== undefined) {
+    to.logprobs ??= []
+    to.logprobs.push(...more.logprobs)
+  }
+}

@@ -213,7 +213,8 @@ describe('a step that is not finite', () => {
           if (fault.on && at >= 0) real.writer(out).write(4 * at * table.cols, nan)
         },
         read: async (slot, first, count) => {
-          const values = await real.read(slot, first, count)
+          // A copy: what read() gives may be the memory itself.
+          const values = (await real.read(slot, first, count)).slice()
           // The repairers read the damaged row from memory.
           if (fault.on && /table|embd|token/.test(slot.label) && count > 0) values.fill(Number.NaN)
           return values

@@ -47,6 +47,21 @@ describe('engine api', () => {
     await api.close()
   })
 
+  it('posts the first token at once, and those of short steps together', async () => {
+    const api = createEngineApi(async () => fakeParts(new FakeNetwork()))
+    await api.load('x', {}, channel().worker)
+    const { worker, messages } = channel()
+    api.generate({ kind: 'tokens', tokens: [1, 2, 3] }, { maxTokens: 200, seed: 1 }, worker)
+    await until(() => messages.at(-1)?.type === 'done', 'the end')
+    const chunks = messages.flatMap(m => (m.type === 'token' ? [m.chunk] : []))
+    const last = messages.at(-1) as Extract<PortMessage, { type: 'done' }>
+    expect(chunks[0]!.tokens).toHaveLength(1)
+    expect(chunks.length).toBeLessThan(100)
+    expect(chunks.flatMap(c => c.tokens)).toEqual(last.result.tokens)
+    expect(chunks.map(c => c.text).join('')).toBe(last.result.text)
+    await api.close()
+  })
+
   it('close while it loads gives back what the load brings', async () => {
     const network = new FakeNetwork()
     let bring: () => void = () => undefined

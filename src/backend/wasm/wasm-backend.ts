@@ -310,7 +310,7 @@ export class WasmBackend implements Backend {
       throw new RangeError(`read past the end of ${slot.label}: ${first} + ${count} values`)
     }
     const at = slot.at / 4 + first
-    return this.#f32.slice(at, at + count)
+    return this.#f32.subarray(at, at + count)
   }
 
   copyBlock(from: number, to: number): void {
