@@ -29,8 +29,10 @@ export interface FileContext {
   note(from: string, to: string, reason: string): void
 }
 
-/** Chunks under way at once: 3 connections and the one that is being poured; 16 MiB at most. */
-const WINDOW = 4
+/** Chunks under way at once, and so in memory: 3 connections and the one that is being poured. */
+const FETCHED_AHEAD = 4
+/** Of stored ones the next is read and verified while one is poured. */
+const STORED_AHEAD = 2
 
 /** A file that may be partly stored. */
 export class CachedFile implements RangeSource {
@@ -46,8 +48,8 @@ export class CachedFile implements RangeSource {
   #hasher: RunningHash | undefined
   #hashed: number
   #writing: Promise<void> = Promise.resolve()
-  /** The newest chunk, where it cannot be read again from the store. */
-  #memo: { readonly index: number; readonly bytes: Uint8Array } | undefined
+  /** The last chunk of the last stream: the next one often begins in it. */
+  #kept: { readonly index: number; readonly bytes: Uint8Array } | undefined
 
   /** @param expected SHA-256 of the whole file, as the caller demands it */
   constructor(
@@ -83,7 +85,7 @@ export class CachedFile implements RangeSource {
     const first = Math.floor(start / chunkBytes)
     const last = Math.floor((stop - 1) / chunkBytes)
     // Without an end a header is being read: nothing is fetched that may not be wanted.
-    const ahead = end === undefined ? 1 : WINDOW
+    const ahead = end === undefined ? () => 1 : (index: number) => this.#ahead(index)
     const own = new AbortController()
     const signals = [own.signal, this.#context.signal, ...(signal ? [signal] : [])]
     const either = anySignal(signals)
@@ -91,7 +93,7 @@ export class CachedFile implements RangeSource {
     let next = first
     try {
       for (let index = first; index <= last; index++) {
-        while (next <= last && next < index + ahead) {
+        while (next <= last && next < index + ahead(next)) {
           const chunk = this.#chunk(next++, either.signal)
           chunk.catch(() => undefined) // heard below, or not at all when the stream is closed
           coming.push(chunk)
@@ -100,13 +102,12 @@ export class CachedFile implements RangeSource {
         throwIfAborted(signal, `Reading ${this.name}`)
         await this.#pass(index, bytes)
         const at = index * chunkBytes
+        this.#keep({ index, bytes })
         yield bytes.subarray(Math.max(start - at, 0), Math.min(stop - at, bytes.length))
-        if (this.#memo?.bytes !== bytes) this.#free.push(bytes.buffer as ArrayBuffer)
       }
     } finally {
       own.abort()
       either.release()
-      this.#free.length = 0
     }
   }
 
@@ -121,9 +122,13 @@ export class CachedFile implements RangeSource {
       for (let index = 0; index < chunkCount(this.#record); index++) {
         if (index < behind && (this.#record.hashes[index] !== null || !store)) continue
         throwIfAborted(signal, `Reading ${this.name}`)
-        await this.#pass(index, await this.#chunk(index, signal))
+        const bytes = await this.#chunk(index, signal)
+        await this.#pass(index, bytes)
+        this.#keep({ index, bytes })
       }
     }
+    this.#keep(undefined)
+    discard(this.#free.splice(0))
     await this.#writing
     await this.#commit()
   }
@@ -138,8 +143,23 @@ export class CachedFile implements RangeSource {
     return Math.min(chunkBytes, this.size - index * chunkBytes)
   }
 
+  #ahead(index: number): number {
+    const stored = this.#context.store && this.#record.hashes[index] !== null
+    return stored ? STORED_AHEAD : FETCHED_AHEAD
+  }
+
+  /** Keeps this chunk instead of the one before, whose buffer is used again. */
+  #keep(chunk: { readonly index: number; readonly bytes: Uint8Array } | undefined): void {
+    const before = this.#kept?.bytes
+    this.#kept = chunk
+    if (!before || before === chunk?.bytes) return
+    const buffer = before.buffer as ArrayBuffer
+    // Browsers without byte streams made it themselves, as short as the chunk.
+    if (buffer.byteLength === this.#record.chunkBytes) this.#free.push(buffer)
+  }
+
   async #chunk(index: number, signal: AbortSignal): Promise<Uint8Array> {
-    if (this.#memo?.index === index) return this.#memo.bytes
+    if (this.#kept?.index === index) return this.#kept.bytes
     const { counters, store } = this.#context
     const known = this.#record.hashes[index]
     if (known !== null && store) {
@@ -236,7 +256,6 @@ export class CachedFile implements RangeSource {
 
   /** The running hash sees every chunk once, in file order. */
   async #pass(index: number, bytes: Uint8Array): Promise<void> {
-    if (!this.#context.store) this.#memo = { index, bytes }
     if (index !== this.#hashed || this.#record.sha256 !== undefined) return
     this.#hasher ??= await this.#resumeHash()
     if (index !== this.#hashed) return
@@ -333,4 +352,12 @@ function anySignal(signals: readonly AbortSignal[]): { signal: AbortSignal; rele
       for (const signal of signals) signal.removeEventListener('abort', fire)
     },
   }
+}
+
+/** Frees buffers now: sent to a port that nobody reads. Collected some time later they would add 12 MB. */
+function discard(buffers: ArrayBuffer[]): void {
+  const { port1, port2 } = new MessageChannel()
+  port2.close()
+  port1.postMessage(null, buffers)
+  port1.close()
 }

@@ -1,7 +1,7 @@
 // Ranges of one file over HTTP that arrive whatever happens: broken connections are continued where they
 // broke, silence counts as broken, a busy server is asked again later and later. Says when the file is no
 // longer the one it began with. Knows no store; used by cached-file.ts.
-import { readBody } from '../body-reader.ts'
+import { type BodyReader, readBody } from '../body-reader.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { Validators } from './records.ts'
 
@@ -75,8 +75,10 @@ export async function ask(
   let stalled = false
   const onAbort = () => controller.abort()
   signal?.addEventListener('abort', onAbort, { once: true })
+  let body: BodyReader | undefined
   const stop = () => {
     signal?.removeEventListener('abort', onAbort)
+    body?.cancel()
     controller.abort()
   }
   const patiently = async <T>(work: Promise<T>): Promise<T> => {
@@ -107,7 +109,7 @@ export async function ask(
     doFetch(url, { headers, signal: controller.signal, cache: 'no-store' }),
   )
   const kind = kindOf(url, response, start, stop)
-  const pieces = response.body ? readBody(response.body).read : undefined
+  body = response.body ? readBody(response.body) : undefined
   return {
     kind,
     status: response.status,
@@ -115,8 +117,8 @@ export async function ask(
     etag: response.headers.get('etag') ?? undefined,
     lastModified: response.headers.get('last-modified') ?? undefined,
     async read() {
-      if (!pieces || kind === 'empty') return undefined
-      const piece = await patiently(pieces())
+      if (!body || kind === 'empty') return undefined
+      const piece = await patiently(body.read())
       throwIfAborted(signal, `Reading ${url}`)
       if (!piece) stop()
       return piece

@@ -144,10 +144,15 @@ async function readArray(
     return arrays
   }
   await cursor.need(count * each, `array ${key}`)
-  if (type === 6) return Float32Array.from({ length: count }, () => cursor.f32())
-  if (type === 5) return Int32Array.from({ length: count }, () => cursor.i32())
-  if (type === 4) return Uint32Array.from({ length: count }, () => cursor.u32())
+  if (type === 6) return filled(new Float32Array(count), () => cursor.f32())
+  if (type === 5) return filled(new Int32Array(count), () => cursor.i32())
+  if (type === 4) return filled(new Uint32Array(count), () => cursor.u32())
   const values: GgufValue[] = []
   for (let i = 0; i < count; i++) values.push(readScalar(cursor, source, type, key))
   return values
+}
+
+function filled<T extends Float32Array | Int32Array | Uint32Array>(list: T, next: () => number): T {
+  for (let i = 0; i < list.length; i++) list[i] = next()
+  return list
 }

@@ -2,12 +2,10 @@
 // arrived and is not yet read, so a lying length never allocates; knows nothing of containers.
 import { RyzError } from '../errors.ts'
 import type { ByteSource } from './model-file.ts'
+import { utf8Text } from './utf8.ts'
 
 /** No header is larger; the largest known (262k tokens with scores and merges) is about 16 MB. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024
-
-// ignoreBOM: a token may be exactly U+FEFF.
-const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
 
 /** Reads little-endian values in order; `need` first, then the synchronous reads. */
 export class HeaderCursor {
@@ -59,20 +57,22 @@ export class HeaderCursor {
 
   /** Like need, but says false at the end of the file. */
   async #fill(bytes: number): Promise<boolean> {
-    const pieces = [this.#buffer.subarray(this.#at)]
+    // A piece is valid until the next is asked for: most headers lie in one and are read in place.
+    const pieces: Uint8Array[] = [this.#buffer.slice(this.#at)]
     let have = pieces[0].length
     let ended = false
     while (have < bytes && !ended) {
       const next = await this.#pieces.next()
       if (next.done) ended = true
       else {
-        pieces.push(next.value.slice())
         have += next.value.length
+        pieces.push(have < bytes ? next.value.slice() : next.value)
       }
     }
     this.#before += this.#at
     this.#at = 0
-    this.#buffer = pieces.length === 1 ? pieces[0] : join(pieces, have)
+    const filled = pieces.filter(piece => piece.length > 0)
+    this.#buffer = filled.length === 1 ? filled[0] : join(filled, have)
     this.#view = new DataView(this.#buffer.buffer, this.#buffer.byteOffset, this.#buffer.byteLength)
     return !ended
   }
@@ -125,7 +125,7 @@ export class HeaderCursor {
   /** `bytes` bytes as text; invalid UTF-8 becomes U+FFFD. */
   text(bytes: number): string {
     const from = this.#step(bytes)
-    return utf8.decode(this.#buffer.subarray(from, from + bytes))
+    return utf8Text(this.#buffer, from, from + bytes)
   }
 
   /**

@@ -22,12 +22,13 @@ export function assembleTokenizer(
   encodeText: TextEncoderFn,
   facts: TokenizerFacts,
 ): Tokenizer {
-  const writtenOut = (kinds: number[]) =>
-    new SpecialSplitter(
-      table.texts
-        .map((text, id) => [text, id] as const)
-        .filter(([, id]) => kinds.includes(table.kinds[id])),
-    )
+  const writtenOut = (kinds: number[]) => {
+    const tokens: [string, number][] = []
+    table.texts.forEach((text, id) => {
+      if (kinds.includes(table.kinds[id])) tokens.push([text, id])
+    })
+    return new SpecialSplitter(tokens)
+  }
   // User-defined tokens are text like any other to the user, but are never merged from parts.
   const always = writtenOut([USER_DEFINED])
   const special = writtenOut([USER_DEFINED, CONTROL, UNKNOWN])

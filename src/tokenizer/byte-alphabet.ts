@@ -1,6 +1,8 @@
 // The printable stand-ins that byte-level vocabularies use for raw bytes (GPT-2's table): bytes that
 // print as themselves keep their code point, the other 68 become U+0100, U+0101, ... in order.
 
+import type { ByteList } from './byte-list.ts'
+
 const CHAR_OF_BYTE: string[] = []
 const BYTE_OF_CHAR = new Map<string, number>()
 
@@ -26,13 +28,11 @@ export function bytesToChars(bytes: Uint8Array): string {
   return chars
 }
 
-/** The bytes of a vocabulary entry; a character outside the table stands for its own UTF-8. */
-export function charsToBytes(chars: string): Uint8Array {
-  const bytes: number[] = []
+/** Appends the bytes of a vocabulary entry; a character outside the table stands for its own UTF-8. */
+export function pushCharBytes(chars: string, to: ByteList): void {
   for (const char of chars) {
     const byte = BYTE_OF_CHAR.get(char)
-    if (byte === undefined) bytes.push(...new TextEncoder().encode(char))
-    else bytes.push(byte)
+    if (byte === undefined) to.pushText(char)
+    else to.push(byte)
   }
-  return Uint8Array.from(bytes)
 }

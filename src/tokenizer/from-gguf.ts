@@ -2,7 +2,8 @@
 // and SentencePiece BPE ("llama"). Validates everything it takes; the encoders trust it.
 import { RyzError } from '../errors.ts'
 import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
-import { charsToBytes } from './byte-alphabet.ts'
+import { pushCharBytes } from './byte-alphabet.ts'
+import type { ByteList } from './byte-list.ts'
 import { bytePairEncoder } from './byte-pair.ts'
 import { knownTemplate } from './known-templates.ts'
 import { preTokenizer } from './pre-tokenizers.ts'
@@ -54,8 +55,8 @@ function readBytePair(metadata: Metadata): Tokenizer {
   const pre = preTokenizer(preTokenizerName(metadata))
   const unknown = readId(metadata, 'unknown', texts.length)
   const facts = readFacts(metadata, vocab, { addBos: pre.addBos })
-  const table = new TokenTable(texts, kinds, id =>
-    kinds[id] === USER_DEFINED ? new TextEncoder().encode(texts[id]) : charsToBytes(texts[id]),
+  const table = new TokenTable(texts, kinds, (id, to) =>
+    kinds[id] === USER_DEFINED ? to.pushText(texts[id]) : pushCharBytes(texts[id], to),
   )
   const ordinary = (id: number) => !table.isSpecial(id)
   return assembleTokenizer(table, bytePairEncoder(idOf, merges, pre, ordinary, unknown), facts)
@@ -95,21 +96,22 @@ function readSentencePiece(metadata: Metadata): Tokenizer {
   if (unknown !== undefined && texts[unknown] === '<unk>') kinds[unknown] = UNKNOWN
 
   const idOfByte = new Int32Array(256).fill(-1)
-  const bytesOf = (id: number): Uint8Array => {
+  const write = (id: number, to: ByteList): void => {
     const hex = kinds[id] === BYTE ? BYTE_TOKEN.exec(texts[id])?.[1] : undefined
-    if (hex !== undefined) return Uint8Array.of(Number.parseInt(hex, 16))
-    if (kinds[id] === BYTE) throw invalid(`byte token ${id} is written "${texts[id].slice(0, 20)}"`)
-    const text = kinds[id] === USER_DEFINED ? texts[id] : texts[id].replaceAll(SPACE_MARK, ' ')
-    return new TextEncoder().encode(text)
+    if (hex !== undefined) to.push(Number.parseInt(hex, 16))
+    else if (kinds[id] === BYTE) {
+      throw invalid(`byte token ${id} is written "${texts[id].slice(0, 20)}"`)
+    } else if (kinds[id] === USER_DEFINED) to.pushText(texts[id])
+    else to.pushText(texts[id].replaceAll(SPACE_MARK, ' '))
   }
-  const table = new TokenTable(texts, kinds, bytesOf)
-  const ordinary = new Map<string, number>()
+  const table = new TokenTable(texts, kinds, write)
+  // What is left are the ordinary tokens; a second map of them would cost 2 MB for 32,000.
   for (const [text, id] of idOf) {
     if (kinds[id] === BYTE) idOfByte[table.bytes(id)[0]] = id
-    else if (!table.isSpecial(id)) ordinary.set(text, id)
+    if (kinds[id] === BYTE || table.isSpecial(id)) idOf.delete(text)
   }
   const encode = sentencePieceEncoder({
-    idOf: ordinary,
+    idOf,
     scores,
     idOfByte,
     unknown,
@@ -225,11 +227,11 @@ function readFlag(metadata: Metadata, name: string): boolean | undefined {
   throw invalid(`${KEY}${name} is ${typeof value}, not true or false`)
 }
 
-function numbers(metadata: Metadata, name: string, size: number): number[] | undefined {
+function numbers(metadata: Metadata, name: string, size: number): Float64Array | undefined {
   const value = metadata.get(`${KEY}${name}`)
   if (value === undefined) return undefined
   const list = Array.isArray(value) || ArrayBuffer.isView(value) ? value : undefined
-  const found = list ? Array.from(list as ArrayLike<unknown>, Number) : []
+  const found = Float64Array.from((list ?? []) as ArrayLike<unknown>, Number)
   if (!list || found.length !== size) {
     throw invalid(`${KEY}${name} has ${found.length} entries for ${size} tokens`)
   }

@@ -45,7 +45,7 @@ export async function tokenizerFromJson(
   for (const id of facts.endTokens) vocab.kinds[id] = CONTROL
   if (facts.bos !== undefined) vocab.kinds[facts.bos] = CONTROL
   facts.stripsLeadingSpace = vocab.stripsLeadingSpace
-  const table = new TokenTable(vocab.texts, vocab.kinds, vocab.bytesOf)
+  const table = new TokenTable(vocab.texts, vocab.kinds, vocab.writeBytes)
   const special = new SpecialSplitter(
     vocab.addedTokens.filter(token => token.special).map(token => [token.content, token.id]),
   )

@@ -1,7 +1,8 @@
 // The vocabulary inside a tokenizer.json: texts, kinds and bytes of its tokens, checked. Called by
 // from-json.ts.
 import { RyzError } from '../errors.ts'
-import { charsToBytes } from './byte-alphabet.ts'
+import { pushCharBytes } from './byte-alphabet.ts'
+import type { ByteList } from './byte-list.ts'
 import { SPACE_MARK } from './sentence-piece.ts'
 import { BYTE, CONTROL, NORMAL, UNKNOWN, UNUSED, USER_DEFINED } from './token-table.ts'
 
@@ -20,7 +21,7 @@ export interface JsonVocabulary {
   /** As in the file, checked; the library takes them like this. */
   readonly addedTokens: readonly AddedToken[]
   readonly stripsLeadingSpace: boolean
-  readonly bytesOf: (id: number) => Uint8Array
+  readonly writeBytes: (id: number, to: ByteList) => void
 }
 
 /** Larger ids can only be damage: the largest published vocabularies have 262 144 tokens. */
@@ -54,13 +55,13 @@ export function readVocabulary(json: Json): JsonVocabulary {
   }
 
   const { byteLevel, stripsLeadingSpace } = readDecoder(json)
-  const utf8 = new TextEncoder()
-  const bytesOf = (id: number): Uint8Array => {
-    if (kinds[id] === USER_DEFINED) return utf8.encode(texts[id])
-    if (kinds[id] === BYTE) return Uint8Array.of(Number.parseInt(texts[id].slice(3, 5), 16))
-    return byteLevel ? charsToBytes(texts[id]) : utf8.encode(texts[id].replaceAll(SPACE_MARK, ' '))
+  const writeBytes = (id: number, to: ByteList): void => {
+    if (kinds[id] === USER_DEFINED) to.pushText(texts[id])
+    else if (kinds[id] === BYTE) to.push(Number.parseInt(texts[id].slice(3, 5), 16))
+    else if (byteLevel) pushCharBytes(texts[id], to)
+    else to.pushText(texts[id].replaceAll(SPACE_MARK, ' '))
   }
-  return { texts, kinds, idOf, addedTokens, stripsLeadingSpace, bytesOf }
+  return { texts, kinds, idOf, addedTokens, stripsLeadingSpace, writeBytes }
 }
 
 function readModel(model: Json): Map<string, number> {

@@ -70,7 +70,20 @@ export function sentencePieceEncoder(options: SentencePieceOptions): TextEncoder
 
 /** Dense ranks, 0 for the best score; equal scores share one. */
 function scoreRanks(scores: ArrayLike<number>): Int32Array {
-  const distinct = [...new Set(Array.from(scores))].sort((a, b) => b - a)
-  const rankOfScore = new Map(distinct.map((score, rank) => [score, rank]))
-  return Int32Array.from(Array.from(scores), score => rankOfScore.get(score)!)
+  const descending = Float64Array.from(scores).sort().reverse()
+  let count = 0
+  for (const score of descending) {
+    if (count === 0 || descending[count - 1] !== score) descending[count++] = score
+  }
+  const ranks = new Int32Array(scores.length)
+  for (let id = 0; id < ranks.length; id++) {
+    let low = 0
+    for (let high = count - 1; low < high; ) {
+      const middle = (low + high) >> 1
+      if (descending[middle] > scores[id]) low = middle + 1
+      else high = middle
+    }
+    ranks[id] = low
+  }
+  return ranks
 }

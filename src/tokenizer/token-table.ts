@@ -1,6 +1,7 @@
 // The tokens of a vocabulary by id: written form, kind, and the bytes each stands for, in one flat
 // buffer (128 k small arrays would cost 13 MB). Shared by every kind of tokenizer.
 import { RyzError } from '../errors.ts'
+import { ByteList } from './byte-list.ts'
 
 /** Kinds of token, numbered as `tokenizer.ggml.token_type`. */
 export const NORMAL = 1
@@ -33,27 +34,22 @@ export class TokenTable {
   readonly #bytes: Uint8Array
   readonly #offsets: Uint32Array
 
-  /** @param bytesOf  bytes of an ordinary token; control and unknown tokens have none */
-  constructor(texts: readonly string[], kinds: Uint8Array, bytesOf: (id: number) => Uint8Array) {
+  /** @param write  appends the bytes of an ordinary token; control and unknown tokens have none */
+  constructor(
+    texts: readonly string[],
+    kinds: Uint8Array,
+    write: (id: number, to: ByteList) => void,
+  ) {
     this.size = texts.length
     this.texts = texts
     this.kinds = kinds
     this.#offsets = new Uint32Array(texts.length + 1)
-    const parts: Uint8Array[] = []
-    for (let id = 0, offset = 0; id < texts.length; id++) {
-      if (!this.isSpecial(id)) {
-        const part = bytesOf(id)
-        parts.push(part)
-        offset += part.length
-      }
-      this.#offsets[id + 1] = offset
+    const bytes = new ByteList()
+    for (let id = 0; id < texts.length; id++) {
+      if (!this.isSpecial(id)) write(id, bytes)
+      this.#offsets[id + 1] = bytes.length
     }
-    this.#bytes = new Uint8Array(this.#offsets[texts.length])
-    let at = 0
-    for (const part of parts) {
-      this.#bytes.set(part, at)
-      at += part.length
-    }
+    this.#bytes = bytes.take()
   }
 
   isSpecial(id: number): boolean {
