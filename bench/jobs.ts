@@ -8,8 +8,9 @@ export interface Job {
   /** Made by the synth; absent for the embedded model. */
   readonly model?: BenchModel
   readonly settings: BenchSettings
-  /** One browser per value: memory is to be seen of each alone. */
-  readonly apart: boolean
+  /** Node instead of a browser; 'allocation' counts the bytes that a token allocates there. */
+  readonly where?: 'node' | 'allocation'
+  /** Of one value. */
   readonly limitSeconds: number
 }
 
@@ -30,9 +31,10 @@ const TWO_B: BenchModel = {
   file: 'bitnet-2b-4t-i2_s.gguf',
   synth: ['--shape', 'bitnet-2b-4t', '--type', 'i2_s'],
 }
-/** MB for models that are not meant for the budget of 500. */
+/** MB for what is not meant for the budget of 500, or shows how far from it it is. */
 const NO_LIMIT = 4000
-const MINUTES = 60
+const DEEP = 900
+const TWO_B_LIMIT = 1600
 
 /** @param cores of this machine; the sweep of threads ends there and the others use them all */
 export function allJobs(cores: number): Job[] {
@@ -41,7 +43,6 @@ export function allJobs(cores: number): Job[] {
     settings: Partial<BenchSettings>,
     // null is the embedded model.
     model: BenchModel | null = LARGE,
-    apart = false,
   ): Job => ({
     name,
     ...(model ? { model } : {}),
@@ -52,40 +53,44 @@ export function allJobs(cores: number): Job[] {
       model: model ? `/synth/${model.file}` : DEFAULTS.model,
       shape: model ? model.synth[1] : 'ryz-tales',
     },
-    apart,
-    limitSeconds: 20 * MINUTES,
+    limitSeconds: 180,
   })
-  const twoB = { budget: 1600, repeat: 3 }
+  const deep = { sweep: 'context', budget: DEEP, repeat: 3 } as const
+  // Node's rows are compared with the browser's.
+  const nodeLike = { kv: 'f16', prompt: 64, repeat: 3 } as const
+  const matrix = { sweep: 'context', values: ['512'], kv: 'f16', budget: NO_LIMIT } as const
+  const twoB = { budget: TWO_B_LIMIT, kv: 'int8', generate: 48 } as const
   return [
     job('bandwidth', { sweep: 'bandwidth' }, null),
-    job('threads', { sweep: 'threads', kv: 'f16' }),
     job('empty', { sweep: 'threads', kv: 'f16', prompt: 4 }),
-    job('variant', { sweep: 'variant', kv: 'f16' }),
-    job('context-int8', { sweep: 'context', kv: 'int8', budget: 900 }, LARGE, true),
-    job('context-f16', { sweep: 'context', kv: 'f16', budget: 900 }, LARGE, true),
-    job('kv-512', { sweep: 'kv', prompt: 448, budget: 900 }, LARGE, true),
-    job('batch', { sweep: 'batch', prompt: 64, kv: 'int8' }, LARGE, true),
-    job('batch-8x192', { sweep: 'batch', values: ['8'], kv: 'int8' }, LARGE, true),
-    job('prompt', { sweep: 'prompt', generate: 8 }),
+    job('threads', { sweep: 'threads', kv: 'f16' }),
+    job('variant', { sweep: 'variant', ...nodeLike }),
+    {
+      ...job('node', { sweep: 'variant', values: [`simd128@${cores}`, 'simd128@1'], ...nodeLike }),
+      where: 'node',
+    },
+    {
+      ...job('allocation', { values: ['1'], threads: 1, kv: 'f16', prompt: 32, generate: 128 }),
+      where: 'allocation',
+    },
+    job('prompt', { sweep: 'prompt', kv: 'f16', generate: 8 }),
+    job('context-int8', { ...deep, kv: 'int8' }),
+    job('context-f16', { ...deep, kv: 'f16', values: ['128', '512', '2048'] }),
+    job('context-int4', { ...deep, kv: 'int4', values: ['512', '2048'] }),
+    job('kv-512', { sweep: 'kv', prompt: 448, budget: DEEP, repeat: 3 }),
+    job('batch', { sweep: 'batch', prompt: 64, kv: 'int8', repeat: 3 }),
+    job('batch-8x192', { sweep: 'batch', values: ['8'], prompt: 128, kv: 'int8', repeat: 3 }),
+    job('batch-8x384', { sweep: 'batch', values: ['8'], prompt: 320, kv: 'int4', repeat: 3 }),
     job('requests', { sweep: 'requests', prompt: 64, generate: 100, kv: 'int8', repeat: 3 }),
     job('breakdown', { sweep: 'breakdown', prompt: 448, kv: 'f16' }),
-    job('load', { sweep: 'load' }, LARGE, true),
-    job('soak', { sweep: 'soak', values: ['40'], prompt: 16, generate: 256, kv: 'int8' }),
-    job(
-      'matrix-ternary',
-      { sweep: 'context', values: ['512'], budget: NO_LIMIT },
-      LARGE_LLAMA,
-      true,
-    ),
-    job(
-      'matrix-f16',
-      { sweep: 'context', values: ['512'], budget: NO_LIMIT, repeat: 3 },
-      LARGE_F16,
-      true,
-    ),
-    job('2b-threads', { sweep: 'threads', ...twoB }, TWO_B),
-    job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB }, TWO_B, true),
+    job('breakdown-empty', { sweep: 'breakdown', prompt: 4, kv: 'f16' }),
+    job('load', { sweep: 'load', kv: 'int8', repeat: 3 }),
+    job('matrix-ternary', { ...matrix, repeat: 3 }, LARGE_LLAMA),
+    job('matrix-f16', { ...matrix, generate: 32, repeat: 2 }, LARGE_F16),
+    job('2b-empty', { sweep: 'threads', ...twoB, prompt: 4, repeat: 3 }, TWO_B),
+    job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB, repeat: 2 }, TWO_B),
     job('embedded', { sweep: 'threads', generate: 128 }, null),
+    job('embedded-prompt', { sweep: 'prompt', values: ['128'], generate: 8 }, null),
   ]
 }
 
@@ -105,7 +110,6 @@ export function quickJobs(cores: number): Job[] {
       batch: ['1', '4'],
       requests: ['1', '3'],
       prompt: ['16', '64'],
-      soak: ['3'],
     }
     const settings: BenchSettings = {
       ...job.settings,

@@ -1,5 +1,6 @@
 // `make bench`: runs the jobs on the built demo site, writes results.json after each of them, and then
-// the report. `--quick` proves that it works; `--only a,b` measures some jobs again and keeps the rest.
+// the report. A job that fails is noted and costs nobody else's rows. `--quick` proves that it works;
+// `--only a,b:128` measures some jobs, or values of them, again and keeps the rest.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
@@ -7,9 +8,11 @@ import { parseArgs } from 'node:util'
 import { planCells } from '../demo/bench/plan.ts'
 import type { BenchReport, BenchRow } from '../demo/bench/results.ts'
 import { allJobs, type Job, quickJobs } from './jobs.ts'
-import { runBenchPage } from './lib/bench-page.ts'
+import { openBenchHost } from './lib/bench-page.ts'
+import { Profiles } from './lib/profiles.ts'
 import { commitText, machineText } from './machine.ts'
 import { ensureModel } from './models.ts'
+import { allocationInNode, rowsInNode } from './node/in-node.ts'
 import { writeReport } from './report/write.ts'
 
 const { values } = parseArgs({
@@ -25,7 +28,11 @@ const MODELS = 'build/bench/models'
 const out = values.out ?? (values.quick ? 'build/bench/quick' : 'docs/bench')
 const cores = cpus().length
 const jobs = values.quick ? quickJobs(cores) : allJobs(cores)
-const chosen = values.only ? jobs.filter(j => values.only?.split(',').includes(j.name)) : jobs
+/** 'context-int8:2048' is one value of a job. */
+const only = values.only?.split(',').map(text => text.split(':'))
+const chosen = jobs.filter(j => !only || only.some(([name]) => name === j.name))
+/** Results elsewhere keep their report beside them. */
+const ours = out === 'docs/bench'
 
 if (values.list) {
   for (const { name, settings } of jobs) console.log(`${name}: ${settings.model} ${settings.sweep}`)
@@ -42,14 +49,26 @@ if (chosen.length === 0) {
   process.exit(2)
 }
 
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 mkdirSync(out, { recursive: true })
 const resultsFile = join(out, 'results.json')
 const report = startReport()
+const host = await openBenchHost(values.site, MODELS)
+const profiles = new Profiles(host)
+const began = Date.now()
 for (const job of chosen) {
-  await runJob(job)
+  const start = Date.now()
+  try {
+    await runJob(job)
+  } catch (caught) {
+    note(job, caught instanceof Error ? caught.message : String(caught))
+  }
   writeFileSync(resultsFile, `${JSON.stringify(report, null, 1)}\n`)
+  console.log(`${job.name}: ${seconds(start)} s of ${seconds(began)} s`)
 }
-const written = writeReport(out, values.quick ? join(out, 'PERFORMANCE.md') : 'docs/PERFORMANCE.md')
+profiles.remove()
+await host.close()
+const written = writeReport(out, ours ? 'docs/PERFORMANCE.md' : join(out, 'PERFORMANCE.md'))
 console.log(`wrote ${resultsFile} and ${written}`)
 const bad = report.rows.filter(row => row.error)
 for (const row of bad) console.log(`${row.job} ${row.value}: ${row.error?.code}`)
@@ -72,7 +91,8 @@ function startReport(): BenchReport {
       quick: values.quick,
     },
     files: old?.files ?? [],
-    rows: (old?.rows ?? []).filter(row => !names.has(row.job ?? '')),
+    ...(old?.allocation ? { allocation: old.allocation } : {}),
+    rows: (old?.rows ?? []).filter(row => !isAgain(row.job, row.value)),
     problems: (old?.problems ?? []).filter(p => !names.has(p.job)),
   }
 }
@@ -82,22 +102,56 @@ async function runJob(job: Job): Promise<void> {
     const facts = await ensureModel(MODELS, job.model)
     report.files = [...(report.files ?? []).filter(f => f.name !== facts.name), facts]
   }
-  const sweepValues = planCells(job.settings, cores).map(cell => cell.value)
-  const parts = job.apart ? sweepValues.map(value => [value]) : [sweepValues]
-  for (const part of parts) {
-    const settings = { ...job.settings, values: part }
-    const run = await runBenchPage(values.site, MODELS, settings, job.limitSeconds)
-    for (const row of run.rows) {
-      row.job = job.name
-      report.rows.push(row)
-      console.log(line(row))
+  const wanted = planCells(job.settings, cores).map(cell => cell.value)
+  for (const value of wanted.filter(v => isAgain(job.name, v))) {
+    const settings = { ...job.settings, values: [value] }
+    if (job.where !== undefined) {
+      await runInNode(job, settings)
+      continue
     }
+    // A cold load begins with nothing; everybody else came here before.
+    const nothing = value === 'cold' || job.settings.sweep === 'bandwidth'
+    const profile = nothing ? undefined : await profiles.of(job)
+    const run = await host.run(settings, job.limitSeconds, profile)
+    keep(job, run.rows)
     if (run.head) {
       report.head.browser = run.head.browser
       report.head.cross_origin_isolated = run.head.cross_origin_isolated
     }
-    if (run.failed !== undefined) report.problems?.push({ job: job.name, reason: run.failed })
+    if (run.failed !== undefined) note(job, `${value}: ${run.failed}`)
   }
+}
+
+async function runInNode(job: Job, settings: Job['settings']): Promise<void> {
+  const file = job.model?.file
+  if (file === undefined) throw new Error('what runs in Node needs a model file')
+  const path = join(MODELS, file)
+  if (job.where === 'allocation') {
+    const allocation = await allocationInNode(path, settings, job.limitSeconds)
+    report.allocation = { model: file, node: process.version, ...allocation }
+    console.log(`${job.name}: ${JSON.stringify(report.allocation)}`)
+  } else keep(job, await rowsInNode(path, settings, job.limitSeconds))
+}
+
+function keep(job: Job, rows: readonly BenchRow[]): void {
+  for (const row of rows) {
+    report.rows.push({ ...row, job: job.name })
+    console.log(line({ ...row, job: job.name }))
+  }
+}
+
+function note({ name }: Job, reason: string): void {
+  report.problems?.push({ job: name, reason })
+  console.log(`${name} failed: ${reason}`)
+}
+
+/** Whether --only asks for this value of a job. */
+function isAgain(job: string | undefined, value: string): boolean {
+  return only === undefined || only.some(([name, v]) => name === job && (v ?? value) === value)
+}
+
+function seconds(since: number): number {
+  return Math.round((Date.now() - since) / 1000)
 }
 
 function line(row: BenchRow): string {

@@ -1,5 +1,5 @@
-// Starts the system's Chromium on a page, headless, with a profile of its own and without a DevTools
-// session: a debugger slows wasm down, so nothing drives the page but its own script.
+// Starts the system's Chromium on a page, headless, without a DevTools session: a debugger slows wasm
+// down, so nothing drives the page but its own script.
 import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,13 +15,27 @@ export interface Browser {
   close(): Promise<void>
 }
 
-export function openBrowser(url: string): Browser {
-  const profile = mkdtempSync(join(tmpdir(), 'ryz-bench-'))
+/** A profile folder; what a browser stores in it is there for the next one. */
+export function makeProfile(): string {
+  return mkdtempSync(join(tmpdir(), 'ryz-bench-'))
+}
+
+export function removeProfile(profile: string): void {
+  rmSync(profile, { recursive: true, force: true, maxRetries: 3 })
+}
+
+/** @param kept  profile of another browser, which has ended; without it one is made and removed */
+export function openBrowser(url: string, kept?: string): Browser {
+  const profile = kept ?? makeProfile()
   const child = spawn(
     CHROMIUM,
     ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, url],
     { stdio: 'ignore' },
   )
+  // Nothing is left running when this process is stopped.
+  const kill = () => void child.kill('SIGKILL')
+  process.once('exit', kill)
+  child.once('exit', () => process.off('exit', kill))
   const ended = new Promise<void>(done => {
     child.once('exit', () => done())
     child.once('error', () => done())
@@ -38,7 +52,7 @@ export function openBrowser(url: string): Browser {
       }
     }
     await sleep(300)
-    rmSync(profile, { recursive: true, force: true, maxRetries: 3 })
+    if (kept === undefined) removeProfile(profile)
   }
   return {
     profile,

@@ -1,5 +1,5 @@
 // Runs in the browser: one sample of wllama, of the version and with the settings in the query string.
-// Loads the model, warms up, times a prompt and the greedy tokens after it, and posts the rates.
+// Loads the model, warms up, times a prompt, and greedy tokens from an empty context; posts the rates.
 // The first version takes texts and reports llama.cpp's own timings; the second takes token ids.
 const query = new URLSearchParams(location.search)
 const number = name => Number(query.get(name))
@@ -47,10 +47,10 @@ async function sampleWithText(model) {
     return timings
   }
   await complete(words(8), 4)
-  const t = await complete(words(prompt - 1), newTokens)
+  const long = await complete(words(prompt - 1), 1)
+  const t = await complete(words(3), newTokens)
   return {
-    prompt_tokens: t.prompt_n,
-    prefill_tok_s: (t.prompt_n * 1000) / t.prompt_ms,
+    prefill_short_tok_s: (long.prompt_n * 1000) / long.prompt_ms,
     // The first token comes out of the prompt's pass.
     decode_tok_s: ((t.predicted_n - 1) * 1000) / t.predicted_ms,
     multithread: wllama.isMultithread(),
@@ -79,12 +79,14 @@ async function sampleWithTokens(model) {
   await wllama.kvClear()
   const begin = performance.now()
   await wllama.decode(ids(prompt), {})
+  const prefillMs = performance.now() - begin
+  await wllama.kvClear()
+  await wllama.decode(ids(4), {})
   const middle = performance.now()
   await decode(newTokens)
   const end = performance.now()
   return {
-    prompt_tokens: prompt,
-    prefill_tok_s: (prompt * 1000) / (middle - begin),
+    prefill_short_tok_s: (prompt * 1000) / prefillMs,
     decode_tok_s: (newTokens * 1000) / (end - middle),
     multithread: wllama.isMultithread(),
   }

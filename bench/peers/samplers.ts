@@ -3,19 +3,23 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { DEFAULTS } from '../../demo/bench/settings.ts'
-import { runBenchPage } from '../lib/bench-page.ts'
+import { type BenchSettings, DEFAULTS } from '../../demo/bench/settings.ts'
+import type { BenchHost } from '../lib/bench-page.ts'
 import { openBrowser } from '../lib/chromium.ts'
 import { peakRendererMb } from '../lib/processes.ts'
+import type { Profiles } from '../lib/profiles.ts'
 import { serveSite } from '../lib/site.ts'
 import type { PeerSample } from '../report/peers-section.ts'
 
 export interface Work {
-  /** Folder and name of the model file. */
-  readonly models: string
-  readonly file: string
+  /** Path of the model file. */
+  readonly path: string
+  /** The same for the bench page: 'embedded' or a URL of the models folder. */
+  readonly model: string
   readonly threads: number
+  /** Tokens of the long and the short prompt. */
   readonly prompt: number
+  readonly short: number
   readonly generate: number
   readonly limitSeconds: number
 }
@@ -24,21 +28,33 @@ export type Sampler = (work: Work) => Promise<PeerSample>
 
 const run = promisify(execFile)
 const HERE = import.meta.dirname
+/** Decode begins here: an empty context, and a token to begin with. */
+const FIRST = 4
 
-/** Ours, with the KV type that llama.cpp has by default. */
-export function ourSampler(site: string): Sampler {
-  return async ({ models, file, threads, prompt, generate, limitSeconds }) => {
-    const settings = { ...DEFAULTS, model: `/synth/${file}`, values: [String(threads)] }
-    const page = await runBenchPage(
-      site,
-      models,
-      { ...settings, prompt, generate, kv: 'f16', repeat: 1 },
-      limitSeconds,
-    )
-    const row = page.rows[0]
-    if (page.failed !== undefined) throw new Error(page.failed)
-    if (row.error) throw new Error(`${row.error.code}: ${row.error.message}`)
-    return checked({ ...row })
+/** Ours, with the KV type that llama.cpp has by default, the model stored by an earlier visit. */
+export function ourSampler(host: BenchHost, profiles: Profiles): Sampler {
+  return async ({ model, threads, prompt, short, generate, limitSeconds }) => {
+    const settings: BenchSettings = {
+      ...DEFAULTS,
+      model,
+      sweep: 'prompt',
+      values: [FIRST, short, prompt].map(String),
+      threads,
+      generate,
+      kv: 'f16',
+      repeat: 2,
+    }
+    const profile = await profiles.of({ settings, limitSeconds })
+    const { rows, failed } = await host.run(settings, limitSeconds, profile)
+    if (failed !== undefined) throw new Error(failed)
+    for (const { error } of rows) if (error) throw new Error(`${error.code}: ${error.message}`)
+    const [empty, few, many] = rows
+    return checked({
+      decode_tok_s: empty.decode_tok_s,
+      prefill_short_tok_s: few.prefill_tok_s,
+      prefill_tok_s: many.prefill_tok_s,
+      peak_rss_mb: empty.peak_rss_mb,
+    })
   }
 }
 
@@ -50,7 +66,7 @@ interface Posted extends Partial<PeerSample> {
 /** @param api  'text' for 3.8.1, 'tokens' for 2.3.1 */
 export function wllamaSampler(modules: string, api: 'text' | 'tokens'): Sampler {
   const root = join(modules, api === 'text' ? '@wllama/wllama/esm' : 'wllama-v2/esm')
-  return async ({ models, file, threads, prompt, generate, limitSeconds }) => {
+  return async ({ path, threads, short, generate, limitSeconds }) => {
     let finish: (posted: Posted) => void = () => undefined
     const posted = new Promise<Posted>(done => {
       finish = done
@@ -62,7 +78,7 @@ export function wllamaSampler(modules: string, api: 'text' | 'tokens'): Sampler 
         '/wllama.wasm': join(root, 'wasm/wllama.wasm'),
         '/single/wllama.wasm': join(root, 'single-thread/wllama.wasm'),
         '/multi/wllama.wasm': join(root, 'multi-thread/wllama.wasm'),
-        '/model.gguf': join(models, file),
+        '/model.gguf': path,
       },
       pages: {
         '/': '<!doctype html><title>peer</title><script type="module" src="/page.mjs"></script>',
@@ -72,7 +88,7 @@ export function wllamaSampler(modules: string, api: 'text' | 'tokens'): Sampler 
     const query = new URLSearchParams({
       api,
       threads: String(threads),
-      prompt: String(prompt),
+      prompt: String(short),
       generate: String(generate),
     })
     const browser = openBrowser(`${server.origin}/?${query}`)
@@ -92,32 +108,33 @@ export function wllamaSampler(modules: string, api: 'text' | 'tokens'): Sampler 
 }
 
 export function nativeSampler(modules: string): Sampler {
-  return async ({ models, file, threads, prompt, generate, limitSeconds }) => {
-    const numbers = [threads, prompt, generate].map(String)
+  return async ({ path, threads, prompt, generate, limitSeconds }) => {
+    const numbers = [threads, prompt, FIRST, generate].map(String)
     const script = join(HERE, 'native.mjs')
-    const { stdout } = await run(
-      process.execPath,
-      [script, modules, join(models, file), ...numbers],
-      { timeout: limitSeconds * 1000 },
-    )
+    const { stdout } = await run(process.execPath, [script, modules, path, ...numbers], {
+      timeout: limitSeconds * 1000,
+      // On several threads of Node's pool each has OpenMP threads of its own, and those that spin in vain
+      // halve its speed.
+      env: { ...process.env, UV_THREADPOOL_SIZE: '1' },
+    })
     return checked(JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as Posted)
   }
 }
 
-/** @throws Error when a rate is missing or no number */
-function checked({
-  decode_tok_s,
-  prefill_tok_s,
-  peak_rss_mb,
-}: Partial<Nullable<PeerSample>>): PeerSample {
-  if (!(Number(decode_tok_s) > 0) || !(Number(prefill_tok_s) > 0)) {
-    throw new Error(`no rates: decode ${decode_tok_s}, prefill ${prefill_tok_s}`)
+/** @throws Error when the decode rate or both prefill rates are missing or no numbers */
+function checked(sample: { [K in keyof PeerSample]?: PeerSample[K] | null }): PeerSample {
+  const rate = (value: number | null | undefined) =>
+    Number(value) > 0 ? Number(Number(value).toPrecision(4)) : null
+  const decode = rate(sample.decode_tok_s)
+  const long = rate(sample.prefill_tok_s)
+  const short = rate(sample.prefill_short_tok_s)
+  if (decode === null || (long === null && short === null)) {
+    throw new Error(`no rates: ${JSON.stringify(sample)}`)
   }
   return {
-    decode_tok_s: Number(Number(decode_tok_s).toPrecision(4)),
-    prefill_tok_s: Number(Number(prefill_tok_s).toPrecision(4)),
-    peak_rss_mb: peak_rss_mb ? Math.round(peak_rss_mb) : null,
+    decode_tok_s: decode,
+    prefill_tok_s: long,
+    prefill_short_tok_s: short,
+    peak_rss_mb: sample.peak_rss_mb ? Math.round(sample.peak_rss_mb) : null,
   }
 }
-
-type Nullable<T> = { [K in keyof T]: T[K] | null }

@@ -1,30 +1,22 @@
 // The sections of docs/PERFORMANCE.md about load and the rest: batch, latency, sustained load, requests,
 // other models, accuracy. Like speed-sections.ts. Pure.
-import { median } from '../../demo/bench/statistics.ts'
+import type { BenchRow } from '../../demo/bench/results.ts'
 import {
   decodeText,
   figure,
   NOT_MEASURED,
   pathsText,
+  pathText,
   prefillText,
   table,
   withSpread,
 } from './markdown.ts'
-import {
-  BATCH,
-  BENCHMARKS,
-  ERRORS,
-  LATENCY,
-  LATENCY_TOTAL,
-  REQUESTS,
-  SUSTAINED,
-  TASKS,
-} from './original.ts'
+import { BATCH, BENCHMARKS, ERRORS, LATENCY, LATENCY_TOTAL, REQUESTS, TASKS } from './original.ts'
 import { perToken, type Rows } from './rows.ts'
 
 export function batchSection(rows: Rows): string {
   const ours = rows.job('batch')
-  const long = rows.job('batch-8x192')[0]
+  const eight = [rows.job('batch-8x192')[0], rows.job('batch-8x384')[0]]
   return `## Batch
 
 Ours: ${pathsText(ours)}; ${ours[0]?.context ?? '?'} tokens of context each, tokens per second of all sequences together.
@@ -37,7 +29,18 @@ ${table(
   }),
 )}
 
-Eight sequences of 192 tokens: ${decodeText(long)} tok/s, peak ${figure(long?.peak_rss_mb)} MB.`
+Eight sequences within the default budget of 500 MB:
+
+${table(
+  ['tokens each', 'KV type', 'KV MB', 'tok/s', 'peak MB'],
+  eight.map((row, i) => [
+    row ? String(row.context) : ['192', '384'][i],
+    row?.kv ?? ['int8', 'int4'][i],
+    figure(row?.memory_mb?.kv),
+    decodeText(row),
+    figure(row?.peak_rss_mb),
+  ]),
+)}`
 }
 
 export function latencySection(rows: Rows): string {
@@ -80,40 +83,24 @@ ${table(
 \`other\` is what no operation accounts for: the graph, sampling, streaming to the page.`
 }
 
-export function sustained(rows: Rows): string {
-  const row = rows.job('soak')[0]
-  const segments = row?.segments ?? []
-  const quarter = Math.max(1, Math.ceil(segments.length / 4))
-  const parts = [0, 1, 2, 3]
-    .map(i => segments.slice(i * quarter, (i + 1) * quarter))
-    .filter(part => part.length > 0)
-  let done = 0
-  const lines = parts.map(part => {
-    const from = done
-    for (const segment of part) done += segment.tokens
-    const rate = median(part.map(s => s.decode_tok_s))
-    return [`${figure(from, 6)}-${figure(done, 6)}`, figure(rate), figure(part.at(-1)?.memory_mb)]
-  })
-  return `## Sustained load
-
-${table(
-  ['original: tokens', 'tok/s', 'MB'],
-  SUSTAINED.map(s => [s.tokens, String(s.tokS), String(s.mb)]),
-)}
-
-${lines.length === 0 ? `Ours: ${NOT_MEASURED}.` : `Ours, far fewer tokens:\n\n${table(['tokens', 'tok/s', 'engine MB'], lines)}`}
-
-The original's uptime (99.9 % over 1M+ tokens) and MTBF (> 500 h) have no counterpart: ${NOT_MEASURED}.`
-}
-
 export function requestsSection(rows: Rows): string {
   const ours = rows.job('requests')
   return `## Concurrent requests
 
-Requests of ${ours[0]?.new_tokens ?? '?'} new tokens at the same moment, all live together: median wait, and time until the last has ended.
+Requests of ${ours[0]?.new_tokens ?? '?'} new tokens at the same moment; four are live together, more wait in the queue: longest wait, median
+time from its end to the last token, and time until all have ended.
 
 ${table(
-  ['requests', 'original queue ms', 'process ms', 'MB', 'ours queue ms', 'process ms', 'peak MB'],
+  [
+    'requests',
+    'original queue ms',
+    'process ms',
+    'MB',
+    'ours queue ms',
+    'process ms',
+    'all ended ms',
+    'peak MB',
+  ],
   REQUESTS.map(r => {
     const row = rows.at('requests', r.requests)
     return [
@@ -121,8 +108,9 @@ ${table(
       r.queueMs,
       r.processMs,
       r.mb,
-      row?.error?.code ?? figure(row?.queue_ms),
+      row?.error?.code ?? figure(row?.queue_max_ms),
       figure(row?.process_ms),
+      figure(row?.wall_ms),
       figure(row?.peak_rss_mb),
     ]
   }),
@@ -135,7 +123,8 @@ export function matrixSection(rows: Rows): string {
   return `## Ternary against unquantised
 
 The original compares ternary with FP32; ours compares ternary with F16 of the same shape (weights that no
-ternary code can hold, llama architecture in both).
+ternary code can hold, llama architecture in both). In FP32 it would be twice the F16 file and near the 4 GiB that
+wasm can address: ${NOT_MEASURED}.
 
 ${table(
   ['', 'original ternary', 'original FP32', 'ours ternary', 'ours F16'],
@@ -168,42 +157,44 @@ The original gives one figure: 450-800 ms to the first token.`
 }
 
 export function loadSection(rows: Rows): string {
-  return `## Loading
+  const [cold, warm] = [rows.at('load', 'cold'), rows.at('load', 'warm')]
+  const full = rows.at('context-int8', 512)
+  return `## Loading, and memory at its highest
 
 ${table(
-  ['', 'ms', 'peak MB'],
-  rows
-    .job('load')
-    .map(row => [row.value, withSpread(row.load_ms, row.spread.load_ms), figure(row.peak_rss_mb)]),
+  ['', 'ms', 'renderer peak MB'],
+  [
+    ['cold download', loadText(cold), figure(cold?.load_peak_mb)],
+    ['warm load', loadText(warm), figure(warm?.load_peak_mb)],
+    ['warm load, then 512 tokens, int8 KV', loadText(full), figure(full?.peak_rss_mb)],
+  ],
 )}
 
-Cold: nothing of the site is stored, the file comes from a server on the same machine. Warm: loaded once before.
-The original has no such table.`
+Cold: nothing of the site is stored, the file comes from a server on the same machine. Warm: stored by an earlier
+visit, verified and poured. The original has no such table; its limit is 500 MB.`
+}
+
+function loadText(row: BenchRow | undefined): string {
+  return withSpread(row?.load_ms, row?.spread.load_ms)
 }
 
 export function otherModels(rows: Rows): string {
-  const lines = [...rows.job('2b-threads'), ...rows.job('2b-context'), ...rows.job('embedded')]
+  const jobs = ['2b-empty', '2b-context', 'embedded', 'embedded-prompt']
+  const lines = jobs.flatMap(job => rows.job(job))
   return `## Other models
 
 ${table(
-  ['model', 'sweep', 'decode tok/s', 'prefill tok/s', 'first token ms', 'peak MB'],
+  ['model', 'sweep', 'runs as', 'decode tok/s', 'prefill tok/s', 'first token ms', 'peak MB'],
   lines.map(row => [
     row.shape,
     `${row.sweep} ${row.value}`,
+    row.error ? '' : pathText(row),
     decodeText(row),
     prefillText(row),
     withSpread(row.ttft_ms, row.spread.ttft_ms),
     figure(row.peak_rss_mb),
   ]),
 )}`
-}
-
-export function tMac(): string {
-  return `## Lookup tables (T-MAC)
-
-The original: L3 miss rate 8.2 to 1.4 %; throughput +18 % sequential, +47 % random, +12-18 % overall. A browser has
-no cache counters; misses with and without the lookup layout: ${NOT_MEASURED}. Kernel choices and what was tried are in
-the notes below.`
 }
 
 export function unmeasured(): string {

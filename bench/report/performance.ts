@@ -1,5 +1,6 @@
 // docs/PERFORMANCE.md as text, made of results.json, peers.json and the hand-written notes. Pure.
 import type { BenchReport } from '../../demo/bench/results.ts'
+import type { CacheReport } from '../native/cachegrind.ts'
 import {
   batchSection,
   latencySection,
@@ -8,18 +9,21 @@ import {
   otherModels,
   promptSection,
   requestsSection,
-  sustained,
-  tMac,
   unmeasured,
 } from './load-sections.ts'
 import { table } from './markdown.ts'
+import { type SoakReport, sustained, tMac } from './outside-sections.ts'
+import { overheadSection, rooflineSection } from './overheads.ts'
 import { type PeersReport, peersSection } from './peers-section.ts'
 import { Rows } from './rows.ts'
 import { baseline, contextSection, kvSection, threadsSection, variants } from './speed-sections.ts'
+import { targetSection } from './targets.ts'
 
 export interface ReportParts {
   readonly results: BenchReport
   readonly peers?: PeersReport
+  readonly soak?: SoakReport
+  readonly caches?: CacheReport
   /** Markdown written by hand: what was tried, and why it is as it is. */
   readonly notes?: string
   /** Plot files by name, as paths relative to the report. */
@@ -37,7 +41,6 @@ export const PLOTS: readonly string[] = [
   'batch-decode',
   'batch-memory',
   'breakdown-one-token',
-  'soak-sustained-decode',
 ]
 
 /** 'threads' and 'First token' -> 'threads-first-token'; a title ends at its comma. */
@@ -46,7 +49,8 @@ export function plotName(job: string, title: string): string {
   return `${job}-${slug}`
 }
 
-export function performanceMarkdown({ results, peers, notes, plots }: ReportParts): string {
+export function performanceMarkdown(report: ReportParts): string {
+  const { results, peers, soak, caches, notes, plots } = report
   const rows = new Rows(results)
   const withPlots = (text: string, ...names: string[]) => {
     const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
@@ -54,26 +58,33 @@ export function performanceMarkdown({ results, peers, notes, plots }: ReportPart
   }
   const parts = [
     head(results),
+    targetSection({ rows, peers, allocationBytes: allocated(results) }),
     baseline(rows),
     withPlots(threadsSection(rows), 'threads-decode'),
+    rooflineSection(rows),
     withPlots(variants(rows), 'variant-decode'),
     withPlots(promptSection(rows), 'prompt-prefill', 'prompt-first-token'),
     withPlots(contextSection(rows), 'context-int8-decode', 'context-int8-memory'),
     kvSection(rows),
     withPlots(batchSection(rows), 'batch-decode', 'batch-memory'),
     withPlots(latencySection(rows), 'breakdown-one-token'),
-    withPlots(sustained(rows), 'soak-sustained-decode'),
+    overheadSection(rows, results),
+    withPlots(sustained(soak), 'soak-embedded', 'soak-0.7b'),
     requestsSection(rows),
     matrixSection(rows),
     loadSection(rows),
     otherModels(rows),
-    tMac(),
+    tMac(caches),
     peersSection(peers),
     unmeasured(),
     files(results),
     ...(notes ? [notes.trim()] : []),
   ]
   return `${parts.join('\n\n')}\n`
+}
+
+function allocated({ allocation }: BenchReport): number | undefined {
+  return allocation && allocation.heap + allocation.buffers
 }
 
 function head({ head: h, problems = [] }: BenchReport): string {

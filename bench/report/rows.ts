@@ -10,7 +10,10 @@ export class Rows {
   }
 
   job(name: string): BenchRow[] {
-    return this.#rows.filter(row => row.job === name)
+    const found = this.#rows.filter(row => row.job === name)
+    // A value that was measured again stands last.
+    const isNumber = found.every(row => row.value !== '' && Number.isFinite(Number(row.value)))
+    return isNumber ? found.sort((a, b) => Number(a.value) - Number(b.value)) : found
   }
 
   at(name: string, value: string | number): BenchRow | undefined {

@@ -1,6 +1,7 @@
 // The sections of docs/PERFORMANCE.md about one sequence: speed, threads, kernels, context, KV. Each sets
 // ours, from the rows of a job, beside the original's table; what was not measured says so. Pure.
 import type { BenchRow } from '../../demo/bench/results.ts'
+import { SHAPES, type Shape } from '../../scripts/synth/shapes.ts'
 import {
   decodeText,
   figure,
@@ -28,14 +29,40 @@ ${table(
     ['first token, ms', '450-800', withSpread(base?.ttft_ms, base?.spread.ttft_ms)],
     ['each further token, ms', '150-250', figure(perToken(row))],
     ['100 tokens end to end, ms', 'about 2,380', figure(hundred || null)],
-    ['weights, MB', '200', figure(row?.memory_mb?.weights)],
-    ['KV cache, MB', '120 (optimised 60)', figure(row?.memory_mb?.kv)],
-    ['buffers, MB', '80', figure(row?.memory_mb?.scratch)],
-    ['peak, MB (ours: the whole renderer, from outside)', '480', figure(row?.peak_rss_mb)],
   ],
 )}
 
-The renderer before a model is there, MB: ${figure(row?.page_rss_mb)}.`
+### Memory by component
+
+${memoryTable(row)}`
+}
+
+/** A row's peak taken apart; the original's figures beside what answers them. */
+function memoryTable(row: BenchRow | undefined): string {
+  const memory = row?.memory_mb
+  const page = row?.page_rss_mb
+  const shape = row && (SHAPES as Record<string, Shape>)[row.shape]
+  // One byte a weight and one f32 scale a row; the embedding table is the same bytes.
+  const head = shape && (shape.vocab * (shape.hidden + 4)) / 1e6
+  const known = memory && page ? memory.total + page : undefined
+  const rest = known && row?.peak_rss_mb ? row.peak_rss_mb - known : undefined
+  return table(
+    ['MB', 'original', 'ours'],
+    [
+      ['weights', '200', figure(memory && head && memory.weights - head)],
+      ['head and embedding table, int8', '', figure(head)],
+      ['KV cache', '120 (optimised 60)', figure(memory?.kv)],
+      ['activations and scratch', '80', figure(memory?.scratch)],
+      ['engine', '20', 'in the last line but one'],
+      ['the renderer before a model is there', '', figure(page)],
+      ['code, JavaScript, workers, buffers of loading: the rest', '', figure(rest)],
+      [
+        'peak, the whole renderer from outside',
+        '480 (420 without peaks)',
+        figure(row?.peak_rss_mb),
+      ],
+    ],
+  )
 }
 
 export function threadsSection(rows: Rows): string {
@@ -70,7 +97,7 @@ Decode after a prompt of ${all[0]?.prompt_tokens ?? '?'} tokens. Efficiency is d
 of the time that each worker thread was on a core, prefill and decode together; a thread that spins while it
 waits is busy, too. The original:
 4-6 of 8 cores, 65-75 % utilisation, thread efficiency 78 %, about 12 GB/s, L3 hit rate 86 %, 25-35 W. Power
-cannot be measured from a browser. Bytes per second achieved: ${bandwidth(rows)}.`
+cannot be measured from a browser; bytes per second stand under Roofline, cache misses under Lookup tables.`
 }
 
 function busyText({ thread_busy }: BenchRow): string {
@@ -78,27 +105,55 @@ function busyText({ thread_busy }: BenchRow): string {
   return `${thread_busy.map(share => figure(share * 100, 2)).join(', ')} %`
 }
 
-/** Every weight is read once a token; the rest of the traffic is small beside it. */
-function bandwidth(rows: Rows): string {
-  const row = rows.job('threads').at(-1)
-  if (!row?.decode_tok_s || !row.memory_mb) return NOT_MEASURED
-  const gb = (row.memory_mb.weights * row.decode_tok_s) / 1000
-  const achieved = `${figure(gb)} GB/s (${figure(row.memory_mb.weights)} MB of weights, once a token)`
-  const bound = rows.at('bandwidth', row.threads)?.read_gb_s
-  if (!bound) return `${achieved}; read bandwidth ${NOT_MEASURED}`
-  return `${achieved}, ${figure((100 * gb) / bound)} % of the ${figure(bound)} GB/s that wasm reads with as many threads`
-}
-
 export function variants(rows: Rows): string {
   const all = rows.job('variant')
+  const fastest = all.find(row => row.value === 'relaxed')?.decode_tok_s
+  const ratio = (mine: number | null | undefined, other: number | null | undefined) =>
+    mine && other ? figure(mine / other) : NOT_MEASURED
+  const nodes = rows.job('node').map(row => {
+    // The browser's row of the same kernels on as many threads.
+    const same = all.find(r => r.variant === row.variant && r.threads === row.threads)
+    return [
+      row.value,
+      row.backend.replace('wasm in ', ''),
+      decodeText(row),
+      decodeText(same),
+      ratio(row.decode_tok_s, same?.decode_tok_s),
+      prefillText(row),
+      prefillText(same),
+      ratio(row.prefill_tok_s, same?.prefill_tok_s),
+    ]
+  })
   return `## Kernel variants
 
 ${table(
-  ['kernels @ threads', 'decode tok/s', 'prefill tok/s', 'peak MB'],
-  all.map(row => [row.value, decodeText(row), prefillText(row), figure(row.peak_rss_mb)]),
+  ['kernels @ threads', 'decode tok/s', 'over relaxed', 'prefill tok/s', 'peak MB'],
+  all.map(row => [
+    row.value,
+    decodeText(row),
+    ratio(row.decode_tok_s, fastest),
+    prefillText(row),
+    figure(row.peak_rss_mb),
+  ]),
 )}
 
-${sameOutput(all)}`
+Prompt ${all[0]?.prompt_tokens ?? '?'}. ${sameOutput([...all, ...rows.job('node')])}
+
+Node has no relaxed SIMD; the same engine and kernels there, beside Chromium's plain SIMD:
+
+${table(
+  [
+    'kernels @ threads',
+    'Node',
+    'decode tok/s',
+    'Chromium',
+    'ratio',
+    'prefill tok/s',
+    'Chromium',
+    'ratio',
+  ],
+  nodes,
+)}`
 }
 
 /** The promise that every path gives the same tokens, checked over the rows. */
@@ -111,7 +166,7 @@ export function sameOutput(rows: readonly BenchRow[]): string {
 }
 
 export function contextSection(rows: Rows): string {
-  const both = [...rows.job('context-int8'), ...rows.job('context-f16')]
+  const both = ['context-int8', 'context-f16', 'context-int4'].flatMap(job => rows.job(job))
   return `## Depth of context
 
 Decode over the last tokens before the context is full. Ours: ${pathsText(both)}.
@@ -127,10 +182,14 @@ ${table(
     'peak MB',
     'f16 KV tok/s',
     'peak MB',
+    '4-bit KV tok/s',
+    'peak MB',
   ],
   CONTEXT.map(c => {
     const int8 = rows.at('context-int8', c.tokens)
+    // Fewer depths: what was not asked for stays empty.
     const f16 = rows.at('context-f16', c.tokens)
+    const int4 = rows.at('context-int4', c.tokens)
     return [
       String(c.tokens),
       String(c.tokS),
@@ -139,8 +198,10 @@ ${table(
       decodeText(int8),
       figure(perToken(int8)),
       figure(int8?.peak_rss_mb),
-      decodeText(f16),
-      figure(f16?.peak_rss_mb),
+      f16 ? decodeText(f16) : '',
+      f16 ? figure(f16.peak_rss_mb) : '',
+      int4 ? decodeText(int4) : '',
+      int4 ? figure(int4.peak_rss_mb) : '',
     ]
   }),
 )}`
@@ -148,21 +209,25 @@ ${table(
 
 export function kvSection(rows: Rows): string {
   const ours = rows.job('kv-512')
+  const lines = (row: BenchRow) =>
+    row.memory_mb && !row.error ? (row.memory_mb.kv * 1e6) / row.context / 64 : undefined
   return `## KV cache at 512 tokens
 
-The original: ${KV_512.map(([name, mb]) => `${name} ${mb} MB`).join(', ')} (-73 %); 230 to 157 ms a token; cache
-lines a token 78 to 42. ${pathsText(ours) === 'nothing ran' ? '' : 'Ours:'}
-
 ${table(
-  ['type', 'KV MB', 'decode tok/s', 'ms/token', 'peak MB'],
-  ours.map(row => [
-    row.value,
-    row.error?.code ?? figure(row.memory_mb?.kv),
-    decodeText(row),
-    figure(perToken(row)),
-    figure(row.peak_rss_mb),
-  ]),
+  ['type', 'KV MB', 'cache lines of a token', 'decode tok/s', 'ms/token', 'peak MB'],
+  [
+    ...KV_512.map(({ name, mb, lines: n, ms }) => [`original, ${name}`, String(mb), n, '', ms, '']),
+    ...ours.map(row => [
+      `ours, ${row.value}`,
+      row.error?.code ?? figure(row.memory_mb?.kv),
+      figure(lines(row)),
+      decodeText(row),
+      figure(perToken(row)),
+      figure(row.peak_rss_mb),
+    ]),
+  ],
 )}
 
-Cache lines a token: ${NOT_MEASURED}.`
+Cache lines of a token: 64 bytes each, in all layers, from the bytes that the cache takes. The original's 78 and 42 are
+given without saying of what.`
 }

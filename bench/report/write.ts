@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url'
 import { plotSvg } from '../../demo/bench/plot.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
+import type { CacheReport } from '../native/cachegrind.ts'
+import type { SoakReport } from './outside-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
 
@@ -15,14 +17,17 @@ import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
  */
 export function writeReport(folder: string, reportFile: string): string {
   const results = readJson<BenchReport>(join(folder, 'results.json')) ?? empty()
+  const from = dirname(reportFile)
   const notesFile = join(folder, 'notes.md')
   const markdown = performanceMarkdown({
     results,
     peers: readJson<PeersReport>(join(folder, 'peers.json')),
     ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
-    plots: writePlots(folder, dirname(reportFile), results),
+    soak: readJson<SoakReport>(join(folder, 'soak.json')),
+    caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
+    plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
   })
-  mkdirSync(dirname(reportFile), { recursive: true })
+  mkdirSync(from, { recursive: true })
   writeFileSync(reportFile, markdown)
   return reportFile
 }
@@ -37,6 +42,12 @@ function empty(): BenchReport {
     head: { ...head, date: 'no date', cross_origin_isolated: false, quick: false },
     rows: [],
   }
+}
+
+/** What `make soak` has drawn, by name. */
+function soakPlots(folder: string, from: string): Record<string, string> {
+  const names = ['soak-embedded', 'soak-0.7b'].filter(n => existsSync(join(folder, `${n}.svg`)))
+  return Object.fromEntries(names.map(n => [n, relative(from, join(folder, `${n}.svg`))]))
 }
 
 /** One file a plot, named after its job and title: threads-decode.svg. */

@@ -35,6 +35,13 @@ const problem = byId('problem', HTMLElement)
 let files: readonly File[] = []
 let running: AbortController | undefined
 
+/** Chromium frees the memory of a worker that ended within two seconds. */
+const SETTLE_MS = 2000
+
+function settle(): Promise<void> {
+  return new Promise(done => setTimeout(done, SETTLE_MS))
+}
+
 function sourceOf(settings: BenchSettings): { source: ModelSource; model: string } {
   if (files.length > 0) {
     return { source: files.length === 1 ? files[0] : files, model: files[0].name }
@@ -60,6 +67,7 @@ async function run(settings: BenchSettings): Promise<void> {
       observe: observer === null ? NOBODY : observerAt(observer),
       forget: forgetEverything,
       readBandwidth,
+      settle,
       signal,
     }
     const show = (cell: Cell, index: number) => {

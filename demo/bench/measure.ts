@@ -1,12 +1,12 @@
 // Measures one cell: loads an engine, warms it up, repeats the work, checks that the greedy tokens are
 // the same each time, and makes a row of medians. Knows no page; `load` is handed in. Called by run.ts.
-import type { EngineStats, LoadOptions, ModelSource, OpTime } from 'ryzanstein'
+import type { EngineStats, GenerateResult, LoadOptions, ModelSource, OpTime } from 'ryzanstein'
 import type { Observation, Observe } from './observer.ts'
 import type { Cell } from './plan.ts'
 import { type Answered, ask, type Engine, fingerprint, randomPrompt } from './requests.ts'
 import type { BenchRow } from './results.ts'
 import { median, rounded, spread } from './statistics.ts'
-import { decodeRate, firstTokenMs } from './timeline.ts'
+import { decodeRate, firstTokenMs, type Timeline } from './timeline.ts'
 
 export type Load = (source: ModelSource, options: LoadOptions) => Promise<Engine>
 
@@ -20,6 +20,8 @@ export interface Bench {
   readonly forget: () => Promise<void>
   /** GB a second that wasm reads with so many threads. */
   readonly readBandwidth: (threads: number) => Promise<number>
+  /** Waits until the browser has taken back the memory of an engine that was closed. */
+  readonly settle: () => Promise<void>
   readonly signal?: AbortSignal
 }
 
@@ -61,6 +63,7 @@ function emptyRow({ model, shape }: Bench, { sweep, value, load, ...cell }: Cell
     process_ms: null,
     load_ms: null,
     peak_rss_mb: null,
+    load_peak_mb: null,
     cpu_share: null,
     thread_busy: null,
     memory_mb: null,
@@ -85,12 +88,19 @@ async function measureReading(bench: Bench, cell: Cell, row: BenchRow): Promise<
 
 async function measureLoads(bench: Bench, cell: Cell, row: BenchRow): Promise<void> {
   const times: number[] = []
-  // A warm load is one that follows another.
-  if (!cell.cold) await (await timedLoad(bench, cell, [])).close()
+  if (!cell.cold) {
+    // A warm load is one that follows another.
+    await (await timedLoad(bench, cell, [])).close()
+    await bench.settle()
+    await bench.observe('start')
+  }
   for (let i = 0; i < cell.repeat; i++) {
+    if (i > 0) await bench.settle()
     if (cell.cold) await bench.forget()
     const engine = await timedLoad(bench, cell, times)
     recordPath(row, await engine.stats())
+    // Of the first: later ones may begin before the browser has cleaned up.
+    row.load_peak_mb ??= (await bench.observe('loaded'))?.peak_rss_mb ?? null
     await engine.close()
   }
   row.load_ms = rounded(median(times))
@@ -109,6 +119,7 @@ async function withEngine(bench: Bench, cell: Cell, row: BenchRow): Promise<void
   const times: number[] = []
   const engine = await timedLoad(bench, cell, times)
   row.load_ms = rounded(times[0])
+  row.load_peak_mb = (await bench.observe('loaded'))?.peak_rss_mb ?? null
   const close = () => void engine.close()
   bench.signal?.addEventListener('abort', close)
   try {
@@ -169,16 +180,25 @@ async function measureSpeed(engine: Engine, cell: Cell, row: BenchRow): Promise<
   const ttft = runs.map(run => rounded(median(run.timelines.map(firstTokenMs))))
   const prefill = runs.map(run => rounded(prefillRate(run)))
   const queue = runs.map(run => median(run.results.map(r => r.queueMs)))
-  if (cell.generate > 1) {
+  const served = runs.map(run => median(run.results.map((r, i) => servedMs(run.timelines[i], r))))
+  // Requests that wait for others never decode with all of them.
+  if (cell.generate > 1 && decode.every(Number.isFinite)) {
     row.decode_tok_s = rounded(median(decode))
     row.spread.decode_tok_s = spread(decode)
   }
   row.prefill_tok_s = rounded(median(prefill))
   row.ttft_ms = rounded(median(ttft))
   row.queue_ms = rounded(median(queue))
-  row.process_ms = rounded(median(runs.map(run => run.wallMs)) - row.queue_ms)
+  row.queue_max_ms = rounded(median(runs.map(run => Math.max(...run.results.map(r => r.queueMs)))))
+  row.process_ms = rounded(median(served))
+  row.wall_ms = rounded(median(runs.map(run => run.wallMs)))
   row.spread.prefill_tok_s = spread(prefill)
   row.spread.ttft_ms = spread(ttft)
+}
+
+/** From the end of the wait to the last token. */
+function servedMs({ start, arrivals }: Timeline, { queueMs }: GenerateResult): number {
+  return arrivals[arrivals.length - 1] - start - queueMs
 }
 
 /** One request: the engine's own clock. Several: until the last of them has its first token. */
@@ -206,11 +226,13 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
   const prompts = promptsOf(engine, cell)
   const tokens = cell.generate
   const samples: Record<string, number>[] = []
+  // From here on the prompt is found in the KV cache, and its time with all its noise is gone.
+  await ask(engine, prompts, 1, true)
   for (let i = 0; i < cell.repeat; i++) {
     const t0 = (await engine.stats()).ops
-    const short = await ask(engine, prompts, 1)
+    const short = await ask(engine, prompts, 1, true)
     const t1 = (await engine.stats()).ops
-    const long = await ask(engine, prompts, 1 + tokens)
+    const long = await ask(engine, prompts, 1 + tokens, true)
     const t2 = (await engine.stats()).ops
     checkOutput(row, long)
     const sample: Record<string, number> = {}

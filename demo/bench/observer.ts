@@ -9,8 +9,11 @@ export interface Observation {
   readonly worker_cpu_s: Readonly<Record<string, number>>
 }
 
-/** 'start' begins a cell; 'measure' and 'measured' stand around the repetitions; 'end' ends it. */
-export type Moment = 'start' | 'measure' | 'measured' | 'end'
+/**
+ * 'start' begins a cell; 'loaded' follows its (first) load; 'measure' and 'measured' stand around the
+ * repetitions; 'end' ends it.
+ */
+export type Moment = 'start' | 'loaded' | 'measure' | 'measured' | 'end'
 export type Observe = (moment: Moment) => Promise<Observation | null>
 
 export const NOBODY: Observe = async () => null

@@ -19,6 +19,9 @@ export interface Cell {
   readonly cold: boolean
 }
 
+/** Live requests in a sweep of requests: what an engine has by default. */
+const SEATS = 4
+
 /** The values a sweep takes when none are given. */
 export function standardValues(sweep: SweepKind, cores: number): string[] {
   switch (sweep) {
@@ -32,7 +35,7 @@ export function standardValues(sweep: SweepKind, cores: number): string[] {
     case 'batch':
       return ['1', '2', '4', '8']
     case 'kv':
-      return ['f32', 'f16', 'int8']
+      return ['f32', 'f16', 'int8', 'int4']
     case 'prompt':
       return ['16', '64', '128', '512']
     case 'requests':
@@ -82,9 +85,11 @@ function cellOf(settings: BenchSettings, value: string): Cell {
     prompt = size() - generate
   } else measure = sweep
   const cell = { sweep, value, measure, prompt, generate, batch, cold: value === 'cold' }
+  // More requests than seats wait in the queue.
+  const seats = sweep === 'requests' ? Math.min(SEATS, batch) : batch
   // The breakdown asks for one token more, the warm-up for sixteen.
   const context = Math.max(16, prompt + generate + (measure === 'breakdown' ? 1 : 0))
-  const load = loadOptions(settings, { variant, threads, kv, batch, context })
+  const load = loadOptions(settings, { variant, threads, kv, seats, context })
   return { ...cell, load, repeat: measure === 'soak' ? size() : settings.repeat }
 }
 
@@ -92,7 +97,7 @@ interface Chosen {
   variant: string
   threads: number
   kv: string
-  batch: number
+  seats: number
   context: number
 }
 
@@ -105,7 +110,7 @@ function loadOptions({ backend, strict, budget }: BenchSettings, chosen: Chosen)
     ...(strict ? { strict } : {}),
     ...(budget === 0 ? {} : { memoryBudget: budget * 1e6 }),
     contextLength: chosen.context,
-    maxSequences: chosen.batch,
+    maxSequences: chosen.seats,
   }
 }
 

@@ -25,14 +25,17 @@ export function randomPrompt(sequence: number, tokens: number, vocab: number): n
   return Array.from({ length: tokens }, () => low + (next() % Math.max(1, high - low)))
 }
 
-/** One request per prompt, all submitted before any is read. */
+/**
+ * One request per prompt, all submitted before any is read.
+ * @param reuse  with it a prompt that was read before costs nothing, and measures nothing
+ */
 export async function ask(
   engine: Engine,
   prompts: readonly (readonly number[])[],
   newTokens: number,
+  reuse = false,
 ): Promise<Answered> {
-  // Without reuse: a prompt that was read before would cost nothing and measure nothing.
-  const options = { maxTokens: newTokens, temperature: 0, ignoreEos: true, reuse: false }
+  const options = { maxTokens: newTokens, temperature: 0, ignoreEos: true, reuse }
   const begin = performance.now()
   const answers = await Promise.all(
     prompts.map(async prompt => {

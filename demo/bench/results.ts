@@ -54,13 +54,18 @@ export interface BenchRow {
   decode_tok_s: number | null
   /** Submission to the first token in the page. */
   ttft_ms: number | null
-  /** Median wait in the queue. */
+  /** Wait in the queue: median and longest. */
   queue_ms: number | null
-  /** Submission to the last token, without the queue. */
+  queue_max_ms?: number
+  /** Median of the requests: end of the wait to the last token. */
   process_ms: number | null
+  /** Until the last token of all requests. */
+  wall_ms?: number
   load_ms: number | null
   /** VmHWM of the renderer, seen from outside; null when nothing looked. */
   peak_rss_mb: number | null
+  /** The same when the (first) load had ended. */
+  load_peak_mb: number | null
   /** CPU seconds of the renderer per second while measuring, over the threads. Spinning counts as busy. */
   cpu_share: number | null
   /** Busy share of each of the busiest `threads` workers while measuring, busiest first. */
@@ -101,6 +106,8 @@ export interface FileFacts {
 export interface BenchReport {
   head: BenchHead
   files?: FileFacts[]
+  /** Bytes that one decoded token allocates, measured in Node: heap, and buffers outside of it. */
+  allocation?: { model: string; node: string; heap: number; buffers: number; tokens: number }
   rows: BenchRow[]
   /** Jobs that gave no rows, or not all: name and reason. */
   problems?: { job: string; reason: string }[]

@@ -13,6 +13,7 @@ export async function runCells(
   const rows: BenchRow[] = []
   for (const [index, cell] of cells.entries()) {
     bench.signal?.throwIfAborted()
+    if (index > 0) await bench.settle()
     onCell(cell, index)
     const row = await measureCell(bench, cell)
     rows.push(row)

@@ -63,6 +63,7 @@ function fakeBench(token: (i: number) => number = i => i): Fake {
       return engine as unknown as Engine
     },
     readBandwidth: async threads => threads * 10,
+    settle: async () => undefined,
     forget: async () => {
       bench.forgotten++
     },

@@ -70,7 +70,7 @@ describe('the plan of a sweep', () => {
     for (const cell of planCells({ ...DEFAULTS, sweep }, 4)) {
       const extra = cell.measure === 'breakdown' ? 1 : 0
       expect(cell.load.contextLength).toBeGreaterThanOrEqual(cell.prompt + cell.generate + extra)
-      expect(cell.load.maxSequences).toBe(cell.batch)
+      expect(cell.load.maxSequences).toBe(Math.min(cell.batch, sweep === 'requests' ? 4 : 8))
       expect(cell.load.threads).not.toBe(0)
     }
   })

@@ -33,6 +33,7 @@ function row(job: string, value: string, facts: Partial<BenchRow> = {}): BenchRo
     process_ms: 1000,
     load_ms: 900,
     peak_rss_mb: 410,
+    load_peak_mb: 400,
     page_rss_mb: 110,
     cpu_share: 0.9,
     thread_busy: [0.99, 0.8],
@@ -60,7 +61,10 @@ describe('the report', () => {
   test('without a single row has every section and not one figure of ours', () => {
     const text = performanceMarkdown({ results: report([]), plots: {} })
     for (const title of [
+      'Targets',
       'Baseline',
+      'Roofline',
+      'Overheads',
       'Threads and hardware',
       'Depth of context',
       'KV cache at 512',
@@ -92,7 +96,12 @@ describe('the report', () => {
     const text = performanceMarkdown({ results: report(rows), plots: {} })
     expect(text).toContain('| tokens per second | 0.42 | 70 |')
     expect(text).toContain('| 2 | 88 | 80 (78-81) | 280 | 400 | 80 % | 99, 80 % |')
-    expect(text).toContain('17.6 GB/s (220 MB of weights, once a token), 58.7 % of the 30 GB/s')
+    // 220 MB of weights 88 times a second, of 30 GB/s.
+    expect(text).toContain('| 2 | 30 | 136 | 88 | 19.4 | 64.5 % |')
+    expect(text).toContain(
+      '| decode from an empty context, 2 threads | at least 75 tok/s | 88 tok/s | yes | empty 2 |',
+    )
+    expect(text).toContain(`| batch 8 | at least 260 tok/s | ${NOT_MEASURED} |  | batch 8 |`)
     expect(text).toContain('| 8 | out of memory |  | MEMORY_BUDGET |')
     // 400 ms to the first token, and 99 more at 12.5.
     expect(text).toContain('| 100 tokens end to end, ms | about 2,380 | 1,640 |')
@@ -103,6 +112,66 @@ describe('the report', () => {
     const rows = [row('variant', 'relaxed'), row('variant', 'simd128', { output: '00000000' })]
     const text = performanceMarkdown({ results: report(rows), plots: {} })
     expect(text).toContain('wrote 2 different texts')
+  })
+
+  test('says what eats the time of a token, and what is outside of kernels', () => {
+    const ops_ms = { qkv: 2, logits: 3, attend: 1, read: 0.5, other: 1.5 }
+    const facts = { shape: 'bitnet-large', ops_ms }
+    const rows = [
+      row('breakdown-empty', 'token', facts),
+      row('bandwidth', '2', { read_gb_s: 30 }),
+      row('empty', '2'),
+    ]
+    const text = performanceMarkdown({ results: report(rows), plots: {} })
+    // 24 x 3 x 1536 x 1536 weights of two bits: 42.5 MB, 1.42 ms at 30 GB/s.
+    expect(text).toContain('| qkv | 2 | 42.5 | 21.2 | 1.42 | 0.585 |')
+    expect(text).toContain('| from an empty context | 8 | 6 | 0.5 | 1.5 | 25 % |')
+    expect(text).toContain(
+      '| share of a token outside of kernels | at most 5 % | 25 % | **no** | breakdown-empty |',
+    )
+  })
+
+  test('takes sustained load and cache misses from files of their own', () => {
+    const sample = (tokens: number, seconds: number) => ({
+      tokens,
+      seconds,
+      tokensPerSecond: 100,
+      rssMb: 300 + seconds,
+      kvBlocksCached: 0,
+    })
+    const run = {
+      model: 'm.gguf',
+      tokens: 400,
+      seconds: 4,
+      seed: 1,
+      drift: 0.99,
+      rssMbAtQuarter: 301,
+      rssMbAtEnd: 304,
+      requests: {},
+      discrepancies: [],
+      samples: [50, 100, 150, 200, 250, 300, 350, 400].map(n => sample(n, n / 100)),
+    }
+    const caches = {
+      simulator: 'valgrind-3.19.0',
+      caches: { D1: '32768,8,64', LL: '16777216,16,64' },
+      layers: 3,
+      weights: 85e6,
+      runs: [
+        {
+          kernel: 'lookup' as const,
+          tokens: 32,
+          instructions: 64e6,
+          data_refs: 32e6,
+          d1_misses: 3.2e6,
+          ll_misses: 0.32e6,
+        },
+      ],
+    }
+    const soak = { head: { date: '2026-11-23', machine: 'M' }, runs: [run] }
+    const text = performanceMarkdown({ results: report([]), plots: {}, soak, caches })
+    expect(text).toContain('| m.gguf | 0-100 | 100 | 301 |')
+    expect(text).toContain('| lookup tables, 32 | 2 | 1 | 10 % | 10 % | 0.01 |')
+    expect(text).toContain('**simulated**')
   })
 
   test('shows what is incomplete, notes, and the plots it was given', () => {
@@ -135,13 +204,17 @@ describe('the peers', () => {
   const entry = (engine: string, rounds: (number | null)[], error?: string): PeerEntry => ({
     engine,
     where: 'browser',
-    file: `${engine}.gguf`,
+    file: `shape-${engine}.gguf`,
     threads: 2,
     rounds: rounds.map(r =>
-      r === null ? null : { decode_tok_s: r, prefill_tok_s: r * 2, peak_rss_mb: 500 },
+      r === null
+        ? null
+        : { decode_tok_s: r, prefill_tok_s: r * 2, prefill_short_tok_s: null, peak_rss_mb: 500 },
     ),
     ...(error ? { error } : {}),
   })
+
+  const tokens = { prompt_tokens: 512, short_prompt_tokens: 64, new_tokens: 64 }
 
   test('ratios pair the rounds, and leave out those that one of the two lost', () => {
     const ours = entry('ryzanstein', [80, 90, null])
@@ -151,16 +224,18 @@ describe('the peers', () => {
   test('each ratio names both files and its spread', () => {
     const entries = [entry('ryzanstein', [80, 90, 100]), entry('other', [40, 30, 50])]
     const head = { machine: 'M', commit: 'c', date: '2026-11-23', quick: false }
-    const text = peersSection({ head, prompt_tokens: 64, new_tokens: 64, entries })
-    expect(text).toContain('| ryzanstein.gguf | other, other.gguf | 2 | 2 x (2-3) | 2 x (2-3) |')
+    const text = peersSection({ ...tokens, head, entries })
+    expect(text).toContain(
+      '| shape-ryzanstein.gguf | other, shape-other.gguf | 2 | 2 x (2-3) |  | 2 x (2-3) |',
+    )
   })
 
   test('a peer that failed shows its error and no ratio', () => {
     const entries = [entry('ryzanstein', [80]), entry('other', [null], 'it does not load')]
     const head = { machine: 'M', commit: 'c', date: '2026-11-23', quick: false }
-    const text = peersSection({ head, prompt_tokens: 64, new_tokens: 64, entries })
+    const text = peersSection({ ...tokens, head, entries })
     expect(text).toContain('it does not load')
-    expect(text).toContain(`other.gguf | 2 | ${NOT_MEASURED} |`)
+    expect(text).toContain(`shape-other.gguf | 2 | ${NOT_MEASURED} |`)
   })
 })
 

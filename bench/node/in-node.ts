@@ -1,0 +1,45 @@
+// Starts sample.ts: the same cells as in the browser, in Node on plain SIMD, which has no relaxed SIMD
+// without a flag.
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import type { BenchRow } from '../../demo/bench/results.ts'
+import { type BenchSettings, queryOf } from '../../demo/bench/settings.ts'
+import type { Allocation } from './sample.ts'
+
+const run = promisify(execFile)
+const SCRIPT = join(import.meta.dirname, 'sample.ts')
+
+/** @param path of the model file */
+export async function rowsInNode(
+  path: string,
+  settings: BenchSettings,
+  limitSeconds: number,
+): Promise<BenchRow[]> {
+  const rows = (await sample([], path, settings, limitSeconds)) as BenchRow[]
+  return rows.map(row => ({ ...row, backend: `${row.backend} in Node ${process.version}` }))
+}
+
+/** A young generation of 256 MB and more holds what a hundred tokens allocate. */
+const NO_COLLECTION = ['--expose-gc', '--min-semi-space-size=256', '--max-semi-space-size=256']
+
+export async function allocationInNode(
+  path: string,
+  settings: BenchSettings,
+  limitSeconds: number,
+): Promise<Allocation> {
+  return (await sample(NO_COLLECTION, path, settings, limitSeconds, '--allocation')) as Allocation
+}
+
+async function sample(
+  flags: readonly string[],
+  path: string,
+  settings: BenchSettings,
+  limitSeconds: number,
+  ...more: string[]
+): Promise<unknown> {
+  const query = String(queryOf(settings))
+  const args = [...flags, '--import', 'tsx', SCRIPT, path, query, ...more]
+  const { stdout } = await run(process.execPath, args, { timeout: limitSeconds * 1000 })
+  return JSON.parse(stdout.trim().split('\n').at(-1) ?? '')
+}
