@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-peers soak
+	faults bench bench-peers cachegrind soak
 
 PORT ?= 4173
 
@@ -46,6 +46,11 @@ bench: build
 bench-peers: build
 	npm run build:demo
 	npx tsx bench/peers/run.ts $(if $(QUICK),--quick) $(PEERS)
+
+# Cache misses of the kernels with and without lookup tables, simulated: docs/bench/cachegrind.json. x86 only;
+# needs valgrind and libsimde-dev.
+cachegrind: setup
+	npx tsx bench/native/cachegrind.ts
 
 # Long use of one page, speed and memory over time: docs/bench/soak.json and its plots. SOAK passes
 # arguments on, e.g. SOAK="--embedded 5000 --large 0 --out build/soak-out".

@@ -16,6 +16,7 @@ import type { Report } from './page.ts'
 import { soakSvg } from './plot.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
+const MODELS = join(ROOT, 'build/bench/models')
 const EMBEDDED = 'ryz-tales-tq2_0-embq8_0.gguf'
 const LARGE = {
   file: 'bitnet-large-tq2_0.gguf',
@@ -73,7 +74,7 @@ const wanted = [
 ]
 for (const { model, tokens, context } of wanted) {
   if (tokens === 0) continue
-  if (model === LARGE.file) await ensureModel(join(ROOT, 'build/bench'), LARGE)
+  if (model === LARGE.file) await ensureModel(MODELS, LARGE)
   runs.push(await soak(model, tokens, context))
 }
 mkdirSync(values.out, { recursive: true })
@@ -122,7 +123,7 @@ async function soak(model: string, tokens: number, context: number): Promise<Soa
       '/dist/': join(ROOT, 'dist'),
       '/soak/': join(ROOT, 'build/soak'),
       '/models/': join(ROOT, 'demo/public/models'),
-      '/synth/': join(ROOT, 'build/bench'),
+      '/synth/': MODELS,
     },
     pages: {
       '/': '<!doctype html><title>soak</title><script type="module" src="/soak/page.js"></script>',
