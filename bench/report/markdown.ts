@@ -16,7 +16,10 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 export function figure(value: number | null | undefined, digits = 3): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NOT_MEASURED
   const shown = Number(value.toPrecision(digits))
-  return shown.toLocaleString('en', { maximumFractionDigits: Math.abs(shown) < 1 ? 4 : 1 })
+  const size = Math.abs(shown)
+  return shown.toLocaleString('en', {
+    maximumFractionDigits: size < 1 ? 4 : size < 10 ? 2 : 1,
+  })
 }
 
 /** '74.1 (72.0-75.2)': a median with its spread. */
