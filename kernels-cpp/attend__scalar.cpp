@@ -1,4 +1,5 @@
-// Attention of one query head over its KV blocks, written like the formula: the truth of attend_*.
+// Attention of one query head over KV blocks of f32 or f16, written like the formula: the truth of
+// attend_f32 and attend_f16.
 #include "math.h"
 #include "ryz.h"
 
@@ -6,7 +7,7 @@ namespace {
 
 constexpr float NEG_INF = -__builtin_inff();
 
-template <class T, bool SCALED, class Element>
+template <class T, class Element>
 void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
             int32_t tokens, int32_t head_dim, Element element) {
   float max = NEG_INF;
@@ -15,7 +16,6 @@ void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table,
     const uint8_t* head = kv + static_cast<size_t>(table[first / KV_BLOCK]) * block_bytes;
     const T* keys = reinterpret_cast<const T*>(head);
     const T* values = keys + KV_BLOCK * head_dim;
-    const float* scales = reinterpret_cast<const float*>(head + 2 * KV_BLOCK * head_dim);
     const int32_t n = tokens - first < KV_BLOCK ? tokens - first : KV_BLOCK;
 
     float p[KV_BLOCK];
@@ -23,7 +23,7 @@ void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table,
     for (int32_t t = 0; t < n; t++) {
       float s = 0.0f;
       for (int32_t d = 0; d < head_dim; d++) s = s + q[d] * element(keys[d * KV_BLOCK + t]);
-      p[t] = SCALED ? s * scales[t] : s;
+      p[t] = s;
       m = max_f32(m, p[t]);
     }
 
@@ -31,7 +31,6 @@ void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table,
     for (int32_t t = 0; t < n; t++) {
       p[t] = exp32(p[t] - m);
       lanes[t & 3] = lanes[t & 3] + p[t];
-      if (SCALED) p[t] = p[t] * scales[KV_BLOCK + t];
     }
     const float l = (lanes[0] + lanes[2]) + (lanes[1] + lanes[3]);
 
@@ -49,11 +48,11 @@ void attend(float* out, const float* q, const uint8_t* kv, const int32_t* table,
   for (int32_t d = 0; d < head_dim; d++) out[d] = out[d] / sum;
 }
 
-template <class T, bool SCALED, class Element>
+template <class T, class Element>
 void attend_all(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
                 int32_t block_bytes, int32_t head_dim, Element element) {
   for (int32_t i = 0; i < queries.count; i++) {
-    attend<T, SCALED>(queries.out[i], queries.q[i], kv, table, block_bytes, queries.tokens[i], head_dim,
+    attend<T>(queries.out[i], queries.q[i], kv, table, block_bytes, queries.tokens[i], head_dim,
                       element);
   }
 }
@@ -62,16 +61,10 @@ void attend_all(const AttendQueries& queries, const uint8_t* kv, const int32_t* 
 
 void attend_f32(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
                 int32_t head_dim) {
-  attend_all<float, false>(queries, kv, table, block_bytes, head_dim, [](float x) { return x; });
+  attend_all<float>(queries, kv, table, block_bytes, head_dim, [](float x) { return x; });
 }
 
 void attend_f16(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
                 int32_t head_dim) {
-  attend_all<uint16_t, false>(queries, kv, table, block_bytes, head_dim, f32_from_f16);
-}
-
-void attend_int8(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
-                 int32_t head_dim) {
-  attend_all<int8_t, true>(queries, kv, table, block_bytes, head_dim,
-                           [](int8_t x) { return static_cast<float>(x); });
+  attend_all<uint16_t>(queries, kv, table, block_bytes, head_dim, f32_from_f16);
 }

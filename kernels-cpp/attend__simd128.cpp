@@ -1,5 +1,5 @@
 // Attention of queries over the blocks of one KV head: score lanes are tokens (K lies transposed), output
-// lanes are elements of the head. A block of f16 or int8 is widened to f32 first, once for all queries
+// lanes are elements of the head. A block of f16 is widened to f32 first, once for all queries
 // and, for one alone, still faster than in the inner loops. Same bits as __scalar.
 #include "ryz.h"
 #include "simd.h"
@@ -28,25 +28,6 @@ const float* widened(float* to, const uint16_t* from, int32_t n) {
     const v128_t hi = wasm_i16x8_shuffle(zero, h, 4, 12, 5, 13, 6, 14, 7, 15);
     wasm_v128_store(to + i, f32_from_upper_half(lo));
     wasm_v128_store(to + i + 4, f32_from_upper_half(hi));
-  }
-  return to;
-}
-
-// A byte b + 128 below the upper half of 2^23 is the float 2^23 + b + 128: exact, and two unpacks and
-// one subtraction where extending twice and converting takes twice the shuffles.
-const float* widened(float* to, const int8_t* from, int32_t n) {
-  const v128_t zero = wasm_i8x16_splat(0);
-  const v128_t upper = wasm_i16x8_splat(0x4b00);
-  const v128_t bias = wasm_f32x4_splat(8388736.0f);
-  for (int32_t i = 0; i < n; i += 16) {
-    const v128_t biased = wasm_v128_xor(wasm_v128_load(from + i), wasm_i8x16_splat(-128));
-    const v128_t lo = wasm_i8x16_shuffle(biased, zero, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-    const v128_t hi =
-        wasm_i8x16_shuffle(biased, zero, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31);
-    wasm_v128_store(to + i, wasm_f32x4_sub(wasm_i16x8_shuffle(lo, upper, 0, 8, 1, 9, 2, 10, 3, 11), bias));
-    wasm_v128_store(to + i + 4, wasm_f32x4_sub(wasm_i16x8_shuffle(lo, upper, 4, 12, 5, 13, 6, 14, 7, 15), bias));
-    wasm_v128_store(to + i + 8, wasm_f32x4_sub(wasm_i16x8_shuffle(hi, upper, 0, 8, 1, 9, 2, 10, 3, 11), bias));
-    wasm_v128_store(to + i + 12, wasm_f32x4_sub(wasm_i16x8_shuffle(hi, upper, 4, 12, 5, 13, 6, 14, 7, 15), bias));
   }
   return to;
 }
@@ -128,22 +109,16 @@ struct Running {
   float sum = 0.0f;
 };
 
-// One block of n tokens into the running softmax of one query; scales only for int8.
+// One block of n tokens into the running softmax of one query.
 __attribute__((noinline)) void add_block(Running& run, float* out, const float* q, const float* keys,
-                                         const float* values, const float* scales, int32_t n,
-                                         int32_t head_dim, bool is_first) {
+                                         const float* values, int32_t n, int32_t head_dim,
+                                         bool is_first) {
   alignas(16) float p[KV_BLOCK];
   block_scores(p, q, keys, head_dim);
-  for (int32_t t = 0; scales && t < KV_BLOCK; t += 4) {
-    wasm_v128_store(p + t, wasm_f32x4_mul(wasm_v128_load(p + t), wasm_v128_load(scales + t)));
-  }
   for (int32_t t = n; t < KV_BLOCK; t++) p[t] = NEG_INF;
 
   const float m = max_of_block(p);
   const float l = exp_and_sum(p, m, n);
-  for (int32_t t = 0; scales && t < KV_BLOCK; t += 4) {
-    wasm_v128_store(p + t, wasm_f32x4_mul(wasm_v128_load(p + t), wasm_v128_load(scales + KV_BLOCK + t)));
-  }
 
   const float merged = max_f32(run.max, m);
   const float a = exp32(run.max - merged);
@@ -162,7 +137,7 @@ __attribute__((noinline)) void divide(float* out, float sum, int32_t head_dim) {
   for (; d < head_dim; d++) out[d] = out[d] / sum;
 }
 
-template <class T, bool SCALED>
+template <class T>
 inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
                    int32_t block_bytes, int32_t head_dim) {
   Running runs[ATTEND_QUERIES];
@@ -174,12 +149,11 @@ inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_
   for (int32_t first = 0; first < last; first += KV_BLOCK) {
     const uint8_t* head = kv + static_cast<size_t>(table[first / KV_BLOCK]) * block_bytes;
     const T* keys = reinterpret_cast<const T*>(head);
-    const float* scales = SCALED ? reinterpret_cast<const float*>(head + 2 * elements) : nullptr;
-    const float* wide = widened(queries.scratch, keys, 2 * elements);
+    const float* wide = widened(reinterpret_cast<float*>(queries.scratch), keys, 2 * elements);
     for (int32_t i = 0; i < queries.count; i++) {
       const int32_t left = queries.tokens[i] - first;
       if (left <= 0) continue;
-      add_block(runs[i], queries.out[i], queries.q[i], wide, wide + elements, scales,
+      add_block(runs[i], queries.out[i], queries.q[i], wide, wide + elements,
                 left < KV_BLOCK ? left : KV_BLOCK, head_dim, first == 0);
     }
   }
@@ -190,15 +164,10 @@ inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_
 
 void attend_f32(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
                 int32_t head_dim) {
-  attend<float, false>(queries, kv, table, block_bytes, head_dim);
+  attend<float>(queries, kv, table, block_bytes, head_dim);
 }
 
 void attend_f16(const AttendQueries& queries, const uint8_t* kv, const int32_t* table, int32_t block_bytes,
                 int32_t head_dim) {
-  attend<uint16_t, false>(queries, kv, table, block_bytes, head_dim);
-}
-
-void attend_int8(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
-                 int32_t block_bytes, int32_t head_dim) {
-  attend<int8_t, true>(queries, kv, table, block_bytes, head_dim);
+  attend<uint16_t>(queries, kv, table, block_bytes, head_dim);
 }

@@ -14,6 +14,6 @@ constexpr int32_t LOOKUP_ENTRIES = 173;
 constexpr int32_t LOOKUP_TABLE_BYTES = 16 * LOOKUP_ENTRIES * LOOKUP_TOKENS * 2;
 constexpr int32_t LOOKUP_SUMS_BYTES = LOOKUP_UNITS * TILE_ROWS * LOOKUP_TOKENS * 2;
 constexpr int32_t LOOKUP_BYTES = LOOKUP_TABLE_BYTES + 3 * LOOKUP_SUMS_BYTES;
-// attend borrows it to widen a KV block of one head to f32.
-static_assert(LOOKUP_BYTES >= 2 * KV_BLOCK * 2048 * 4, "heads are at most 2048 wide");
+// attend borrows it.
+static_assert(LOOKUP_BYTES >= attend_scratch(2048), "heads are at most 2048 wide");
 static_assert(LOOKUP_BYTES == 570368, "src/backend/wasm/exports.ts repeats it");

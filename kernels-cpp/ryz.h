@@ -24,7 +24,7 @@ constexpr int32_t KV_BLOCK = 32;   // tokens of one KV block
 
 enum RyzStatus : int32_t { RYZ_OK = 0, RYZ_WORKER_TRAPPED = 1, RYZ_WORKER_SILENT = 2 };
 enum RyzLayout : int32_t { RYZ_T2 = 0, RYZ_I8 = 1, RYZ_F16 = 2, RYZ_F32 = 3 };
-enum RyzKvType : int32_t { RYZ_KV_F32 = 0, RYZ_KV_F16 = 1, RYZ_KV_INT8 = 2 };
+enum RyzKvType : int32_t { RYZ_KV_F32 = 0, RYZ_KV_F16 = 1, RYZ_KV_INT8 = 2, RYZ_KV_INT4 = 3 };
 
 // ---- Structs written by src/backend/wasm/descriptors.ts, word by word (wasm32: 4 bytes a field) ----
 
@@ -46,9 +46,9 @@ struct RyzLinear {
 };
 
 struct RyzAttend {
-  uint8_t* kv;          // this layer's part of the cache: [block][kv_head][head_bytes]
-  int32_t block_bytes;  // kv_heads * head_bytes
-  int32_t head_bytes;   // K [head_dim][32], V [32][head_dim], int8: scales f32 K [32], V [32]
+  uint8_t* kv;          // this layer's part of the cache: [kv_head][block][block_bytes]
+  int32_t block_bytes;  // of one head; layout: kv_layout.h
+  int32_t head_bytes;   // all blocks of a head
   int32_t kv_type;      // RyzKvType
   int32_t heads, kv_heads, head_dim;
   int32_t rope_dim;
@@ -130,6 +130,7 @@ LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
 void kv_append_f32(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 void kv_append_f16(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 void kv_append_int8(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
+void kv_append_int4(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 
 // Queries that share one KV head and one sequence: rows of a prompt, heads of a group, or both.
 struct AttendQueries {
@@ -137,17 +138,20 @@ struct AttendQueries {
   float* const* out;       // [count] f32 [head_dim]
   const int32_t* tokens;   // [count] query i sees tokens 0..tokens[i]-1
   int32_t count;           // at most ATTEND_QUERIES
-  float* scratch;          // f32 [2][KV_BLOCK][head_dim], 16-byte aligned
+  uint8_t* scratch;        // attend_scratch(head_dim) bytes, 16-byte aligned
 };
 constexpr int32_t ATTEND_QUERIES = 32;
+// A widened block of K and V, or the rounded queries and their outputs.
+constexpr int32_t attend_scratch(int32_t head_dim) { return 2 * KV_BLOCK * 4 * (head_dim + 15); }
 
 // out = attention of every query over its tokens of one KV head.
 //   kv     address of this head in block 0; block b of the sequence is kv + table[b] * block_bytes
 //   Per block of 32 tokens: scores, their maximum m, p = exp(s - m), l = sum p, o = sum p * V; blocks
 //   merge in order (online softmax: Milakov & Gimelshein 2018; FlashAttention, Dao et al. 2022).
+//   int8 and int4 sum in integers, see "word rounding" in backend.ts.
 using AttendHead = void(const AttendQueries& queries, const uint8_t* kv, const int32_t* table,
                         int32_t block_bytes, int32_t head_dim);
-AttendHead attend_f32, attend_f16, attend_int8;
+AttendHead attend_f32, attend_f16, attend_int8, attend_int4;
 
 // out[i] = act(g[i]) * u[i]
 void gate_silu(float* out, const float* g, const float* u, int32_t n);

@@ -18,7 +18,7 @@ export type ModelSource =
 
 export type BackendName = 'reference' | 'wasm'
 export type KernelVariant = 'relaxed' | 'simd128' | 'scalar'
-export type KvType = 'f32' | 'f16' | 'int8'
+export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
 export type ActivationMode = 'int8' | 'float'
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
 export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
@@ -55,7 +55,10 @@ export interface LoadOptions {
   /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
   activations?: ActivationMode
   i2sLayout?: I2sLayout
-  /** Element type of the KV cache; default f16 (f32 when strict). */
+  /**
+   * Element type of the KV cache; default f16 (f32 when strict), int8 where that does not fit. int4 is
+   * only taken when asked for.
+   */
   kv?: KvType
   /** Tokens a sequence may hold; default the model's own, at most 4096. */
   contextLength?: number

@@ -22,12 +22,23 @@
 //    out1 = b*cos + a*sin, tables from TypeScript. Elements from ropeDim on pass unchanged.
 //  - attention: q is multiplied by f32(1 / sqrt(headDim)) after RoPE. KV is walked in blocks of
 //    KV_BLOCK = 32 tokens by absolute position. In a block: s[t] = sum over d in ascending order of
-//    q[d]*K[t][d] from +0 (int8: that sum over the integers as f32, then * scale[t]); m = max s;
-//    p[t] = exp(s[t] - m); l = sum over t in ascending order by 4 lanes (t mod 4), folded (0+2)+(1+3);
-//    o[d] = sum over t ascending of p[t]*V[t][d] from +0 (int8: p[t]*vscale[t] first, rounded).
+//    q[d]*K[t][d] from +0; m = max s; p[t] = exp(s[t] - m); l = sum over t in ascending order by 4 lanes
+//    (t mod 4), folded (0+2)+(1+3); o[d] = sum over t ascending of p[t]*V[t][d] from +0.
 //    Tokens past the row's own position do not take part. Blocks merge in order:
 //    M' = max(M, m); A = exp(M - M'), B = exp(m - M'); L = L*A + l*B; O = O*A + o*B (first block: as it is).
 //    out = O / L.
+//  - int8 and int4 KV: sums over elements and over tokens are exact integers. "word rounding" of x to
+//    16 bits, with a the maximum: x16 = round-half-even(x * (Q / a)), its scale a / Q; where a is not
+//    finite, the scale is NaN. Q = 32767; for q of heads wider than 512: 16383 (no sum overflows int32).
+//    q16: word rounding of q, a = max(|q|) but at least 1e-5; scale c.
+//    int8: s[t] = f32(sum q16*K) * (c * kscale[t]).
+//    int4: s[t] = (sum over groups g of 32 elements, ascending, of f32(sum q16*K) * kscale[g][t]) * c.
+//    m, p, l, A, B as above. w16: word rounding of p[t]*vscale[t] (int4: for each group g, by
+//    vscale[g][t]), a = max over the block's tokens but at least 1e-30; scale c.
+//    First block: O[d] = f32(sum w16*V) * c, then O = O*A + f32(sum w16*V) * (c*B).
+//  - KV rounding of a head's vector: int8 as activations. int4, for 32 elements at a time: scale =
+//    (max(|x|) but at least 1e-5) / 7, its bits rounded up to the upper 16 (NaN: 0x7fc0);
+//    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
 import type { LayoutId } from '../format/layout.ts'
 import type { KvType } from '../types.ts'
@@ -112,17 +123,48 @@ export interface BackendLimits {
   readonly maxCols: number
 }
 
-/**
- * Bytes of one KV block of one layer and one KV head: K [headDim][32] then V [32][headDim], and for
- * int8 the scales f32 K [32], V [32] behind them. Rounded up to 64.
- */
-export function kvHeadBytes(type: KvType, headDim: number): number {
-  const element = type === 'f32' ? 4 : type === 'f16' ? 2 : 1
-  const bytes = 2 * KV_BLOCK * headDim * element + (type === 'int8' ? 2 * KV_BLOCK * 4 : 0)
-  return Math.ceil(bytes / 64) * 64
+/** Elements of an int4 head that share a scale. */
+export const KV_GROUP = 32
+
+/** headDim as the cache holds it: padded with zeros to whole vectors for int8 and int4. */
+export function kvHeadWidth(type: KvType, headDim: number): number {
+  const unit = type === 'int8' ? 8 : type === 'int4' ? 16 : 1
+  return Math.ceil(headDim / unit) * unit
 }
 
-/** Bytes of the whole cache, ordered [layer][block][kvHead][kvHeadBytes]. */
+/**
+ * Bytes of one KV block of one layer and one KV head, rounded up to 64; D = kvHeadWidth.
+ *  - f32, f16: K [D][32] then V [32][D].
+ *  - int8: K [D/2][32][2], pairs of elements side by side; V [16][D][2], pairs of tokens side by side;
+ *    scales f32 K [32], V [32].
+ *  - int4, u16 words of four nibbles x + 8, the lowest first: K [D/8][32][2], nibble i of word b is
+ *    element 8*c + 2*i + b of row c; V [16][D/16][4][2], nibble i of word (l, b) is element
+ *    16*c + 4*i + l of token 2*pair + b; scales, upper halves of f32: K [groups][32], V [groups][32].
+ */
+export function kvHeadBytes(type: KvType, headDim: number): number {
+  const elements = 2 * KV_BLOCK * kvHeadWidth(type, headDim)
+  return Math.ceil(kvBytes(type, elements, Math.ceil(headDim / KV_GROUP)) / 64) * 64
+}
+
+function kvBytes(type: KvType, elements: number, groups: number): number {
+  switch (type) {
+    case 'f32':
+      return 4 * elements
+    case 'f16':
+      return 2 * elements
+    case 'int8':
+      return elements + 2 * KV_BLOCK * 4
+    case 'int4':
+      return elements / 2 + 2 * KV_BLOCK * groups * 2
+    default:
+      return type satisfies never
+  }
+}
+
+/**
+ * Bytes of the whole cache, ordered [layer][kvHead][block][kvHeadBytes]: a head whose blocks follow each
+ * other is one stream.
+ */
 export function kvCacheBytes(spec: KvSpec): number {
   return spec.layers * spec.blocks * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
 }
@@ -174,8 +216,8 @@ export interface Backend {
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
   copyBlock(from: number, to: number): void
   /**
-   * Copies KV block `block` out: [layer][kvHead][kvHeadBytes], the memory order of the cache. The same
-   * bytes mean the same block in every backend.
+   * Copies KV block `block` out: [layer][kvHead][kvHeadBytes]. The same bytes mean the same block in
+   * every backend.
    */
   readBlock(block: number): Promise<Uint8Array>
   /** Overwrites KV block `block` with bytes in the order of readBlock; they are copied. */

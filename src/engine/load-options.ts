@@ -18,7 +18,7 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   oneOf('variant', o.variant, ['auto', 'relaxed', 'simd128', 'scalar'])
   oneOf('activations', o.activations, ['int8', 'float'])
   oneOf('i2sLayout', o.i2sLayout, ['x86', 'arm', 'rows4', 'sequential'])
-  oneOf('kv', o.kv, ['f32', 'f16', 'int8'])
+  oneOf('kv', o.kv, ['f32', 'f16', 'int8', 'int4'])
   if (o.threads !== 'auto') whole('threads', o.threads, 1, 64)
   whole('contextLength', o.contextLength, 1, 1 << 20)
   whole('maxSequences', o.maxSequences, 1, 256)

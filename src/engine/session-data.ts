@@ -1,13 +1,13 @@
 // The bytes of a saved session: KV blocks of a text's beginning, in the one order of all backends
 // (backend.ts), bound to the model and the token ids they belong to. Little-endian throughout:
-//   'RYZSESS1' | checksum, 16 hex digits | u32 header bytes | header, JSON | ids, i32 each | blocks
+//   'RYZSESS2' | checksum, 16 hex digits | u32 header bytes | header, JSON | ids, i32 each | blocks
 // The checksum covers everything behind it. Pure; called by session.ts.
 import { KV_BLOCK } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
 import type { ActivationMode, KvType } from '../types.ts'
 import { Checksum } from './checksum.ts'
 
-const MAGIC = 'RYZSESS1'
+const MAGIC = 'RYZSESS2'
 const PREFIX_BYTES = 28
 const MAX_HEADER_BYTES = 4096
 
@@ -64,6 +64,9 @@ export async function openSession(data: Blob, facts: SessionFacts): Promise<Sess
   const prefix = await bytesOf(data, 0, PREFIX_BYTES)
   const text = new TextDecoder('latin1').decode(prefix)
   if (prefix.length < PREFIX_BYTES || !text.startsWith(MAGIC)) {
+    if (text.startsWith(MAGIC.slice(0, -1))) {
+      throw bad('the session was saved by another version', 'delete it and begin anew')
+    }
     throw bad('the data is no saved session', 'pass what saveSession() gave')
   }
   const length = new Uint32Array(prefix.slice(24).buffer)

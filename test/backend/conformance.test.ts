@@ -63,7 +63,7 @@ const LINEARS: LinearCase[] = SHAPES.flatMap(shape => [
 
 const ATTENDS: AttendCase[] = [
   ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
-    (['f32', 'f16', 'int8'] as KvType[]).map(type => ({
+    (['f32', 'f16', 'int8', 'int4'] as KvType[]).map(type => ({
       headDim,
       type,
       heads: 4,
@@ -76,6 +76,27 @@ const ATTENDS: AttendCase[] = [
   { headDim: 64, type: 'f16', heads: 6, kvHeads: 6, ropeDim: 32, pairing: 'neox', qkNorm: false },
   { headDim: 50, type: 'f32', heads: 3, kvHeads: 1, ropeDim: 20, pairing: 'norm', qkNorm: true },
   { headDim: 50, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 50, pairing: 'neox', qkNorm: true },
+  { headDim: 45, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 40, pairing: 'norm', qkNorm: false },
+  { headDim: 45, type: 'int4', heads: 3, kvHeads: 1, ropeDim: 40, pairing: 'norm', qkNorm: false },
+  // More than 512 elements: the query's words are half as large.
+  {
+    headDim: 1024,
+    type: 'int8',
+    heads: 1,
+    kvHeads: 1,
+    ropeDim: 64,
+    pairing: 'neox',
+    qkNorm: false,
+  },
+  {
+    headDim: 1024,
+    type: 'int4',
+    heads: 1,
+    kvHeads: 1,
+    ropeDim: 64,
+    pairing: 'neox',
+    qkNorm: false,
+  },
 ]
 
 /** The reference's output of a case, computed once for all builds. */
@@ -241,7 +262,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
   })
 
   it('attention of a token does not depend on how its prompt was cut, nor on other sequences', async () => {
-    for (const type of ['f32', 'f16', 'int8'] as const) {
+    for (const type of ['f32', 'f16', 'int8', 'int4'] as const) {
       const c: AttendCase = {
         headDim: 64,
         type,
@@ -262,8 +283,8 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
-  it('NaN and infinity pass through attend without a trap, and earlier tokens keep their values', async () => {
-    for (const type of ['f32', 'f16', 'int8'] as const) {
+  it('NaN and infinity pass through attend as in the reference, and earlier tokens keep their values', async () => {
+    for (const type of ['f32', 'f16', 'int8', 'int4'] as const) {
       const c: AttendCase = {
         headDim: 32,
         type,
@@ -278,6 +299,11 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
       for (const poison of [Number.NaN, Number.NEGATIVE_INFINITY]) {
         await tested.reset()
         const poisoned = await attendRows(tested, c, [40], SEED, { poison })
+        const want = await expected(`poison ${type} ${poison}`, async () => {
+          await reference.reset()
+          return attendRows(reference, c, [40], SEED, { poison })
+        })
+        sameBits(poisoned, want)
         sameBits(poisoned.slice(0, 3 * 32), clean.slice(0, 3 * 32))
       }
     }
@@ -299,7 +325,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     sameBits(await attendRows(tested, c, [40, 5], SEED, { forkAfter: 1 }), whole)
   })
 
-  it.each(['f32', 'f16', 'int8'] as KvType[])(
+  it.each(['f32', 'f16', 'int8', 'int4'] as KvType[])(
     'a %s block that was read out and written elsewhere gives the same bits, and is the same bytes',
     async type => {
       const c: AttendCase = {

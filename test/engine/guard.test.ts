@@ -140,6 +140,7 @@ describe('a step that is not finite', () => {
 
   it.each<[KvType, LoadOptions]>([
     ['int8', { kv: 'int8' }],
+    ['int4', { kv: 'int4' }],
     ['f32', { kv: 'f32', strict: true }],
     ['f16', { kv: 'f16', activations: 'float' }],
   ])('is repaired with %s KV, over several KV blocks and pieces', async (_, options) => {

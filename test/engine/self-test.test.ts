@@ -50,20 +50,23 @@ function wrong(factory: BackendFactory, op: (typeof OPS)[number]): BackendFactor
 }
 
 describe('the self-test', () => {
-  it.each(['f32', 'f16', 'int8'] as const)('passes every kernel build with %s KV', async kv => {
-    const want = await runProbes(createReferenceBackend({ limits: LIMITS }), LIMITS, kv)
-    expect(want.length).toBeGreaterThan(40)
-    for (const { values } of want) expect(values.some(v => v !== 0)).toBe(true)
-    for (const variant of ['scalar', 'simd128', 'relaxed'] as const) {
-      for (const threads of [1, 2]) {
-        const factory = wasmFactory(variant, threads)
-        const bytes = factory.scratchBytes(LIMITS) + SELF_TEST_BYTES
-        const backend = await factory.create(bytes, LIMITS)
-        opened.push(backend)
-        expect(firstDifference(await runProbes(backend, LIMITS, kv), want)).toBeUndefined()
+  it.each(['f32', 'f16', 'int8', 'int4'] as const)(
+    'passes every kernel build with %s KV',
+    async kv => {
+      const want = await runProbes(createReferenceBackend({ limits: LIMITS }), LIMITS, kv)
+      expect(want.length).toBeGreaterThan(40)
+      for (const { values } of want) expect(values.some(v => v !== 0)).toBe(true)
+      for (const variant of ['scalar', 'simd128', 'relaxed'] as const) {
+        for (const threads of [1, 2]) {
+          const factory = wasmFactory(variant, threads)
+          const bytes = factory.scratchBytes(LIMITS) + SELF_TEST_BYTES
+          const backend = await factory.create(bytes, LIMITS)
+          opened.push(backend)
+          expect(firstDifference(await runProbes(backend, LIMITS, kv), want)).toBeUndefined()
+        }
       }
-    }
-  })
+    },
+  )
 
   it.each<[number, number, number]>([
     [1, 32, 64],

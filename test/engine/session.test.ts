@@ -115,6 +115,16 @@ describe('a session is refused', () => {
     }
   })
 
+  it('when another version saved it, whose blocks lie differently', async () => {
+    const { engine } = start()
+    const saved = new Uint8Array(await (await engine.saveSession(text(PROMPT))).arrayBuffer())
+    saved[7] = '1'.charCodeAt(0)
+    await expect(engine.restoreSession(new Blob([saved]))).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+      message: 'the session was saved by another version; delete it and begin anew',
+    })
+  })
+
   it('when any of its bytes was flipped, or some are missing, and leaves nothing behind', async () => {
     const { engine, network } = start()
     const saved = new Uint8Array(await (await engine.saveSession(text(PROMPT))).arrayBuffer())

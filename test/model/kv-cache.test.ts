@@ -20,6 +20,27 @@ describe('KvCache', () => {
     expect(kv.usedBlocks).toBe(0)
   })
 
+  test('blocks of a sequence follow each other, and a new one leaves the others room to grow', () => {
+    const kv = new KvCache(16, 512, none)
+    const grow = (s: Sequence, tokens: number) => {
+      expect(kv.reserve(s, tokens)).toBe(true)
+      kv.advance(s, tokens)
+    }
+    const a = kv.open()
+    grow(a, 64)
+    const b = kv.open()
+    grow(b, 64)
+    grow(a, 64)
+    grow(b, 64)
+    expect(a.blocks).toEqual([0, 1, 2, 3])
+    expect(b.blocks).toEqual([9, 10, 11, 12])
+    kv.close(a)
+    kv.close(b)
+    const c = kv.open()
+    grow(c, 512)
+    expect(c.blocks).toEqual(Array.from({ length: 16 }, (_, i) => i))
+  })
+
   test('a reservation that does not fit changes nothing', () => {
     const kv = new KvCache(2, 256, none)
     const s = kv.open()

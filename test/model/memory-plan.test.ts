@@ -71,6 +71,15 @@ describe('planMemory', () => {
     expect(plan.contextLength % 32).toBe(0)
   })
 
+  test('takes 4-bit KV when asked for, and never by itself', () => {
+    const tight = { budget: 410e6, contextLength: 1024, contextFixed: true }
+    const asked = planMemory(LARGE, WEIGHTS, request({ ...tight, kv: 'int4' }))
+    expect(asked).toMatchObject({ kv: 'int4', contextLength: 1024, lowered: [] })
+    expect(() => planMemory(LARGE, WEIGHTS, request(tight))).toThrow(
+      expect.objectContaining({ code: 'MEMORY_BUDGET' }),
+    )
+  })
+
   test('what is planned fits the budget, page included', () => {
     for (const budget of [380e6, 420e6, 500e6, 700e6, 2e9]) {
       const plan = planMemory(LARGE, WEIGHTS, request({ budget, maxSequences: 4 }))

@@ -17,7 +17,7 @@ import {
 
 /** 75 tokens: two full KV blocks and a partial one. */
 const IDS = loadRyzTales().perplexity.ids.slice(0, 75)
-const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8']
+const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8', 'int4']
 
 describe.each(KV_TYPES)('KV %s', kv => {
   let truth: Float32Array

@@ -31,7 +31,7 @@ function ask(engine: Engine, tokens: number[], options: GenerateOptions): Promis
   })
 }
 
-describe.each(['f16', 'int8'] as const)('KV %s', kv => {
+describe.each(['f16', 'int8', 'int4'] as const)('KV %s', kv => {
   let parts: OpenParts
   let alone: Answer[]
   beforeAll(async () => {

@@ -13,6 +13,7 @@ import {
   logitsOf,
   type OpenParts,
   openParts,
+  perplexity,
   referenceFactory,
 } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
@@ -116,29 +117,4 @@ test('without activation rounding the probes fail, so they can', async () => {
 async function lastLogits(parts: OpenParts, ids: readonly number[]): Promise<Float32Array> {
   const { vocab } = parts.network.config
   return (await logitsOf(parts.network, ids)).slice(-vocab)
-}
-
-/** Windows of 256 inputs, every position scored, no bos added (the protocol of sampled.json). */
-async function perplexity(parts: OpenParts, ids: readonly number[]): Promise<number> {
-  const { vocab } = parts.network.config
-  let total = 0
-  let count = 0
-  for (let first = 0; first + 1 < ids.length; first += 256) {
-    const window = ids.slice(first, first + 257)
-    const logits = await logitsOf(parts.network, window.slice(0, -1))
-    for (let i = 0; i + 1 < window.length; i++) {
-      total += nll(logits.subarray(i * vocab, (i + 1) * vocab), window[i + 1])
-      count++
-    }
-  }
-  return Math.exp(total / count)
-}
-
-/** -log p(target) of one row, in f64. */
-function nll(logits: Float32Array, target: number): number {
-  let max = Number.NEGATIVE_INFINITY
-  for (let i = 0; i < logits.length; i++) if (logits[i] > max) max = logits[i]
-  let sum = 0
-  for (let i = 0; i < logits.length; i++) sum += Math.exp(logits[i] - max)
-  return Math.log(sum) - (logits[target] - max)
 }

@@ -28,7 +28,7 @@ function ask(
   })
 }
 
-test.each(['f16', 'int8'] as const)(
+test.each(['f16', 'int8', 'int4'] as const)(
   'a %s session goes on with the same bits on every rung',
   async kv => {
     let saved: Blob | undefined

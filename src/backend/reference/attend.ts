@@ -1,17 +1,13 @@
 // Attention of the reference backend: QK-norm, RoPE, append to the paged cache, then per row and head
 // an online softmax over KV blocks of 32 tokens in order (Milakov & Gimelshein 2018; FlashAttention,
 // Dao et al. 2022), exactly as backend.ts defines every sum.
-import type { AttendSpec, KvSpec, StepRows } from '../backend.ts'
-import { KV_BLOCK, kvHeadBytes } from '../backend.ts'
-import { exp32, fromF16, quantizeRow, toF16 } from './math.ts'
+import type { AttendSpec, StepRows } from '../backend.ts'
+import { KV_BLOCK } from '../backend.ts'
+import { type FloatHead, type IntHead, type KvMemory, openHead } from './kv-head.ts'
+import { exp32, roundToWords } from './math.ts'
 import { normRow } from './norm.ts'
 
 const f = Math.fround
-
-export interface KvMemory {
-  readonly spec: KvSpec
-  readonly memory: ArrayBuffer
-}
 
 interface Rope {
   readonly cos: Float32Array
@@ -51,7 +47,8 @@ export function attend(
     for (let g = 0; g < spec.kvHeads; g++) {
       const k = r * width + (spec.heads + g) * D
       const v = k + spec.kvHeads * D
-      append(kv, spec.layer, block, g, position % KV_BLOCK, qkv, k, v)
+      const head = openHead(kv, spec.layer, block, g)
+      head.append(position % KV_BLOCK, qkv.subarray(k, k + D), qkv.subarray(v, v + D))
     }
   }
   for (let r = 0; r < rows.count; r++) {
@@ -77,65 +74,13 @@ function rotate(x: Float32Array, at: number, position: number, rope: Rope, spec:
   }
 }
 
-interface KvHead {
-  /** K [D][32] then V [32][D], in the cache's own type. */
-  readonly all: Float32Array | Uint16Array | Int8Array
-  /** int8 only: K [32] then V [32]. */
-  readonly scales: Float32Array | undefined
-}
-
-/** One KV head of one block of one layer. */
-function openHead(kv: KvMemory, layer: number, block: number, g: number): KvHead {
-  const { spec, memory } = kv
-  const headBytes = kvHeadBytes(spec.type, spec.headDim)
-  const at = ((layer * spec.blocks + block) * spec.kvHeads + g) * headBytes
-  const count = 2 * KV_BLOCK * spec.headDim
-  switch (spec.type) {
-    case 'f32':
-      return { all: new Float32Array(memory, at, count), scales: undefined }
-    case 'f16':
-      return { all: new Uint16Array(memory, at, count), scales: undefined }
-    case 'int8': {
-      const scales = new Float32Array(memory, at + count, 2 * KV_BLOCK)
-      return { all: new Int8Array(memory, at, count), scales }
-    }
-    default:
-      return spec.type satisfies never
-  }
-}
-
-function get(head: KvHead, i: number): number {
-  return head.all instanceof Uint16Array ? fromF16(head.all[i]) : head.all[i]
-}
-
-function put(head: KvHead, i: number, x: number): void {
-  head.all[i] = head.all instanceof Uint16Array ? toF16(x) : x
-}
-
-function append(
-  kv: KvMemory,
-  layer: number,
-  block: number,
-  g: number,
-  t: number,
-  x: Float32Array,
-  k: number,
-  v: number,
-): void {
-  const D = kv.spec.headDim
-  const head = openHead(kv, layer, block, g)
-  if (!head.scales) {
-    for (let d = 0; d < D; d++) {
-      put(head, d * KV_BLOCK + t, x[k + d])
-      put(head, KV_BLOCK * D + t * D + d, x[v + d])
-    }
-    return
-  }
-  const q = new Int8Array(D)
-  head.scales[t] = quantizeRow(q, x, k, D)
-  for (let d = 0; d < D; d++) put(head, d * KV_BLOCK + t, q[d])
-  head.scales[KV_BLOCK + t] = quantizeRow(q, x, v, D)
-  for (let d = 0; d < D; d++) put(head, KV_BLOCK * D + t * D + d, q[d])
+/** What a block gives to the online softmax. */
+interface Partial {
+  m: number
+  l: number
+  /** Weighted sum of V: o[d] * scale[d] for int8 and int4, o[d] for the others. */
+  readonly o: Float32Array
+  readonly scale: Float32Array | undefined
 }
 
 function attendHead(
@@ -148,48 +93,88 @@ function attendHead(
   kv: KvMemory,
 ): void {
   const D = kv.spec.headDim
-  const scores = new Float32Array(KV_BLOCK)
-  const partial = new Float32Array(D)
+  const words = new Int16Array(D)
+  const qScale = roundToWords(words, q, f(1e-5), D > 512 ? 16383 : 32767)
   let max = 0
   let sum = 0
   for (let start = 0; start <= position; start += KV_BLOCK) {
     const head = openHead(kv, layer, table[start / KV_BLOCK], g)
     const tokens = Math.min(KV_BLOCK, position + 1 - start)
-
-    let m = Number.NEGATIVE_INFINITY
-    for (let t = 0; t < tokens; t++) {
-      let s = 0
-      for (let d = 0; d < D; d++) s = f(s + f(q[d] * get(head, d * KV_BLOCK + t)))
-      if (head.scales) s = f(s * head.scales[t])
-      scores[t] = s
-      m = Math.max(m, s)
-    }
-
-    const lanes = new Float32Array(4)
-    for (let t = 0; t < tokens; t++) {
-      scores[t] = exp32(f(scores[t] - m))
-      lanes[t & 3] += scores[t]
-    }
-    const l = f(f(lanes[0] + lanes[2]) + f(lanes[1] + lanes[3]))
-
-    partial.fill(0)
-    for (let t = 0; t < tokens; t++) {
-      const p = head.scales ? f(scores[t] * head.scales[KV_BLOCK + t]) : scores[t]
-      for (let d = 0; d < D; d++) partial[d] += f(p * get(head, KV_BLOCK * D + t * D + d))
-    }
-
+    const { m, l, o, scale } =
+      head.kind === 'float' ? floatBlock(head, q, tokens) : intBlock(head, words, qScale, tokens)
     if (start === 0) {
       max = m
       sum = l
-      out.set(partial)
+      for (let d = 0; d < D; d++) out[d] = scale ? f(o[d] * scale[d]) : o[d]
       continue
     }
     const merged = Math.max(max, m)
     const a = exp32(f(max - merged))
     const b = exp32(f(m - merged))
     sum = f(f(sum * a) + f(l * b))
-    for (let d = 0; d < D; d++) out[d] = f(f(out[d] * a) + f(partial[d] * b))
+    for (let d = 0; d < D; d++) {
+      out[d] = f(f(out[d] * a) + f(o[d] * (scale ? f(scale[d] * b) : b)))
+    }
     max = merged
   }
   for (let d = 0; d < D; d++) out[d] = f(out[d] / sum)
+}
+
+/** Scores to weights exp(s - m), in place. */
+function softmax(scores: Float32Array): { m: number; l: number } {
+  let m = Number.NEGATIVE_INFINITY
+  for (const s of scores) m = Math.max(m, s)
+  const lanes = new Float32Array(4)
+  for (let t = 0; t < scores.length; t++) {
+    scores[t] = exp32(f(scores[t] - m))
+    lanes[t & 3] += scores[t]
+  }
+  return { m, l: f(f(lanes[0] + lanes[2]) + f(lanes[1] + lanes[3])) }
+}
+
+function floatBlock(head: FloatHead, q: Float32Array, tokens: number): Partial {
+  const D = q.length
+  const p = new Float32Array(tokens)
+  for (let t = 0; t < tokens; t++) {
+    for (let d = 0; d < D; d++) p[t] += f(q[d] * head.key(t, d))
+  }
+  const { m, l } = softmax(p)
+  const o = new Float32Array(D)
+  for (let t = 0; t < tokens; t++) {
+    for (let d = 0; d < D; d++) o[d] += f(p[t] * head.value(t, d))
+  }
+  return { m, l, o, scale: undefined }
+}
+
+function intBlock(head: IntHead, q: Int16Array, qScale: number, tokens: number): Partial {
+  const D = q.length
+  const { groupSize } = head
+  const p = new Float32Array(tokens)
+  for (let t = 0; t < tokens; t++) {
+    for (let first = 0; first < D; first += groupSize) {
+      let dot = 0
+      for (let d = first; d < Math.min(D, first + groupSize); d++) dot += q[d] * head.key(t, d)
+      const scale = head.keyScale(t, first / groupSize)
+      if (head.kind === 'int8') p[t] = f(f(dot) * f(qScale * scale))
+      else p[t] += f(f(dot) * scale)
+    }
+    if (head.kind === 'int4') p[t] = f(p[t] * qScale)
+  }
+  const { m, l } = softmax(p)
+
+  const o = new Float32Array(D)
+  const scale = new Float32Array(D)
+  const weighted = new Float32Array(tokens)
+  const words = new Int16Array(tokens)
+  for (let first = 0; first < D; first += groupSize) {
+    for (let t = 0; t < tokens; t++) weighted[t] = p[t] * head.valueScale(t, first / groupSize)
+    const wScale = roundToWords(words, weighted, f(1e-30), 32767)
+    for (let d = first; d < Math.min(D, first + groupSize); d++) {
+      let dot = 0
+      for (let t = 0; t < tokens; t++) dot += words[t] * head.value(t, d)
+      o[d] = dot
+      scale[d] = wScale
+    }
+  }
+  return { m, l, o, scale }
 }

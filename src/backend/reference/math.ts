@@ -75,6 +75,37 @@ export function quantizeRow(q: Int8Array, x: Float32Array, at: number, n: number
   return f(a / 127)
 }
 
+/**
+ * "word rounding" of backend.ts: x to 16 bits by its maximum.
+ * @param least  the maximum is at least this
+ * @returns the scale a / largest; NaN where the maximum is not finite
+ */
+export function roundToWords(
+  words: Int16Array,
+  x: Float32Array,
+  least: number,
+  largest: number,
+): number {
+  let a = least
+  for (let i = 0; i < words.length; i++) a = Math.max(a, Math.abs(x[i]))
+  const factor = f(largest / a)
+  for (let i = 0; i < words.length; i++) words[i] = roundEven(f(x[i] * factor))
+  return Number.isFinite(a) ? f(a / largest) : Number.NaN
+}
+
+/** The upper 16 bits of a positive f32, rounded up; NaN gives 0x7fc0. */
+export function toUpperHalf(x: number): number {
+  if (Number.isNaN(x)) return 0x7fc0
+  asF32[0] = x
+  return (bits[0] + 0xffff) >>> 16
+}
+
+/** The f32 whose upper 16 bits are given, the lower ones 0. */
+export function fromUpperHalf(half: number): number {
+  bits[0] = half << 16
+  return asF32[0]
+}
+
 /** f32 to IEEE half, round half to even, saturating at 65504. */
 export function toF16(x: number): number {
   asF32[0] = x

@@ -14,8 +14,9 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { kvCacheBytes } from '../backend.ts'
-import { attend, type KvMemory } from './attend.ts'
+import { kvCacheBytes, kvHeadBytes } from '../backend.ts'
+import { attend } from './attend.ts'
+import type { KvMemory } from './kv-head.ts'
 import { quantizeRow, silu } from './math.ts'
 import { dequantRow, dotFloat, dotInt8, unpackRow } from './matrix.ts'
 import { normRow } from './norm.ts'
@@ -185,46 +186,40 @@ class ReferenceBackend implements Backend {
 
   copyBlock(from: number, to: number): void {
     if (!this.#kv) throw new Error('copyBlock needs createKv first')
-    const { spec, memory } = this.#kv
-    const layer = memory.byteLength / spec.layers
-    const block = layer / spec.blocks
-    const bytes = new Uint8Array(memory)
-    for (let l = 0; l < spec.layers; l++) {
-      const at = l * layer + from * block
-      bytes.copyWithin(l * layer + to * block, at, at + block)
-    }
+    const target = this.#partsOf(to)
+    for (const [i, part] of this.#partsOf(from).entries()) target[i].set(part)
   }
 
   async readBlock(block: number): Promise<Uint8Array> {
-    const { parts, bytes } = this.#blockOf(block)
+    const parts = this.#partsOf(block)
+    const bytes = parts[0].length
     const out = new Uint8Array(parts.length * bytes)
-    for (const [l, part] of parts.entries()) out.set(part, l * bytes)
+    for (const [i, part] of parts.entries()) out.set(part, i * bytes)
     return out
   }
 
   writeBlock(block: number, contents: Uint8Array): void {
-    const { parts, bytes } = this.#blockOf(block)
+    const parts = this.#partsOf(block)
+    const bytes = parts[0].length
     if (contents.length !== parts.length * bytes) {
       throw new RangeError(`${contents.length} bytes for a KV block of ${parts.length * bytes}`)
     }
-    for (const [l, part] of parts.entries()) part.set(contents.subarray(l * bytes, (l + 1) * bytes))
+    for (const [i, part] of parts.entries()) part.set(contents.subarray(i * bytes, (i + 1) * bytes))
   }
 
-  /** The block's bytes in each layer. */
-  #blockOf(block: number): { parts: Uint8Array[]; bytes: number } {
+  /** A block's bytes in each layer and head. */
+  #partsOf(block: number): Uint8Array[] {
     if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
     if (!this.#kv) throw new Error('KV blocks need createKv first')
     const { spec, memory } = this.#kv
     if (!Number.isInteger(block) || block < 0 || block >= spec.blocks) {
       throw new RangeError(`KV block ${block} of ${spec.blocks}`)
     }
-    const layer = kvCacheBytes(spec) / spec.layers
-    const bytes = layer / spec.blocks
-    const parts = Array.from(
-      { length: spec.layers },
-      (_, l) => new Uint8Array(memory, l * layer + block * bytes, bytes),
+    const bytes = kvHeadBytes(spec.type, spec.headDim)
+    return Array.from(
+      { length: spec.layers * spec.kvHeads },
+      (_, i) => new Uint8Array(memory, (i * spec.blocks + block) * bytes, bytes),
     )
-    return { parts, bytes }
   }
 
   close(): void {

@@ -46,8 +46,8 @@ export function writeAttend(
   const headBytes = kvHeadBytes(kv.type, kv.headDim)
   let at = address / 4
   i32[at++] = kv.at + spec.layer * kv.layerBytes
-  i32[at++] = kv.kvHeads * headBytes
   i32[at++] = headBytes
+  i32[at++] = kv.blocks * headBytes
   i32[at++] = KV_CODES[kv.type]
   i32[at++] = spec.heads
   i32[at++] = spec.kvHeads

@@ -45,7 +45,12 @@ export const STATUS_WORKER_TRAPPED = 1
 /** RyzLayout */
 export const LAYOUT_CODES: Readonly<Record<LayoutId, number>> = { t2: 0, i8: 1, f16: 2, f32: 3 }
 /** RyzKvType */
-export const KV_CODES: Readonly<Record<KvType, number>> = { f32: 0, f16: 1, int8: 2 }
+export const KV_CODES: Readonly<Record<KvType, number>> = {
+  f32: 0,
+  f16: 1,
+  int8: 2,
+  int4: 3,
+}
 
 /** Words of RyzAttend; the order is in descriptors.ts. */
 export const ATTEND_WORDS = 18

@@ -14,7 +14,7 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { KV_BLOCK, kvCacheBytes } from '../backend.ts'
+import { KV_BLOCK, kvCacheBytes, kvHeadBytes } from '../backend.ts'
 import { Arena, STACK_BYTES, scratchParts } from './arena.ts'
 import { type KvRange, linearWords, type RopeTables, writeAttend } from './descriptors.ts'
 import { type KernelExports, LAYOUT_CODES, STATUS_OK, STATUS_WORKER_TRAPPED } from './exports.ts'
@@ -317,43 +317,43 @@ export class WasmBackend implements Backend {
     this.#check()
     const kv = this.#kv
     if (!kv) throw new Error('copyBlock needs createKv first')
-    const bytes = kv.layerBytes / kv.blocks
-    for (let layer = 0; layer < kv.layers; layer++) {
-      const at = kv.at + layer * kv.layerBytes
+    const bytes = kvHeadBytes(kv.type, kv.headDim)
+    for (let i = 0; i < kv.layers * kv.kvHeads; i++) {
+      const at = kv.at + i * kv.blocks * bytes
       this.#bytes.copyWithin(at + to * bytes, at + from * bytes, at + (from + 1) * bytes)
     }
   }
 
   async readBlock(block: number): Promise<Uint8Array> {
-    const { kv, bytes } = this.#blockOf(block)
-    const out = new Uint8Array(kv.layers * bytes)
-    for (let layer = 0; layer < kv.layers; layer++) {
-      const at = kv.at + layer * kv.layerBytes + block * bytes
-      out.set(this.#bytes.subarray(at, at + bytes), layer * bytes)
-    }
+    const parts = this.#partsOf(block)
+    const bytes = parts[0].length
+    const out = new Uint8Array(parts.length * bytes)
+    for (const [i, part] of parts.entries()) out.set(part, i * bytes)
     return out
   }
 
   writeBlock(block: number, contents: Uint8Array): void {
-    const { kv, bytes } = this.#blockOf(block)
-    if (contents.length !== kv.layers * bytes) {
-      throw new RangeError(`${contents.length} bytes for a KV block of ${kv.layers * bytes}`)
+    const parts = this.#partsOf(block)
+    const bytes = parts[0].length
+    if (contents.length !== parts.length * bytes) {
+      throw new RangeError(`${contents.length} bytes for a KV block of ${parts.length * bytes}`)
     }
-    for (let layer = 0; layer < kv.layers; layer++) {
-      const part = contents.subarray(layer * bytes, (layer + 1) * bytes)
-      this.#bytes.set(part, kv.at + layer * kv.layerBytes + block * bytes)
-    }
+    for (const [i, part] of parts.entries()) part.set(contents.subarray(i * bytes, (i + 1) * bytes))
   }
 
-  /** The cache and the bytes of a block in one layer. */
-  #blockOf(block: number): { kv: KvRange; bytes: number } {
+  /** A block's bytes in each layer and head. */
+  #partsOf(block: number): Uint8Array[] {
     this.#check()
     const kv = this.#kv
     if (!kv) throw new Error('KV blocks need createKv first')
     if (!Number.isInteger(block) || block < 0 || block >= kv.blocks) {
       throw new RangeError(`KV block ${block} of ${kv.blocks}`)
     }
-    return { kv, bytes: kv.layerBytes / kv.blocks }
+    const bytes = kvHeadBytes(kv.type, kv.headDim)
+    return Array.from({ length: kv.layers * kv.kvHeads }, (_, i) => {
+      const at = kv.at + (i * kv.blocks + block) * bytes
+      return this.#bytes.subarray(at, at + bytes)
+    })
   }
 
   /** For tests of the failure path: makes a pool worker trap or never end. */
