@@ -303,7 +303,7 @@ export interface ExpectedSpeed {
 /** What willItRun() tells of a model before it is downloaded; bytes that are not known are 0. */
 export interface RunForecast {
   fits: boolean
-  /** Bytes that load() will fetch: 0 for files of this device. */
+  /** Bytes that load() will fetch: 0 for files of this device, the rest where some are stored. */
   downloadBytes: number
   /** All files of the model. */
   fileBytes: number

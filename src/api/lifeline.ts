@@ -27,8 +27,11 @@ export interface Opened {
   readonly rung: string
 }
 
+/** A rung that failed, and how. */
+export type Avoided = NonNullable<WireLoadOptions['avoid']>[number]
+
 /** Loads the model again; `avoid` names the rung that failed. */
-export type Reopen = (avoid: NonNullable<WireLoadOptions['avoid']>) => Promise<Opened>
+export type Reopen = (avoid: readonly Avoided[]) => Promise<Opened>
 
 /** After these an engine is gone; it may be started again. */
 const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
@@ -40,6 +43,13 @@ const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** After these the same kernels would fail again. */
 const AVOID: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['KERNEL_TRAP', 'DEVICE_LOST', 'GPU_OOM'])
 
+/** What the next engine must not use, when its predecessor on `rung` ended so; undefined for other ends. */
+export function avoidAfter(fault: RyzError, rung: string): Avoided | undefined {
+  const code = fault.code === 'CLOSED' ? (fault.detail.after as ErrorCode) : fault.code
+  if (!AVOID.has(code)) return undefined
+  return { rung, reason: `it ended with ${code}: ${fault.message}` }
+}
+
 type Receive = (message: Exclude<PortMessage, { type: 'error' }>) => void
 
 export class Lifeline implements EngineLink {
@@ -47,7 +57,7 @@ export class Lifeline implements EngineLink {
   /** Why the engine was started again, in order. */
   readonly restarts: { code: ErrorCode; message: string }[] = []
   readonly #reopen: Reopen | undefined
-  readonly #avoid: { rung: string; reason: string }[] = []
+  readonly #avoid: Avoided[] = []
   #opened: Opened
   /** What ended the engine that stands in #opened. */
   #fault: RyzError | undefined
@@ -164,8 +174,8 @@ export class Lifeline implements EngineLink {
     }
     const code = fault.code === 'CLOSED' ? (fault.detail.after as ErrorCode) : fault.code
     const { rung } = this.#opened
-    const avoid = AVOID.has(code)
-    if (avoid) this.#avoid.push({ rung, reason: `it ended with ${code}: ${fault.message}` })
+    const avoid = avoidAfter(fault, rung)
+    if (avoid) this.#avoid.push(avoid)
     console.warn(
       `ryzanstein: the engine is gone (${code}: ${fault.message}); it is loaded again${avoid ? ` without ${rung}` : ''}`,
     )

@@ -10,6 +10,8 @@ interface Tab {
 
 const tabs = new Set<Tab>()
 const leaders = new Map<string, Tab>()
+/** What trapped in a group: whoever leads it next, today or after the next reload, does without. */
+const avoided = new Map<string, Extract<FromHub, { type: 'avoid' }>[]>()
 
 const tell = (tab: Tab, message: FromHub, ports: readonly MessagePort[] = []): void =>
   tab.port.postMessage(message, [...ports])
@@ -29,6 +31,7 @@ function hear(tab: Tab, message: ToHub, ports: readonly MessagePort[]): void {
     case 'join':
       tab.group = message.group
       tabs.add(tab)
+      for (const known of avoided.get(tab.group) ?? []) tell(tab, known)
       return
     case 'lead':
       leaders.set(tab.group, tab)
@@ -42,6 +45,10 @@ function hear(tab: Tab, message: ToHub, ports: readonly MessagePort[]): void {
       if (leader && leader !== tab) tell(leader, message)
       return
     case 'progress':
+      for (const other of others(tab)) tell(other, message)
+      return
+    case 'avoid':
+      avoided.set(tab.group, [...(avoided.get(tab.group) ?? []), message])
       for (const other of others(tab)) tell(other, message)
       return
     case 'leave':

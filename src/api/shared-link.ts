@@ -11,6 +11,7 @@ import { type ErrorCode, RyzError } from '../errors.ts'
 import type { LoadProgress, ModelInfo } from '../types.ts'
 import { Connection, type EngineLink, type Heartbeat, type PortCall } from './connection.ts'
 import { Gate } from './gate.ts'
+import { type Avoided, avoidAfter, type Opened } from './lifeline.ts'
 import { DiffersError, Replay } from './replay.ts'
 import { portWorker } from './shared-port.ts'
 import type { FromHub, ToHub } from './shared-protocol.ts'
@@ -21,15 +22,10 @@ export interface SharedParts {
   readonly group: string
   readonly locks: Pick<LockManager, 'request'>
   readonly hub: MessagePort
-  /** Loads the engine in this tab. */
-  open(onProgress: (progress: LoadProgress) => void): Promise<Opened>
+  /** Loads the engine in this tab, without the rungs that failed before. */
+  open(onProgress: (progress: LoadProgress) => void, avoid: readonly Avoided[]): Promise<Opened>
   readonly onProgress: (progress: LoadProgress) => void
   readonly beat?: Heartbeat
-}
-
-export interface Opened {
-  readonly connection: Connection
-  readonly model: ModelInfo
 }
 
 /** Each request is sent at most this often: an engine that dies of a request must not take every tab along. */
@@ -56,6 +52,8 @@ export class SharedLink implements EngineLink {
   #stepDown: () => void = () => undefined
   /** Gives the lock back by which the leader sees that this follower lives. */
   #leaveLeader: () => void = () => undefined
+  /** Rungs that trapped in this group; see avoidAfter(). */
+  readonly #avoid: Avoided[] = []
   /** Counts attempts to follow: only the latest one counts. */
   #attempt = 0
 
@@ -78,12 +76,12 @@ export class SharedLink implements EngineLink {
 
   async call<T>(send: Parameters<EngineLink['call']>[0]): Promise<T> {
     for (let tries = 1; ; tries++) {
-      const { connection } = await this.#current.promise
+      const opened = await this.#current.promise
       try {
-        return (await connection.call(send)) as T
+        return (await opened.connection.call(send)) as T
       } catch (caught) {
         if (tries >= MAX_TRIES || !this.#isLost(caught)) throw caught
-        this.#lost(connection, caught)
+        this.#lost(opened, caught)
       }
     }
   }
@@ -95,10 +93,10 @@ export class SharedLink implements EngineLink {
     let tries = 0
     const attempt = async (): Promise<void> => {
       tries++
-      const { connection } = await this.#current.promise
+      const opened = await this.#current.promise
       if (cancelled) return
       replay.restart()
-      const call = connection.request(
+      const call = opened.connection.request(
         send,
         message => {
           if (message.type !== 'token') return receive(message)
@@ -113,7 +111,7 @@ export class SharedLink implements EngineLink {
         },
         error => {
           if (tries >= MAX_TRIES || !this.#isLost(error)) return failed(error)
-          this.#lost(connection, error)
+          this.#lost(opened, error)
           attempt().catch(failed)
         },
       )
@@ -171,12 +169,13 @@ export class SharedLink implements EngineLink {
       const opened = await this.#parts.open(progress => {
         this.#parts.onProgress(progress)
         this.#say({ type: 'progress', progress })
-      })
+      }, this.#avoid)
       if (this.#closing.signal.aborted) return await opened.connection.close()
       this.#connection = opened.connection
       this.#current.resolve(opened)
       this.#say({ type: 'lead' })
       await Promise.race([over, opened.connection.ended])
+      this.#blame(opened.connection.endedBy, opened.rung)
       await opened.connection.close()
     } catch (caught) {
       // It cannot be loaded here: whoever waits hears why, and the next tab tries for itself.
@@ -211,9 +210,10 @@ export class SharedLink implements EngineLink {
     try {
       // Without a leader this waits; `led` or the lock ends the attempt.
       const model = await connection.call(remote => remote.model())
+      const { rung } = await connection.call(remote => remote.ping())
       if (attempt !== this.#attempt) return connection.abandon()
       connection.loaded = true
-      this.#current.resolve({ connection, model })
+      this.#current.resolve({ connection, model, rung })
     } catch {
       connection.abandon()
     }
@@ -231,6 +231,9 @@ export class SharedLink implements EngineLink {
         return
       case 'check':
         void this.#check()
+        return
+      case 'avoid':
+        this.#learn(message.avoid)
         return
       case 'progress':
         if (this.#role === 'follower') this.#parts.onProgress(message.progress)
@@ -261,7 +264,9 @@ export class SharedLink implements EngineLink {
     try {
       await connection.call(remote => remote.stats())
       this.#say({ type: 'lead' })
-    } catch {
+    } catch (caught) {
+      const { rung } = await this.#current.promise.catch(() => ({ rung: '' }))
+      if (connection === this.#connection) this.#blame(caught, rung)
       this.#stepDown()
     }
   }
@@ -271,12 +276,26 @@ export class SharedLink implements EngineLink {
   }
 
   /** An engine was reached and is not any more; who comes first says so. */
-  #lost(connection: Connection, { code, message }: RyzError): void {
+  #lost({ connection, rung }: Opened, error: RyzError): void {
     if (this.#connection !== connection) return
-    this.restarts.push({ code, message })
+    this.restarts.push({ code: error.code, message: error.message })
+    this.#blame(error, rung)
     this.#next()
     if (this.#role === 'leader') this.#stepDown()
     else this.#say({ type: 'check' })
+  }
+
+  /** The kernels that trapped are not used again in this group, whoever leads it. */
+  #blame(caught: unknown, rung: string): void {
+    const avoid = caught instanceof RyzError ? avoidAfter(caught, rung) : undefined
+    if (avoid !== undefined && this.#learn(avoid)) this.#say({ type: 'avoid', avoid })
+  }
+
+  /** False for what is known. */
+  #learn(avoid: Avoided): boolean {
+    if (this.#avoid.some(known => known.rung === avoid.rung)) return false
+    this.#avoid.push(avoid)
+    return true
   }
 
   /** From now on calls wait for the next engine; those on a follower's last one fail and are sent again. */

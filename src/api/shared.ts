@@ -37,7 +37,8 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     group,
     locks: navigator.locks,
     hub: hub.port,
-    open: report => openConnection(startWorker(), url, { ...wire, onProgress: report }),
+    open: (report, avoid) =>
+      openConnection(startWorker(), url, { ...wire, onProgress: report }, undefined, avoid),
     onProgress: report => {
       progress = report
       onProgress?.(report)

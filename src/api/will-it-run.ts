@@ -1,5 +1,7 @@
 // The question before a download: what would load() fetch, take and reach? Asks a worker of its own,
 // which lives for the one answer, so that measuring leaves nothing behind.
+
+import { RyzError } from '../errors.ts'
 import type { LoadOptions, ModelSource, RunForecast } from '../types.ts'
 import { Connection, type WorkerLike } from './connection.ts'
 import { localSource } from './local-source.ts'
@@ -8,7 +10,7 @@ import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.t
 /**
  * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that
  * load() would refuse is an answer, with `refusal`; only a question that cannot be put is an error.
- * @param source   as for load(); a ReadableStream is used up by the question, so ask about a File instead
+ * @param source   as for load(), but no ReadableStream: a stream can be read once, and load() wants it whole
  * @param options  as they would be given to load(); onProgress is not called
  * @throws RyzError ABORTED | BAD_OPTION | NETWORK | WORKER_DIED
  * @example
@@ -19,6 +21,12 @@ export async function willItRun(
   options: LoadOptions = {},
 ): Promise<RunForecast> {
   if (options.signal?.aborted) throw aborted('the forecast')
+  if (source instanceof ReadableStream) {
+    throw new RyzError(
+      'BAD_OPTION',
+      'a ReadableStream can be read only once, and the question would use it up; ask about the URL, File or Blob it comes from, or load() it',
+    )
+  }
   return ask(startWorker(), await localSource(source), options)
 }
 

@@ -69,7 +69,7 @@ function resume(record: FileRecord, context: FileContext, options: OpenFileOptio
 }
 
 /** Asks for one byte: the headers of the answer tell. */
-async function stillTheSame(record: FileRecord, context: FileContext): Promise<boolean> {
+export async function stillTheSame(record: FileRecord, context: FileContext): Promise<boolean> {
   const { url } = record
   const whole = isWhole(record)
   const part = `the stored part of ${url}`

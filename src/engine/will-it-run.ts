@@ -1,8 +1,9 @@
 // "Will it run?", from the header alone: what would be downloaded, how much memory it would take, on
 // which path and how fast. The same checks and the same plan as a load, without one weight. Called by
 // worker/engine-api.ts.
+import { type StoredFile, type StoredFileOptions, storedFile } from '../cache/stored-file.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../errors.ts'
-import type { ModelFile } from '../format/model-file.ts'
+import type { ByteSource, ModelFile } from '../format/model-file.ts'
 import { openModel } from '../format/open.ts'
 import type { FetchLike } from '../format/source.ts'
 import { readConfig } from '../model/config.ts'
@@ -20,6 +21,13 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OP
 /** Far above any plan: what it would take if memory were no object. */
 const NO_BUDGET = 2 ** 50
 
+export interface ForecastExtras {
+  readonly fetch?: FetchLike
+  readonly selfTested?: boolean
+  /** Replaces the look into IndexedDB, for tests. */
+  readonly stored?: (url: string, options: StoredFileOptions) => Promise<StoredFile | undefined>
+}
+
 /**
  * Reads the header and plans, with the self-test of the kernels where load() has one; a model that load() would refuse is told with the reason.
  * @throws RyzError ABORTED | BAD_OPTION | NETWORK
@@ -30,14 +38,18 @@ export async function forecast(
   signal: AbortSignal,
   factories: readonly BackendFactory[],
   arrange: Arrange,
-  extras: { fetch?: FetchLike; selfTested?: boolean } = {},
+  extras: ForecastExtras = {},
 ): Promise<RunForecast> {
   const checked = checkLoadOptions(options)
   const told = nothingKnown()
   try {
-    const file = await openModel(source, { signal, fetch: headerFetch(extras.fetch) })
-    told.fileBytes = fileBytes(file)
-    told.downloadBytes = typeof source === 'string' || source instanceof URL ? told.fileBytes : 0
+    const store = lookUp(options, signal, extras)
+    const fetch = headerFetch(extras.fetch)
+    const file = await openModel(source, { signal, fetch, openUrl: store.open })
+    told.fileBytes = sumOf(file, part => part.size ?? 0)
+    if (typeof source === 'string' || source instanceof URL) {
+      told.downloadBytes = sumOf(file, part => (part.size ?? 0) - store.bytesOf(part.name))
+    }
     const config = readConfig(file)
     name(told, config)
     const arranged = await arrange(factories, workOf(file, config, checked.strict))
@@ -124,6 +136,26 @@ function tell(told: RunForecast, plan: MemoryPlan, shortened: readonly Fallback[
   told.lowered = [...shortened, ...plan.lowered]
 }
 
-function fileBytes(file: ModelFile): number {
-  return file.files.reduce((sum, part) => sum + (part.size ?? 0), 0)
+/** What the store has of the files as they are opened: a whole one is read from there, offline too. */
+function lookUp(options: LoadOptions, signal: AbortSignal, extras: ForecastExtras) {
+  const bytes = new Map<string, number>()
+  const mode = options.cache ?? 'auto'
+  const network = mode === 'only' ? undefined : { fetch: extras.fetch }
+  return {
+    bytesOf: (name: string) => bytes.get(name) ?? 0,
+    async open(url: string) {
+      if (mode === 'off') return undefined
+      const stored = await (extras.stored ?? storedFile)(url, { signal, network })
+      if (stored) bytes.set(url, stored.bytes)
+      if (mode !== 'only' || stored?.whole) return stored?.whole
+      if (stored?.absent) return 'absent' as const
+      throw new RyzError('NETWORK', `${url} is not stored whole and cache is 'only'`, {
+        offline: true,
+      })
+    },
+  }
+}
+
+function sumOf(file: ModelFile, bytes: (part: ByteSource) => number): number {
+  return file.files.reduce((sum, part) => sum + bytes(part), 0)
 }

@@ -22,6 +22,9 @@ export interface HttpSource extends ByteSource {
 /** Bytes worth skipping rather than asking again. */
 const SKIP_BYTES = 256 * 1024
 
+/** Silence that counts as a broken connection, as for src/cache/http.ts. */
+const STALL_MS = 20_000
+
 interface Connection {
   readonly reader: BodyReader
   readonly ranged: boolean
@@ -37,12 +40,34 @@ const decimal = (text: string | null | undefined): number | undefined =>
 /**
  * @param url absolute URL
  * @param options.fetch replaces the global fetch, for tests and custom headers
+ * @param options.stallMs silence that counts as a broken connection
  */
-export function httpSource(url: string, options: { fetch?: FetchLike } = {}): HttpSource {
+export function httpSource(
+  url: string,
+  options: { fetch?: FetchLike; stallMs?: number } = {},
+): HttpSource {
+  const { stallMs = STALL_MS } = options
   const doFetch: FetchLike = options.fetch ?? ((address, init) => fetch(address, init))
   let size: number | undefined
   let noRanges = false
   let parked: Connection | undefined
+
+  /** Ends the connection when the server says nothing for too long. */
+  async function patiently<T>(work: Promise<T>, drop: () => void): Promise<T> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => {
+        reject(new RyzError('NETWORK', `${url} was silent for ${stallMs} ms; try again`))
+        drop()
+      }, stallMs)
+    })
+    try {
+      return await Promise.race([work, silence])
+    } finally {
+      clearTimeout(timer)
+      work.catch(() => undefined) // what it says after the silence is over and done
+    }
+  }
 
   function absent(response: Response): boolean {
     return response.status === 404 || response.status === 410 || response.status === 403
@@ -65,10 +90,11 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
       controller.abort()
     }
     try {
-      const response = await doFetch(url, {
+      const asked = doFetch(url, {
         headers: { Range: `bytes=${from}-${last}` },
         signal: controller.signal,
       })
+      const response = await patiently(asked, drop)
       if (optional && absent(response)) {
         drop()
         return undefined
@@ -186,7 +212,7 @@ export function httpSource(url: string, options: { fetch?: FetchLike } = {}): Ht
     signal: AbortSignal | undefined,
   ): Promise<Uint8Array | undefined> {
     try {
-      const piece = await connection.reader.read()
+      const piece = await patiently(connection.reader.read(), connection.drop)
       throwIfAborted(signal, `Reading ${url}`)
       return piece
     } catch (caught) {

@@ -5,6 +5,7 @@ import type { Heartbeat } from '../../src/api/connection.ts'
 import { openConnection } from '../../src/api/lifeline.ts'
 import { load, Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { SharedLink } from '../../src/api/shared-link.ts'
+import { RyzError } from '../../src/errors.ts'
 import type { LoadProgress } from '../../src/types.ts'
 import { type FakeOptions, spelling, until } from '../engine/fakes.ts'
 import { FakeWorker } from './fake-worker.ts'
@@ -57,6 +58,8 @@ interface Tab {
   engine: Ryzanstein
   workers: FakeWorker[]
   seen: LoadProgress[]
+  /** What each load of this tab was told to do without. */
+  avoided: string[][]
 }
 
 async function group(fake: FakeOptions[] = [slow]) {
@@ -66,13 +69,15 @@ async function group(fake: FakeOptions[] = [slow]) {
   const open = async (): Promise<Tab> => {
     const workers: FakeWorker[] = []
     const seen: LoadProgress[] = []
+    const avoided: string[][] = []
     const link = new SharedLink({
       group: 'tales',
       locks,
       hub: join(),
       beat,
       onProgress: p => seen.push(p),
-      open: onProgress => {
+      open: (onProgress, avoid) => {
+        avoided.push(avoid.map(a => a.rung))
         const worker = new FakeWorker(fake[Math.min(made++, fake.length - 1)])
         workers.push(worker)
         return openConnection(worker, 'x', { onProgress }, beat)
@@ -80,7 +85,7 @@ async function group(fake: FakeOptions[] = [slow]) {
     })
     cleanups.push(() => link.close())
     const model = await link.ready()
-    return { link, engine: new Ryzanstein(link, model), workers, seen }
+    return { link, engine: new Ryzanstein(link, model), workers, seen, avoided }
   }
   return { open }
 }
@@ -172,6 +177,27 @@ describe('tabs with one engine', () => {
     const first = await open()
     expect(await codeOf(first.engine.generate('once', greedy).text())).toBe('KERNEL_TRAP')
     expect(first.workers.length).toBeLessThanOrEqual(3)
+  })
+
+  it('kernels that trapped are left out by whoever leads next, and by tabs that come later', async () => {
+    const trapsOnce: FakeOptions = {
+      ...slow,
+      onStep: (_, step) => {
+        if (step > 3) throw new RyzError('KERNEL_TRAP', 'unreachable')
+      },
+    }
+    const { open } = await group([trapsOnce, slow])
+    const first = await open()
+    const second = await open()
+    expect(await second.engine.generate('once', greedy).text()).not.toBe('')
+    const loads = () => [...first.avoided, ...second.avoided]
+    const { rung } = await first.link.call<{ rung: string }>(remote => remote.ping())
+    expect(loads()).toContainEqual([])
+    expect(loads()).toContainEqual([rung])
+    const third = await open()
+    for (const tab of [first, second]) await tab.engine.close()
+    expect(await third.engine.generate('once', greedy).text()).not.toBe('')
+    expect(third.avoided).toEqual([[rung]])
   })
 
   it('what a follower asked for ends when it closes', async () => {

@@ -1,6 +1,6 @@
 // The forecast and the calibration of the built package in a real, isolated Chromium: half a second at
 // most, remembered by the browser, and true of what then loads.
-import { load, willItRun } from 'ryzanstein'
+import { clearModels, deleteModel, load, willItRun } from 'ryzanstein'
 import { expect, test } from 'vitest'
 
 const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'
@@ -17,6 +17,7 @@ function forget(): Promise<void> {
 
 test('a forecast tells what the load then is, and how fast', async () => {
   await forget()
+  await clearModels()
   const told = await willItRun(MODEL)
   expect(told).toMatchObject({ fits: true, architecture: 'bitnet', lowered: [] })
   expect(told.downloadBytes).toBe(told.fileBytes)
@@ -40,6 +41,26 @@ test('a forecast tells what the load then is, and how fast', async () => {
   if (told.path.threads === Math.min(16, navigator.hardwareConcurrency)) {
     expect(calibration).toEqual({ ...told.calibration, source: 'remembered', ms: 0 })
   } else expect(calibration.source).toBe('measured')
+})
+
+test('what is stored needs no download, and a stream cannot be asked about', async () => {
+  const engine = await load(MODEL)
+  await engine.close()
+  expect(await willItRun(MODEL)).toMatchObject({ fits: true, downloadBytes: 0 })
+  await deleteModel(MODEL)
+  const { downloadBytes, fileBytes } = await willItRun(MODEL)
+  expect(downloadBytes).toBe(fileBytes)
+  const blob = await (await fetch(MODEL)).blob()
+  expect(await willItRun(new File([blob], 'm.gguf'))).toMatchObject({ fits: true, fileBytes })
+  expect(await willItRun(blob)).toMatchObject({ downloadBytes: 0 })
+  await expect(willItRun(blob.stream())).rejects.toMatchObject({ code: 'BAD_OPTION' })
+  const folder = await navigator.storage.getDirectory()
+  const handle = await folder.getFileHandle('m.gguf', { create: true })
+  const writable = await handle.createWritable()
+  await writable.write(blob)
+  await writable.close()
+  expect(await willItRun(handle)).toMatchObject({ fits: true, fileBytes })
+  await folder.removeEntry('m.gguf')
 })
 
 test('a small model is not measured unless asked for', async () => {

@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { StoredFile } from '../../src/cache/stored-file.ts'
 import { headerFetch } from '../../src/engine/header-fetch.ts'
 import type { Arrange } from '../../src/engine/open-backend.ts'
 import { forecast } from '../../src/engine/will-it-run.ts'
@@ -44,9 +45,11 @@ function ask(
     fetch = server(bytes).fetch,
     factories = [relaxed, referenceFactory],
     arrange = asTheyAre,
+    stored = async (): Promise<StoredFile | undefined> => undefined,
   } = {},
 ) {
-  return forecast(source, options, new AbortController().signal, factories, arrange, { fetch })
+  const { signal } = new AbortController()
+  return forecast(source, options, signal, factories, arrange, { fetch, stored })
 }
 
 describe('will it run', () => {
@@ -81,6 +84,23 @@ describe('will it run', () => {
     // The last piece may reach past the header, by less than it is long.
     const [from, end] = asked.at(-1)!
     expect(end - weights).toBeLessThan(end - from)
+  })
+
+  it('counts what is stored: the rest of a broken download, and nothing of a whole one', async () => {
+    const part = async () => ({ bytes: 1_000_000, whole: undefined })
+    const half = await ask(URL_OF, {}, { stored: part })
+    expect(half.downloadBytes).toBe(bytes.length - 1_000_000)
+    const { asked, fetch } = server(bytes)
+    const whole = blobSource(fileOf(EMBEDDED), URL_OF) as StoredFile['whole']
+    const stored = async () => ({ bytes: bytes.length, whole })
+    const told = await ask(URL_OF, {}, { fetch, stored })
+    expect(told).toMatchObject({ fits: true, downloadBytes: 0, fileBytes: bytes.length })
+    expect(asked).toEqual([])
+    expect((await ask(URL_OF, { cache: 'off' }, { stored })).downloadBytes).toBe(bytes.length)
+    expect(await ask(URL_OF, { cache: 'only' }, { stored })).toMatchObject({ downloadBytes: 0 })
+    await expect(ask(URL_OF, { cache: 'only' }, { stored: part })).rejects.toMatchObject({
+      code: 'NETWORK',
+    })
   })
 
   it('costs nothing to download from this device', async () => {

@@ -161,6 +161,23 @@ describe('failures', () => {
     expect(error.message).toContain(String(status))
   })
 
+  test('a server that falls silent is NETWORK, before its answer and inside it', async () => {
+    const mute = await serve(() => undefined)
+    const read = (url: string) => readRange(httpSource(url, { stallMs: 50 }), 0, 100, 100)
+    await expect(read(mute)).rejects.toMatchObject({
+      code: 'NETWORK',
+      message: expect.stringContaining('silent for 50 ms'),
+    })
+    const stalled = await serve((_, response) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-99/100', 'content-length': 100 })
+      response.write(new Uint8Array(40))
+    })
+    await expect(read(stalled)).rejects.toMatchObject({
+      code: 'NETWORK',
+      message: expect.stringContaining('silent'),
+    })
+  })
+
   test('a server that is not there is NETWORK', () =>
     failure('NETWORK', () => read(httpSource('http://127.0.0.1:1/'), 0)))
 
