@@ -1,5 +1,5 @@
 // Measures one sweep of the bench page's kind in Node, in a process of its own, and prints its rows as
-// one line of JSON. tsx sample.ts MODEL SETTINGS, the settings as a query string. With --allocation it
+// one line of JSON. node sample.js MODEL SETTINGS, the settings as a query string. With --allocation it
 // prints what a decoded token allocates instead; see in-node.ts for the flags of Node that this needs.
 import { PerformanceObserver } from 'node:perf_hooks'
 import { NOBODY } from '../../demo/bench/observer.ts'
@@ -65,7 +65,11 @@ async function allocation({ prompt, generate, kv, threads }: BenchSettings): Pro
 }
 
 async function grown(work: () => Promise<unknown>, collect: () => void) {
-  collect()
+  // Buffers that a collection finds unused are freed a little later.
+  for (let i = 0; i < 3; i++) {
+    collect()
+    await new Promise(done => setTimeout(done, 50))
+  }
   let collections = 0
   const watch = new PerformanceObserver(list => {
     collections += list.getEntries().length

@@ -1,5 +1,6 @@
 // The settings form: shows BenchSettings and reads them back. Knows nothing of engines.
 import { byId } from '../src/dom.ts'
+import { CHOICES, fillSelect } from '../src/engine-choices.ts'
 import { standardValues } from './plan.ts'
 import {
   type BenchSettings,
@@ -30,6 +31,9 @@ export class SettingsForm {
   #shape = ''
 
   constructor() {
+    for (const name of ['backend', 'variant', 'kv'] as const) {
+      fillSelect(`set-${name}`, CHOICES[name], 'auto')
+    }
     byId('settings', HTMLFormElement).addEventListener('submit', event => event.preventDefault())
     field('sweep').addEventListener('change', () => {
       this.#values.value = ''

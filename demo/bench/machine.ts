@@ -10,11 +10,12 @@ export function browserName(userAgent: string): string {
 }
 
 export function headOfPage(): BenchHead {
+  const cores = navigator.hardwareConcurrency
   const { deviceMemory } = navigator as Navigator & { deviceMemory?: number }
   const memory = deviceMemory === undefined ? '' : `, at least ${deviceMemory} GB`
   return {
     version: RESULTS_VERSION,
-    machine: `${navigator.hardwareConcurrency} logical cores${memory}`,
+    machine: `${cores} logical ${cores === 1 ? 'core' : 'cores'}${memory}`,
     browser: browserName(navigator.userAgent),
     commit: 'unknown',
     date: new Date().toISOString(),

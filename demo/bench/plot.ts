@@ -33,9 +33,10 @@ const TOP = 58
 const BOTTOM = 46
 
 /** Light and dark colours of a stand-alone file; the page has the same in bench.css. */
+export const PALETTE = `svg{--ink:#1f1b16;--muted:#62594d;--rule:#ddd4c3;--s0:#a3301a;--s1:#2f5d73;--s2:#8a6d1f;--s3:#4f6b3a}
+@media(prefers-color-scheme:dark){svg{--ink:#ece5d8;--muted:#aba08f;--rule:#38322a;--s0:#ef8a6c;--s1:#8fbdd3;--s2:#d9b95c;--s3:#a3c486}}`
 const STYLE = `
-svg{--ink:#1f1b16;--muted:#62594d;--rule:#ddd4c3;--s0:#a3301a;--s1:#2f5d73;--s2:#8a6d1f;--s3:#4f6b3a}
-@media(prefers-color-scheme:dark){svg{--ink:#ece5d8;--muted:#aba08f;--rule:#38322a;--s0:#ef8a6c;--s1:#8fbdd3;--s2:#d9b95c;--s3:#a3c486}}
+${PALETTE}
 text{font:12px system-ui,sans-serif;fill:var(--muted)}.plot-title{font-size:14px;fill:var(--ink)}.plot-value{fill:var(--ink);font-size:11px}
 .plot-grid{stroke:var(--rule)}.plot-axis{stroke:var(--muted)}
 .plot-line{fill:none;stroke-width:2}.plot-spread{stroke-width:1.5;opacity:.55}

@@ -9,6 +9,12 @@ import type {
   LoadOptions,
 } from 'ryzanstein'
 import { byId } from './dom.ts'
+import { CHOICES, fillSelect } from './engine-choices.ts'
+
+/** Puts the choices into the selects; before anything is read. */
+export function fillEngineForm(): void {
+  for (const [name, values] of Object.entries(CHOICES)) fillSelect(`opt-${name}`, values, '')
+}
 
 /** Reads the form; only what differs from automatic is present. */
 export function readEngineOptions(): LoadOptions {
@@ -42,7 +48,7 @@ export function onEngineApply(apply: () => void): void {
 }
 
 function choice<T extends string>(id: string): T | undefined {
-  // The options in index.html are the union's members.
+  // fillEngineForm() put the union's members there.
   return (byId(id, HTMLSelectElement).value as T) || undefined
 }
 

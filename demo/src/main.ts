@@ -4,7 +4,7 @@ import type { EngineStats, GenerateResult, LoadProgress } from 'ryzanstein'
 import { RyzError } from 'ryzanstein'
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
-import { onEngineApply, readEngineOptions } from './engine-form.ts'
+import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
 import { Figures, showMemory, showPath } from './figures.ts'
 import { type Isolation, isolate } from './isolation.ts'
 import { type ChosenModel, embeddedModel, onModelChosen } from './model-chooser.ts'
@@ -174,6 +174,7 @@ function bindKeysAndButtons(): void {
 }
 
 bindKeysAndButtons()
+fillEngineForm()
 onModelChosen(chooseModel)
 onEngineApply(() => openModel(chosen))
 // On a phone the settings would push the figures off the screen; there they start folded.

@@ -1,5 +1,6 @@
 // Speed and memory of a soak over its tokens, as one stand-alone SVG: two panels that share the x axis,
 // both from 0, so that a drift looks as large as it is. Pure.
+import { ceiling, escapeXml, PALETTE } from '../../demo/bench/plot.ts'
 import type { SoakRun } from './soak.ts'
 
 const WIDTH = 720
@@ -10,8 +11,7 @@ const GAP = 46
 const TOP = 58
 
 const STYLE = `
-svg{--ink:#1f1b16;--muted:#62594d;--rule:#ddd4c3;--s0:#a3301a;--s1:#2f5d73}
-@media(prefers-color-scheme:dark){svg{--ink:#ece5d8;--muted:#aba08f;--rule:#38322a;--s0:#ef8a6c;--s1:#8fbdd3}}
+${PALETTE}
 text{font:12px system-ui,sans-serif;fill:var(--muted)}.title{font-size:14px;fill:var(--ink)}
 .grid{stroke:var(--rule)}polyline{fill:none;stroke-width:2}.s0{stroke:var(--s0)}.s1{stroke:var(--s1)}`
 
@@ -22,11 +22,11 @@ export function soakSvg(run: Omit<SoakRun, 'discrepancies' | 'requests' | 'seed'
   const x = (tokens: number) => LEFT + ((WIDTH - LEFT - RIGHT) * tokens) / most
   const panel = (index: number, name: string, values: readonly number[]) => {
     const top = TOP + index * (PANEL + GAP)
-    const ceiling = niceCeiling(Math.max(...values, 1))
-    const y = (value: number) => top + PANEL * (1 - value / ceiling)
+    const highest = ceiling(Math.max(...values, 1))
+    const y = (value: number) => top + PANEL * (1 - value / highest)
     const lines = [0, 0.5, 1].map(part => {
-      const at = y(ceiling * part).toFixed(1)
-      return `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}"/><text x="${LEFT - 8}" y="${Number(at) + 4}" text-anchor="end">${ceiling * part}</text>`
+      const at = y(highest * part).toFixed(1)
+      return `<line class="grid" x1="${LEFT}" x2="${WIDTH - RIGHT}" y1="${at}" y2="${at}"/><text x="${LEFT - 8}" y="${Number(at) + 4}" text-anchor="end">${highest * part}</text>`
     })
     const points = run.samples.map(
       (s, i) => `${x(s.tokens).toFixed(1)},${y(values[i]!).toFixed(1)}`,
@@ -37,8 +37,8 @@ export function soakSvg(run: Omit<SoakRun, 'discrepancies' | 'requests' | 'seed'
     const tokens = Math.round(most * part)
     return `<text x="${x(tokens).toFixed(1)}" y="${height - 24}" text-anchor="middle">${tokens}</text>`
   })
-  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img"><title>Soak of ${run.model}</title><style>${STYLE}</style>
-<text class="title" x="16" y="22">Soak: ${run.model}, ${run.tokens} tokens of mixed requests in ${Math.round(run.seconds)} s</text>
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img"><title>Soak of ${escapeXml(run.model)}</title><style>${STYLE}</style>
+<text class="title" x="16" y="22">Soak: ${escapeXml(run.model)}, ${run.tokens} tokens of mixed requests in ${Math.round(run.seconds)} s</text>
 ${panel(0, 'tokens per second', smooth(run.samples.map(s => s.tokensPerSecond)))}
 ${panel(
   1,
@@ -55,10 +55,4 @@ function smooth(values: readonly number[]): number[] {
     const near = values.slice(Math.max(0, i - 2), i + 3)
     return near.reduce((sum, v) => sum + v, 0) / near.length
   })
-}
-
-/** 1, 2 or 5 times a power of ten. */
-function niceCeiling(value: number): number {
-  const power = 10 ** Math.floor(Math.log10(value))
-  return [1, 2, 5, 10].map(n => n * power).find(n => n >= value)!
 }
