@@ -56,6 +56,7 @@ export function allJobs(cores: number): Job[] {
     limitSeconds: 180,
   })
   const deep = { sweep: 'context', budget: DEEP, repeat: 3 } as const
+  const variants = ['relaxed', 'simd128', 'relaxed@1', 'simd128@1']
   // Node's rows are compared with the browser's.
   const nodeLike = { kv: 'f16', prompt: 64, repeat: 3 } as const
   const matrix = { sweep: 'context', values: ['512'], kv: 'f16', budget: NO_LIMIT } as const
@@ -64,7 +65,7 @@ export function allJobs(cores: number): Job[] {
     job('bandwidth', { sweep: 'bandwidth' }, null),
     job('empty', { sweep: 'threads', kv: 'f16', prompt: 4 }),
     job('threads', { sweep: 'threads', kv: 'f16' }),
-    job('variant', { sweep: 'variant', ...nodeLike }),
+    job('variant', { sweep: 'variant', values: variants, ...nodeLike }),
     {
       ...job('node', { sweep: 'variant', values: [`simd128@${cores}`, 'simd128@1'], ...nodeLike }),
       where: 'node',
@@ -75,13 +76,13 @@ export function allJobs(cores: number): Job[] {
     },
     job('prompt', { sweep: 'prompt', kv: 'f16', generate: 8 }),
     job('context-int8', { ...deep, kv: 'int8' }),
-    job('context-f16', { ...deep, kv: 'f16', values: ['128', '512', '2048'] }),
-    job('context-int4', { ...deep, kv: 'int4', values: ['512', '2048'] }),
+    job('context-f16', { ...deep, kv: 'f16', values: ['128', '512', '2048'], repeat: 2 }),
+    job('context-int4', { ...deep, kv: 'int4', values: ['512', '2048'], repeat: 2 }),
     job('kv-512', { sweep: 'kv', prompt: 448, budget: DEEP, repeat: 3 }),
     job('batch', { sweep: 'batch', prompt: 64, kv: 'int8', repeat: 3 }),
     job('batch-8x192', { sweep: 'batch', values: ['8'], prompt: 128, kv: 'int8', repeat: 3 }),
     job('batch-8x384', { sweep: 'batch', values: ['8'], prompt: 320, kv: 'int4', repeat: 3 }),
-    job('requests', { sweep: 'requests', prompt: 64, generate: 100, kv: 'int8', repeat: 3 }),
+    job('requests', { sweep: 'requests', prompt: 64, generate: 100, kv: 'int8', repeat: 2 }),
     job('breakdown', { sweep: 'breakdown', prompt: 448, kv: 'f16' }),
     job('breakdown-empty', { sweep: 'breakdown', prompt: 4, kv: 'f16' }),
     job('load', { sweep: 'load', kv: 'int8', repeat: 3 }),
@@ -89,8 +90,9 @@ export function allJobs(cores: number): Job[] {
     job('matrix-f16', { ...matrix, generate: 32, repeat: 2 }, LARGE_F16),
     job('2b-empty', { sweep: 'threads', ...twoB, prompt: 4, repeat: 3 }, TWO_B),
     job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB, repeat: 2 }, TWO_B),
-    job('embedded', { sweep: 'threads', generate: 128 }, null),
-    job('embedded-prompt', { sweep: 'prompt', values: ['128'], generate: 8 }, null),
+    // Small and fast: more repetitions, as the browser still optimises during the first ones.
+    job('embedded', { sweep: 'threads', prompt: 64, generate: 256, repeat: 9 }, null),
+    job('embedded-prompt', { sweep: 'prompt', values: ['128'], generate: 8, repeat: 15 }, null),
   ]
 }
 

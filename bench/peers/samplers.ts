@@ -3,7 +3,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { type BenchSettings, DEFAULTS } from '../../demo/bench/settings.ts'
+import { type BenchSettings, DEFAULTS, EMBEDDED } from '../../demo/bench/settings.ts'
 import type { BenchHost } from '../lib/bench-page.ts'
 import { openBrowser } from '../lib/chromium.ts'
 import { peakRendererMb } from '../lib/processes.ts'
@@ -42,7 +42,8 @@ export function ourSampler(host: BenchHost, profiles: Profiles): Sampler {
       threads,
       generate,
       kv: 'f16',
-      repeat: 2,
+      // A small model runs while the browser still optimises.
+      repeat: model === EMBEDDED ? 7 : 2,
     }
     const profile = await profiles.of({ settings, limitSeconds })
     const { rows, failed } = await host.run(settings, limitSeconds, profile)

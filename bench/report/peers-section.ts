@@ -64,8 +64,8 @@ export function peersSection(report: PeersReport | undefined): string {
   return `## Peers
 
 ${head.machine}, commit ${head.commit}, ${head.date.slice(0, 10)}. Decode is ${report.new_tokens} tokens from an empty context. The engines take
-turns, round by round, each in a fresh process. The embedded model's long prompt has 256 tokens; llama.cpp takes it
-best on one thread, through one JavaScript call a token.${head.quick ? ' **A quick run: the figures mean nothing.**' : ''}
+turns, round by round, each in a fresh process. The embedded model's long prompt has 256 tokens and its
+answer 200; llama.cpp takes it best on one thread, through one JavaScript call a token.${head.quick ? ' **A quick run: the figures mean nothing.**' : ''}
 
 ${table(
   [
