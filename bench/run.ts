@@ -63,7 +63,7 @@ for (const job of chosen) {
   } catch (caught) {
     note(job, caught instanceof Error ? caught.message : String(caught))
   }
-  writeFileSync(resultsFile, `${JSON.stringify(report, null, 1)}\n`)
+  save()
   console.log(`${job.name}: ${seconds(start)} s of ${seconds(began)} s`)
 }
 profiles.remove()
@@ -133,11 +133,17 @@ async function runInNode(job: Job, settings: Job['settings']): Promise<void> {
   } else keep(job, await rowsInNode(path, settings, job.limitSeconds))
 }
 
+function save(): void {
+  writeFileSync(resultsFile, `${JSON.stringify(report, null, 1)}\n`)
+}
+
+/** Kept at once: whoever stops the run keeps what was measured. */
 function keep(job: Job, rows: readonly BenchRow[]): void {
   for (const row of rows) {
     report.rows.push({ ...row, job: job.name })
     console.log(line({ ...row, job: job.name }))
   }
+  save()
 }
 
 function note({ name }: Job, reason: string): void {
