@@ -332,6 +332,42 @@ void gate_task(const void* args, int32_t begin, int32_t end, int32_t) {
   }
 }
 
+// ---- pour ----
+
+struct Pour {
+  int32_t source;
+  const uint8_t* from;
+  int32_t row_bytes;  // of the file
+  int32_t cols;
+  int32_t rows;
+  uint8_t* to;
+  float* scales;
+  int32_t* bad;
+};
+
+// Items are rows of tiles, or rows.
+void pour_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& a = *static_cast<const Pour*>(args);
+  if (a.source > RYZ_FROM_I2_S) {
+    // The caller lays the file's bytes into the front of this scratch; see mover.ts.
+    auto* row = reinterpret_cast<float*>(scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES + POUR_ROW);
+    for (int32_t r = begin; r < end; r++) {
+      auto* to = reinterpret_cast<int8_t*>(a.to) + static_cast<size_t>(r) * a.cols;
+      const uint8_t* from = a.from + static_cast<size_t>(r) * a.row_bytes;
+      if (!pour_i8(a.source, from, a.cols, to, a.scales + r, row)) *a.bad = 1;
+    }
+    return;
+  }
+  const auto pour = a.source == RYZ_FROM_TQ2_0 ? pour_tq2_0 : pour_i2_s;
+  for (int32_t g = begin; g < end; g++) {
+    const int32_t first = g * TILE_ROWS;
+    const int32_t rows = a.rows - first < TILE_ROWS ? a.rows - first : TILE_ROWS;
+    uint8_t* to = a.to + static_cast<size_t>(g) * (a.cols / TILE_COLS) * TILE_BYTES;
+    const uint8_t* from = a.from + static_cast<size_t>(first) * a.row_bytes;
+    if (!pour(from, a.cols, rows, to, a.scales + static_cast<size_t>(first) * (a.cols / 256))) *a.bad = 1;
+  }
+}
+
 }  // namespace
 
 RYZ_EXPORT(ryz_setup)
@@ -430,4 +466,15 @@ RYZ_EXPORT(ryz_add)
 int32_t ryz_add(float* out, const float* x, int32_t count) {
   add_f32(out, x, count);
   return RYZ_OK;
+}
+
+// While loading: `rows` rows of a file to their place in a matrix, from row `to` on; *bad becomes 1 when a
+// value is impossible. See pour_rows__scalar.cpp.
+RYZ_EXPORT(ryz_pour)
+int32_t ryz_pour(int32_t source, const uint8_t* from, int32_t row_bytes, int32_t cols, int32_t rows, uint8_t* to,
+                 float* scales, int32_t* bad) {
+  *bad = 0;
+  const Pour args{source, from, row_bytes, cols, rows, to, scales, bad};
+  const int32_t items = source > RYZ_FROM_I2_S ? rows : div_up(rows, TILE_ROWS);
+  return pool_run(pour_task, &args, items, grain_of(items, 4));
 }

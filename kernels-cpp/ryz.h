@@ -126,6 +126,26 @@ void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
 int32_t lookup_from();
 LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
 
+// ---- Loading: rows of a file's blocks to the layouts; numbered as MOVER_CODES in exports.ts ----
+
+enum RyzSource : int32_t {
+  RYZ_FROM_TQ2_0 = 0,
+  RYZ_FROM_I2_S = 1,  // the 128-interleave ('x86'), without the scale at the end of the tensor
+  RYZ_FROM_Q6_K = 2,
+  RYZ_FROM_Q8_0 = 3,
+  RYZ_FROM_F16 = 4
+};
+
+// `rows` (at most TILE_ROWS, the rest is padding) rows of whole blocks to one row of t2 tiles. scales f32
+// [rows][cols / 256]: TQ2_0 only; codes of a block of scale 0 become 1. False for a code 3 or a scale that
+// is not finite.
+bool pour_tq2_0(const uint8_t* from, int32_t cols, int32_t rows, uint8_t* to, float* scales);
+bool pour_i2_s(const uint8_t* from, int32_t cols, int32_t rows, uint8_t* to, float* scales);
+// One row of whole blocks to int8 with a scale; row: f32 [cols] of scratch. False when a value is not finite.
+bool pour_i8(int32_t source, const uint8_t* from, int32_t cols, int8_t* to, float* scale, float* row);
+// Where `row` stands in a thread's lookup scratch; mover.ts uses thread 0's in front of it.
+constexpr int32_t POUR_ROW = 491520;
+
 // Stores one head's K and V vector (f32 [head_dim]) as token `slot` of a KV block of one head.
 void kv_append_f32(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);
 void kv_append_f16(uint8_t* head, int32_t head_dim, int32_t slot, const float* k, const float* v);

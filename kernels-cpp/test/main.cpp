@@ -11,6 +11,7 @@ int main() {
     test_rows();
     test_linear();
     test_attend();
+    test_pour();
   }
   std::printf("%d passed, %d failed\n", checks_passed, checks_failed);
   return checks_failed != 0;

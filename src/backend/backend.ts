@@ -41,10 +41,12 @@
 //    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
 import type { LayoutId } from '../format/layout.ts'
+import type { MoverSource, RowMover } from '../format/row-mover.ts'
 import type { KvType } from '../types.ts'
 
 export type { LayoutId } from '../format/layout.ts'
 export { FLAT_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
+export type { MoverSource, RowMover } from '../format/row-mover.ts'
 
 /** Tokens of one KV block. */
 export const KV_BLOCK = 32
@@ -185,6 +187,12 @@ export interface Backend {
    */
   alloc(bytes: number, label: string): Slot
   writer(slot: Slot): Sink
+  /**
+   * Moves rows of a file's type into `slot`, in the layout transcode.ts would give them and with the same
+   * bytes; undefined where it has no faster way than that. While loading only.
+   */
+  rowMover?(source: MoverSource, rows: number, cols: number, slot: Slot): RowMover | undefined
+
   /** Load time only. Parts must agree in cols. */
   stack(parts: readonly Matrix[]): Linear
   /** Reserves the cache; once per backend. */

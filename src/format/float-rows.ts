@@ -15,13 +15,17 @@ export interface RowWriter {
   readonly scales: Float32Array | undefined
 }
 
-/** @param name of the tensor, for messages */
+/**
+ * @param name of the tensor, for messages
+ * @param firstRow where it begins, for messages
+ */
 export function rowWriter(
   layout: 'i8' | 'f16' | 'f32',
   name: string,
   rows: number,
   cols: number,
   sink: ByteSink,
+  firstRow = 0,
 ): RowWriter {
   const padded = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
   const values = new Float32Array(padded)
@@ -38,7 +42,7 @@ export function rowWriter(
     for (let c = 0; c < cols; c++) {
       const magnitude = Math.abs(values[c])
       if (magnitude > max) max = magnitude
-      if (!(magnitude < Number.POSITIVE_INFINITY)) throw notFinite(name, values, row) // NaN, too
+      if (!(magnitude < Number.POSITIVE_INFINITY)) throw notFinite(name, values, firstRow + row) // NaN, too
     }
     if (scales) scales[row] = quantizeRow(values, cols, max, i8)
     else if (layout === 'f16') for (let c = 0; c < cols; c++) f16[c] = halfBits(values[c])

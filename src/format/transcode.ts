@@ -14,6 +14,8 @@ import { I2S_X86_TILES, type TileCodec, TQ2_0_TILES } from './codecs/tile-codecs
 import { type RowWriter, rowWriter } from './float-rows.ts'
 import type { LayoutId } from './layout.ts'
 import type { TensorInfo } from './model-file.ts'
+import { movedRows } from './moved-rows.ts'
+import { type MoverSource, moverRowBytes, type RowMover } from './row-mover.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
 import { fillsTiles, tileWriter } from './tile-rows.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
@@ -44,32 +46,38 @@ export interface Transcoder {
   finish(): Transcoded
 }
 
+/** Asked after the layout was told; undefined where the backend has no way of its own. */
+export type Movers = (source: MoverSource) => RowMover | undefined
+
 /**
  * @param target called once with the layout; its sink gets every byte of the layout, padding included,
  *   at the latest in finish(). A vector is a row of rows*cols values in f32.
+ * @param movers what the backend moves by itself, past the sink
  * @throws RyzError UNSUPPORTED_TYPE | BAD_TENSOR_INFO
  */
 export function createTranscoder(
   info: TensorInfo,
   policy: TranscodePolicy,
   target: (layout: LayoutId) => ByteSink,
+  movers: Movers = () => undefined,
 ): Transcoder {
-  return counted(info, pick(info, policy, target))
+  return counted(info, pick(info, policy, target, movers))
 }
 
 function pick(
   info: TensorInfo,
   policy: TranscodePolicy,
   target: (layout: LayoutId) => ByteSink,
+  movers: Movers,
 ): Transcoder {
   const { type, name, rows, cols } = info
   const blocks = blockCodec(info)
   if (policy.role === 'linear') {
-    if (blocks) return ternaryBlocks(info, blocks, target('t2'))
+    if (blocks) return ternaryBlocks(info, blocks, target('t2'), movers)
     if (type === 'I2_S') {
       const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
       const tiled = policy.i2sLayout === 'x86' ? I2S_X86_TILES : undefined
-      return i2sLinear(info, codec, tiled, target('t2'))
+      return i2sLinear(info, codec, tiled, target('t2'), movers)
     }
     if (type === 'HF_T2') return hfLinear(info, target('t2'))
     return staged(info, raw => transcodeFloatLinear(info, raw, policy.masters, target))
@@ -80,7 +88,12 @@ function pick(
   const layout =
     policy.role === 'vector' ? 'f32' : !policy.strict ? 'i8' : type === 'F16' ? 'f16' : 'f32'
   const shape = policy.role === 'vector' ? [1, rows * cols] : [rows, cols]
-  const writer = rowWriter(layout, name, shape[0], shape[1], target(layout))
+  const sink = target(layout)
+  if (layout === 'i8' && (type === 'Q6_K' || type === 'Q8_0' || type === 'F16')) {
+    const mover = movers(type)
+    if (mover) return movedTable(info, type, mover)
+  }
+  const writer = rowWriter(layout, name, shape[0], shape[1], sink)
   const done = (): Transcoded => ({ layout, scales: writer.scales, scaleBlock: 0 })
   if (type === 'I2_S') {
     const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
@@ -198,18 +211,67 @@ function blockWriter(
   }
 }
 
-function ternaryBlocks(info: TensorInfo, codec: TernaryCodec, sink: ByteSink): Transcoder {
-  const { rows, cols } = info
-  const write = blockWriter(info, codec, codec === TQ2_0 ? TQ2_0_TILES : undefined, sink)
-  const blockScales = new Float32Array((rows * cols) / codec.blockElems)
-  let block = 0
-  const feeder = blockFeeder(codec.blockBytes, (src, at) => {
-    const scale = write(src, at)
-    if (!Number.isFinite(scale)) throw badWeights(info, `has the scale ${scale} in block ${block}`)
-    blockScales[block++] = scale
+/** What the mover refused, found again block by block. */
+function explainBlocks(info: TensorInfo, codec: TernaryCodec) {
+  const codes = new Uint8Array(codec.blockElems)
+  return (rows: Uint8Array, first: number): never => {
+    const block = (first * info.cols) / codec.blockElems
+    for (let i = 0; i * codec.blockBytes < rows.length; i++) {
+      const scale = codec.decode(rows, i * codec.blockBytes, codes, 0)
+      if (scale !== 0) requireCodes(info, codes)
+      requireScale(info, scale, block + i)
+    }
+    throw badWeights(info, `could not be read from row ${first} on`)
+  }
+}
+
+function requireScale(info: TensorInfo, scale: number, block: number): void {
+  if (!Number.isFinite(scale)) throw badWeights(info, `has the scale ${scale} in block ${block}`)
+}
+
+const NOWHERE: ByteSink = { write: () => undefined }
+
+function movedTable(info: TensorInfo, type: 'Q6_K' | 'Q8_0' | 'F16', mover: RowMover): Transcoder {
+  const { name, rows, cols } = info
+  const scales = new Float32Array(rows)
+  const push = movedRows(mover, rows, moverRowBytes(type, cols)!, {
+    keep: (found, first) => scales.set(found, first),
+    explain(bytes, first) {
+      const writer = rowWriter('i8', name, rows, cols, NOWHERE, first)
+      floatFeeder(floatCodec(type, rows * cols), writer).push(bytes)
+      throw badWeights(info, `could not be read from row ${first} on`)
+    },
   })
+  return { push, finish: () => ({ layout: 'i8', scales, scaleBlock: 0 }) }
+}
+
+function ternaryBlocks(
+  info: TensorInfo,
+  codec: TernaryCodec,
+  sink: ByteSink,
+  movers: Movers,
+): Transcoder {
+  const { rows, cols } = info
+  const blockScales = new Float32Array((rows * cols) / codec.blockElems)
+  const mover = codec === TQ2_0 ? movers('TQ2_0') : undefined
+  let push: (bytes: Uint8Array) => void
+  if (mover) {
+    const perRow = cols / codec.blockElems
+    push = movedRows(mover, rows, moverRowBytes('TQ2_0', cols)!, {
+      keep: (found, first) => blockScales.set(found, first * perRow),
+      explain: explainBlocks(info, codec),
+    })
+  } else {
+    const write = blockWriter(info, codec, codec === TQ2_0 ? TQ2_0_TILES : undefined, sink)
+    let block = 0
+    push = blockFeeder(codec.blockBytes, (src, at) => {
+      const scale = write(src, at)
+      requireScale(info, scale, block)
+      blockScales[block++] = scale
+    }).push
+  }
   return {
-    push: feeder.push,
+    push,
     finish() {
       const perRow = rowScales(blockScales, rows)
       return perRow
@@ -230,16 +292,22 @@ function i2sLinear(
   codec: TernaryCodec,
   tiled: TileCodec | undefined,
   sink: ByteSink,
+  movers: Movers,
 ): Transcoder {
-  const write = blockWriter(info, codec, tiled, sink)
+  const mover = tiled && movers('I2_S')
+  const pushBody = mover
+    ? movedRows(mover, info.rows, moverRowBytes('I2_S', info.cols)!, {
+        keep: () => undefined,
+        explain: explainBlocks(info, codec),
+      })
+    : blockFeeder(codec.blockBytes, blockWriter(info, codec, tiled, sink)).push
   const tail = new Uint8Array(I2S_TAIL)
   const bodyBytes = info.bytes - I2S_TAIL
   let taken = 0
-  const feeder = blockFeeder(codec.blockBytes, write)
   return {
     push(bytes) {
       const body = Math.min(bytes.length, Math.max(bodyBytes - taken, 0))
-      feeder.push(bytes.subarray(0, body))
+      pushBody(bytes.subarray(0, body))
       tail.set(bytes.subarray(body), Math.max(taken - bodyBytes, 0))
       taken += bytes.length
     },

@@ -138,7 +138,12 @@ function startPour(
     strict: options.strict,
     i2sLayout: options.i2sLayout,
   }
-  const transcoder = createTranscoder(info, policy, target)
+  const transcoder = createTranscoder(
+    info,
+    policy,
+    target,
+    source => slot && backend.rowMover?.(source, info.rows, info.cols, slot),
+  )
   return {
     transcoder,
     taken: 0,

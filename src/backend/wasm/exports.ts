@@ -1,7 +1,7 @@
 // The C ABI of kernels-cpp as TypeScript sees it: the exported functions and the numbers of its enums.
 // The contracts are in kernels-cpp/ryz.h; the structs are written by descriptors.ts.
 import type { KvType } from '../../types.ts'
-import type { LayoutId } from '../backend.ts'
+import type { LayoutId, MoverSource } from '../backend.ts'
 
 /** Every op returns a status of ryz.h. */
 type Op = (...args: number[]) => number
@@ -25,6 +25,8 @@ export interface KernelExports {
   readonly ryz_gate: Op
   /** (out, x, count) */
   readonly ryz_add: Op
+  /** (source, from, rowBytes, cols, rows, to, scales, bad): rows of a file to their place, while loading. */
+  readonly ryz_pour: Op
   // The rest is in threaded builds only.
   /** (threads, spins before a thread sleeps, time limit of a join in ms) */
   readonly ryz_pool_setup?: (threads: number, spin: number, limitMs: number) => void
@@ -51,6 +53,17 @@ export const KV_CODES: Readonly<Record<KvType, number>> = {
   int8: 2,
   int4: 3,
 }
+
+/** RyzSource */
+export const MOVER_CODES: Readonly<Record<MoverSource, number>> = {
+  TQ2_0: 0,
+  I2_S: 1,
+  Q6_K: 2,
+  Q8_0: 3,
+  F16: 4,
+}
+/** POUR_ROW of ryz.h: before it, a thread's lookup scratch is free while loading. */
+export const POUR_ROW = 491_520
 
 /** Words of RyzAttend; the order is in descriptors.ts. */
 export const ATTEND_WORDS = 18

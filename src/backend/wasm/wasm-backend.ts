@@ -10,6 +10,8 @@ import type {
   KvSpec,
   Linear,
   Matrix,
+  MoverSource,
+  RowMover,
   Sink,
   Slot,
   StepRows,
@@ -19,6 +21,7 @@ import { Arena, STACK_BYTES, scratchParts } from './arena.ts'
 import { type KvRange, linearWords, type RopeTables, writeAttend } from './descriptors.ts'
 import { type KernelExports, LAYOUT_CODES, STATUS_OK, STATUS_WORKER_TRAPPED } from './exports.ts'
 import { createMemory, instantiate, isThreaded } from './instantiate.ts'
+import { rowMover } from './mover.ts'
 import { type SpawnPoolWorker, spawnBrowserWorker, startPool } from './pool.ts'
 
 export { scratchBytes } from './arena.ts'
@@ -101,7 +104,7 @@ export class WasmBackend implements Backend {
   readonly threads: number
   readonly #limits: BackendLimits
   readonly #joinLimitMs: number
-  readonly #scratch: { readonly ids: number; readonly tables: number; readonly attend: number }
+  readonly #scratch: Readonly<Record<'ids' | 'tables' | 'attend' | 'lookup', number>>
   #kernels: KernelExports
   #arena: Arena
   #bytes: Uint8Array
@@ -133,8 +136,10 @@ export class WasmBackend implements Backend {
     this.#f32 = new Float32Array(memory.buffer)
     const parts = scratchParts(limits, threads)
     const at = (part: keyof typeof parts) => arena.alloc(parts[part], `scratch (${part})`)
-    kernels.ryz_setup(at('q'), at('x'), at('inv'), at('sums'), at('tileSums'), at('lookup'))
-    this.#scratch = { ids: at('ids'), tables: at('tables'), attend: at('attend') }
+    const row = [at('q'), at('x'), at('inv'), at('sums'), at('tileSums')]
+    const lookup = at('lookup')
+    kernels.ryz_setup(...row, lookup)
+    this.#scratch = { ids: at('ids'), tables: at('tables'), attend: at('attend'), lookup }
     kernels.ryz_pool_setup?.(threads, pool.spin, pool.joinLimitMs)
   }
 
@@ -166,6 +171,33 @@ export class WasmBackend implements Backend {
         this.#bytes.set(bytes, slot.at + offset)
       },
     }
+  }
+
+  rowMover(source: MoverSource, rows: number, cols: number, slot: Slot): RowMover | undefined {
+    this.#check()
+    const parts = {
+      kernels: this.#kernels,
+      bytes: this.#bytes,
+      f32: this.#f32,
+      i32: this.#i32,
+      scratch: this.#scratch.lookup,
+      done: (status: number) => this.#done(status),
+    }
+    const mover = rowMover(parts, source, cols, slot)
+    return (
+      mover && {
+        stage: mover.stage,
+        move: (first, count) => {
+          this.#check()
+          if (first + count > rows) throw new RangeError(`${slot.label} has ${rows} rows`)
+          try {
+            return mover.move(first, count)
+          } catch (caught) {
+            throw this.#trapped(caught, 'pour')
+          }
+        },
+      }
+    )
   }
 
   stack(parts: readonly Matrix[]): Linear {
