@@ -87,7 +87,7 @@ export function allJobs(cores: number): Job[] {
     job('breakdown-empty', { sweep: 'breakdown', prompt: 4, kv: 'f16' }),
     job('load', { sweep: 'load', kv: 'int8', repeat: 3 }),
     job('matrix-ternary', { ...matrix, repeat: 3 }, LARGE_LLAMA),
-    job('matrix-f16', { ...matrix, generate: 32, repeat: 2 }, LARGE_F16),
+    job('matrix-f16', { ...matrix, generate: 32, repeat: 1 }, LARGE_F16),
     job('2b-empty', { sweep: 'threads', ...twoB, prompt: 4, repeat: 3 }, TWO_B),
     job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB, repeat: 2 }, TWO_B),
     // Small and fast: more repetitions, as the browser still optimises during the first ones.

@@ -124,7 +124,7 @@ export function matrixSection(rows: Rows): string {
 
 The original compares ternary with FP32; ours compares ternary with F16 of the same shape (weights that no
 ternary code can hold, llama architecture in both). In FP32 it would be twice the F16 file and near the 4 GiB that
-wasm can address: ${NOT_MEASURED}.
+wasm can address: ${NOT_MEASURED}. F16 reads its prompt slowly: ${f16?.runs === 1 ? 'one run only.' : `${f16?.runs ?? 'no'} runs.`}
 
 ${table(
   ['', 'original ternary', 'original FP32', 'ours ternary', 'ours F16'],
