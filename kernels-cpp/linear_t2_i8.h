@@ -36,7 +36,7 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
     }
 
     for (; t < x.count; t++) {
-      const v128_t dots = t2_dots_4x1(unit_w, x.q + static_cast<size_t>(t) * x.stride, 0, tiles);
+      const v128_t dots = t2_dots_one(unit_w, x.q + static_cast<size_t>(t) * x.stride, 0, tiles);
       float sums[4];
       wasm_v128_store(sums, wasm_f32x4_convert_i32x4(
                                 wasm_i32x4_sub(dots, wasm_i32x4_splat(x.sums[t]))));

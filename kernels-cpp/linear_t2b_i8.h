@@ -65,7 +65,7 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
         const int32_t first = b * block_tiles;
         const int32_t last = first + block_tiles < tiles ? first + block_tiles : tiles;
         const v128_t dots =
-            t2_dots_4x1(unit_w, x.q + static_cast<size_t>(t) * x.stride, first, last);
+            t2_dots_one(unit_w, x.q + static_cast<size_t>(t) * x.stride, first, last);
         const v128_t x_sum = wasm_i32x4_splat(block_sum(tile_sums, first, last));
         float sums[4];
         wasm_v128_store(sums, wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots, x_sum)));

@@ -370,6 +370,12 @@ void pour_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
 
 }  // namespace
 
+static bool use_dots_i32 = false;
+bool dots_in_i32() { return use_dots_i32; }
+
+RYZ_EXPORT(ryz_dots)
+void ryz_dots(int32_t in_i32) { use_dots_i32 = in_i32 != 0; }
+
 RYZ_EXPORT(ryz_setup)
 void ryz_setup(int8_t* q, float* x, float* inv, int32_t* sums, int32_t* tile_sums, uint8_t* lookup) {
   scratch = {q, x, inv, sums, tile_sums, lookup};

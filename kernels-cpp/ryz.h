@@ -124,6 +124,8 @@ void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
                   int32_t end, void* scratch);
 // Tokens from which lookup_t2_i8 beats linear_t2_i8; measured, one value per build.
 int32_t lookup_from();
+// What ryz_dots chose for one token, of builds that have both kinds of dot.
+bool dots_in_i32();
 LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
 
 // ---- Loading: rows of a file's blocks to the layouts; numbered as MOVER_CODES in exports.ts ----

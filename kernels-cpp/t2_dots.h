@@ -46,6 +46,34 @@ inline v128_t t2_dots_4x1(const uint8_t* w, const int8_t* q, int32_t first, int3
 }
 
 template <int SHIFT>
+inline void step_4x1_i32(v128_t sums_i32[4], const v128_t packed[4], v128_t x_i8) {
+  for (int r = 0; r < 4; r++) sums_i32[r] = dot_add_i32(x_i8, codes_at<SHIFT>(packed[r]), sums_i32[r]);
+}
+
+// The same sums with dots that add in 32 bits; nothing to widen.
+inline v128_t t2_dots_4x1_i32(const uint8_t* w, const int8_t* q, int32_t first, int32_t last) {
+  v128_t sums_i32[4] = {};
+  for (int32_t tile = first; tile < last; tile++) {
+    const uint8_t* tile_w = w + static_cast<size_t>(tile) * TILE_BYTES;
+    const int8_t* tile_q = q + tile * TILE_COLS;
+    const v128_t packed[4] = {wasm_v128_load(tile_w), wasm_v128_load(tile_w + 16),
+                              wasm_v128_load(tile_w + 32), wasm_v128_load(tile_w + 48)};
+
+    step_4x1_i32<0>(sums_i32, packed, wasm_v128_load(tile_q));
+    step_4x1_i32<2>(sums_i32, packed, wasm_v128_load(tile_q + 16));
+    step_4x1_i32<4>(sums_i32, packed, wasm_v128_load(tile_q + 32));
+    step_4x1_i32<6>(sums_i32, packed, wasm_v128_load(tile_q + 48));
+  }
+  return sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
+}
+
+// One token, by the dots that ryz_dots chose.
+inline v128_t t2_dots_one(const uint8_t* w, const int8_t* q, int32_t first, int32_t last) {
+  if (HAS_DOT_I32 && dots_in_i32()) return t2_dots_4x1_i32(w, q, first, last);
+  return t2_dots_4x1(w, q, first, last);
+}
+
+template <int SHIFT>
 inline void step_2x4(v128_t sums_i16[2][4], v128_t packed_0, v128_t packed_1, const int8_t* const q[4],
                      int32_t at) {
   const v128_t codes_0 = codes_at<SHIFT>(packed_0);

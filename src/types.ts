@@ -17,7 +17,8 @@ export type ModelSource =
   | ReadableStream<Uint8Array>
 
 export type BackendName = 'reference' | 'wasm'
-export type KernelVariant = 'relaxed' | 'simd128' | 'scalar'
+/** 'relaxed-i32' is 'relaxed' with dots that add in 32 bits: one instruction on ARM, three on x86. */
+export type KernelVariant = 'relaxed' | 'relaxed-i32' | 'simd128' | 'scalar'
 export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
 export type ActivationMode = 'int8' | 'float'
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */

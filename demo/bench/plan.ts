@@ -29,7 +29,7 @@ export function standardValues(sweep: SweepKind, cores: number): string[] {
     case 'bandwidth':
       return threadCounts(cores).map(String)
     case 'variant':
-      return ['relaxed', 'simd128', 'relaxed@1', 'simd128@1', 'scalar@1']
+      return ['relaxed', 'relaxed-i32', 'simd128', 'relaxed@1', 'simd128@1', 'scalar@1']
     case 'context':
       return ['128', '256', '512', '1024', '2048']
     case 'batch':

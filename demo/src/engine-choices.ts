@@ -4,7 +4,7 @@ import type { ActivationMode, BackendName, I2sLayout, KernelVariant, KvType } fr
 import { byId } from './dom.ts'
 
 const BACKENDS: readonly BackendName[] = ['wasm', 'reference']
-const VARIANTS: readonly KernelVariant[] = ['relaxed', 'simd128', 'scalar']
+const VARIANTS: readonly KernelVariant[] = ['relaxed', 'relaxed-i32', 'simd128', 'scalar']
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8', 'int4']
 const ACTIVATIONS: readonly ActivationMode[] = ['int8', 'float']
 const I2S_LAYOUTS: readonly I2sLayout[] = ['x86', 'arm', 'rows4', 'sequential']

@@ -58,6 +58,7 @@ export function finishText(reason: FinishReason | 'stopped'): string {
 
 const VARIANTS: Record<EngineStats['variant'], string> = {
   relaxed: 'relaxed\u00a0SIMD',
+  'relaxed-i32': 'relaxed\u00a0SIMD\u00a0(32-bit\u00a0dots)',
   simd128: 'SIMD',
   scalar: 'scalar\u00a0kernels',
   typescript: 'plain\u00a0TypeScript',

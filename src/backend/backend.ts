@@ -42,7 +42,7 @@
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
 import type { LayoutId } from '../format/layout.ts'
 import type { MoverSource, RowMover } from '../format/row-mover.ts'
-import type { KvType } from '../types.ts'
+import type { KernelVariant, KvType } from '../types.ts'
 
 export type { LayoutId } from '../format/layout.ts'
 export { FLAT_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
@@ -178,7 +178,7 @@ export function kvBlockBytes(spec: Omit<KvSpec, 'blocks'>): number {
 
 export interface Backend {
   readonly name: 'reference' | 'wasm'
-  readonly variant: 'typescript' | 'relaxed' | 'simd128' | 'scalar'
+  readonly variant: 'typescript' | KernelVariant
   readonly threads: number
 
   /**

@@ -9,8 +9,11 @@ import type { ModelWork } from './load-plan.ts'
 import type { Arrange, BackendFactory } from './open-backend.ts'
 
 export interface CalibratorParts {
-  /** Times one build; throws what keeps it from starting. */
-  measure(variant: KernelVariant, threads: number, cols: number): Promise<KernelRates>
+  /**
+   * Times one build; throws what keeps it from starting.
+   * @returns the variant asked for first, then others that the same build has
+   */
+  measure(variant: KernelVariant, threads: number, cols: number): Promise<readonly KernelRates[]>
   /** A rung with a thread count that the ladder does not have. */
   factory(variant: KernelVariant, threads: number): BackendFactory
   readonly remembered: Remembered
@@ -115,8 +118,8 @@ async function measureAll(
   const attempt = async (variant: KernelVariant, threads: number): Promise<KernelRates | null> => {
     try {
       const measured = await parts.measure(variant, threads, work.cols)
-      rates.push(measured)
-      return measured
+      rates.push(...measured)
+      return measured[0]!
     } catch (caught) {
       // The ladder meets the same, should it come to this rung.
       const { message } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
@@ -139,11 +142,19 @@ async function measureAll(
   // What others do on the machine only ever slows: the better of two looks is the truer one.
   const own = rungs[0]!
   if (isOwn(choose(rates, work, own).chosen, own)) return rates
-  const first = rates.find(r => isOwn(r, own))
-  const second = await attempt(own.variant, own.threads)
-  if (first === undefined || second === null) return rates
-  const better = costMs(first, work) < costMs(second, work) ? first : second
-  return [better, ...rates.filter(r => r !== first && r !== second)]
+  if (rates.some(r => isOwn(r, own))) await attempt(own.variant, own.threads)
+  return betterOfEach(rates, work)
+}
+
+/** One entry a variant and thread count, in the order they came first. */
+function betterOfEach(rates: readonly KernelRates[], work: ModelWork): KernelRates[] {
+  const better = new Map<string, KernelRates>()
+  for (const r of rates) {
+    const key = `${r.variant} ${r.threads}`
+    const known = better.get(key)
+    if (known === undefined || costMs(r, work) < costMs(known, work)) better.set(key, r)
+  }
+  return [...better.values()]
 }
 
 /** @param own  the ladder's first rung */
@@ -223,7 +234,7 @@ function isNote(value: unknown): value is Note {
     note.rates.length > 0 &&
     note.rates.every(
       r =>
-        ['relaxed', 'simd128', 'scalar'].includes(r?.variant) &&
+        ['relaxed', 'relaxed-i32', 'simd128', 'scalar'].includes(r?.variant) &&
         Number.isInteger(r.threads) &&
         r.gemvBytesPerSecond > 0 &&
         r.gemmMacsPerSecond > 0 &&

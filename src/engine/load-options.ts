@@ -15,7 +15,7 @@ export const DEFAULT_PREFILL_PIECE = 128
 /** @throws RyzError BAD_OPTION */
 export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   oneOf('backend', o.backend, ['auto', 'wasm', 'reference'])
-  oneOf('variant', o.variant, ['auto', 'relaxed', 'simd128', 'scalar'])
+  oneOf('variant', o.variant, ['auto', 'relaxed', 'relaxed-i32', 'simd128', 'scalar'])
   oneOf('activations', o.activations, ['int8', 'float'])
   oneOf('i2sLayout', o.i2sLayout, ['x86', 'arm', 'rows4', 'sequential'])
   oneOf('kv', o.kv, ['f32', 'f16', 'int8', 'int4'])

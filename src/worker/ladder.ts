@@ -57,7 +57,8 @@ function whyNot(features: Features, variant: KernelVariant, threads: number): st
     }
     return 'this browser has no shared WebAssembly memory'
   }
-  if (variant === 'relaxed' && !features.relaxedSimd) return 'this browser has no relaxed SIMD'
+  if (variant.startsWith('relaxed') && !features.relaxedSimd)
+    return 'this browser has no relaxed SIMD'
   if (variant === 'simd128' && !features.simd) return 'this browser has no WebAssembly SIMD'
   return undefined
 }

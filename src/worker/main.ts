@@ -87,8 +87,14 @@ async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined
   if (best && best.variant !== 'typescript') kernels(best.variant, best.threads)
   const arrange = calibrator(
     {
-      measure: async (variant, threads, cols) =>
-        measureKernels({ variant, threads, cols, wasm: await kernels(variant, threads) }),
+      measure: async (variant, threads, cols) => {
+        const variants: KernelVariant[] =
+          variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
+            ? [variant, 'relaxed-i32']
+            : [variant]
+        const wasm = await kernels(variant, threads)
+        return measureKernels({ variants, threads, cols, wasm })
+      },
       factory: (variant, threads) => allowed({ name: 'wasm', variant, threads }),
       remembered: rememberedInIndexedDb(),
       machine: `${navigator.userAgent}|${features.cores}`,

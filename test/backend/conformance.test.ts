@@ -36,6 +36,7 @@ const BUILDS = [
   { variant: 'relaxed', threads: 1 },
   { variant: 'relaxed', threads: 2 },
   { variant: 'relaxed', threads: 4 },
+  { variant: 'relaxed-i32', threads: 2 },
 ] as const
 
 const reference: Resetable = resetable(async () => createReferenceBackend({ limits: LIMITS }))

@@ -66,7 +66,8 @@ const modules = new Map<string, WebAssembly.Module>()
 
 /** build/wasm/ryz-<variant>-<mt|st>.wasm; made by `make kernels`. */
 export function kernelModule(variant: KernelVariant, threaded: boolean): WebAssembly.Module {
-  const name = `ryz-${variant}-${threaded ? 'mt' : 'st'}.wasm`
+  const build = variant.startsWith('relaxed') ? 'relaxed' : variant
+  const name = `ryz-${build}-${threaded ? 'mt' : 'st'}.wasm`
   const known = modules.get(name)
   if (known) return known
   const module = new WebAssembly.Module(readFileSync(resolve(root, 'build/wasm', name)))

@@ -67,7 +67,9 @@ function machine(speeds: Record<string, number>, over: Partial<CalibratorParts> 
       measured.push(`${variant} ${threads}`)
       const speed = speeds[`${variant} ${threads}`]
       if (speed === undefined) throw new Error('it does not start')
-      return rates(variant, threads, speed)
+      const sibling = speeds[`${variant}-i32 ${threads}`]
+      const more = sibling === undefined ? [] : [rates(`${variant}-i32` as never, threads, sibling)]
+      return [rates(variant, threads, speed), ...more]
     },
     factory: rung,
     remembered: notes(),
@@ -90,6 +92,14 @@ describe('calibration', () => {
       chosen: { variant: 'simd128', threads: 2 },
     })
     expect(order(factories)).toEqual(['simd128 2', ...order(ladder)])
+  })
+
+  it('takes another variant of the same build where that is faster', async () => {
+    const { parts, measured } = machine({ 'relaxed 4': 1, 'relaxed-i32 4': 2, 'simd128 4': 0.5 })
+    const { factories, calibration } = await calibrator(parts, undefined)(ladder, work)
+    expect(calibration!.chosen).toEqual({ variant: 'relaxed-i32', threads: 4 })
+    expect(order(factories)).toEqual(['relaxed-i32 4', ...order(ladder)])
+    expect(measured).not.toContain('relaxed-i32 4')
   })
 
   it('keeps the order of the ladder against a gain that noise could make', async () => {
@@ -167,7 +177,7 @@ describe('calibration', () => {
     const { measure } = parts
     parts.measure = async (variant, threads, cols) => {
       const seen = await measure(variant, threads, cols)
-      return measured.length === 1 ? rates(variant, threads, 0.5) : seen // a busy machine, at first
+      return measured.length === 1 ? [rates(variant, threads, 0.5)] : seen // a busy machine, at first
     }
     const { calibration } = await calibrator(parts, undefined)(ladder, work)
     expect(measured).toEqual(['relaxed 4', 'simd128 4', 'simd128 2', 'relaxed 4'])

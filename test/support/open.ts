@@ -32,6 +32,7 @@ export const RUNGS: readonly { rung: string; factory: BackendFactory }[] = [
   { rung: 'simd128', factory: wasmFactory('simd128', 1) },
   { rung: 'simd128, 2 threads', factory: wasmFactory('simd128', 2) },
   { rung: 'relaxed', factory: wasmFactory('relaxed', 1) },
+  { rung: 'relaxed, dots in 32 bits', factory: wasmFactory('relaxed-i32', 1) },
   { rung: 'relaxed, 2 threads', factory: wasmFactory('relaxed', 2) },
   { rung: 'relaxed, 4 threads', factory: wasmFactory('relaxed', 4) },
 ]

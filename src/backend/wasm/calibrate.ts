@@ -8,7 +8,8 @@ import type { SpawnPoolWorker } from './pool.ts'
 import { createWasmBackend, scratchBytes, type WasmBackend } from './wasm-backend.ts'
 
 export interface MeasureOptions {
-  readonly variant: KernelVariant
+  /** Of one build; they differ in the GEMV alone. */
+  readonly variants: readonly KernelVariant[]
   /** This one included. */
   readonly threads: number
   readonly wasm: WebAssembly.Module | BufferSource
@@ -39,8 +40,8 @@ const MIN_SAMPLES = 5
  * About 0.1 s and 22 MB, given back before it returns.
  * @throws RyzError whatever keeps this build from starting
  */
-export async function measureKernels(options: MeasureOptions): Promise<KernelRates> {
-  const { variant, threads, cols } = options
+export async function measureKernels(options: MeasureOptions): Promise<KernelRates[]> {
+  const { variants, threads, cols } = options
   const now = options.now ?? (() => performance.now())
   const limits: BackendLimits = { maxRows: GEMM_ROWS, maxContext: 32, maxCols: cols }
   const rows = {
@@ -56,7 +57,7 @@ export async function measureKernels(options: MeasureOptions): Promise<KernelRat
   )
   const outValues = Math.max(most, GEMM_ROWS * rows.gemm)
   const backend = await createWasmBackend({
-    variant,
+    variant: variants[0]!,
     threads,
     limits,
     wasm: options.wasm,
@@ -80,20 +81,26 @@ export async function measureKernels(options: MeasureOptions): Promise<KernelRat
       return () => backend.linear(out, x, w, count, 'int8')
     }
     const gemm = linear('t2', GEMM_ROWS, rows.gemm)
-    for (const run of [linear('t2', 1, rows.gemm), gemm, linear('i8', 1, rows.smallHead)]) {
-      repeat(run, 3, WARM_MS, now)
+    const smallGemv = linear('t2', 1, rows.gemm)
+    for (const run of [gemm, linear('i8', 1, rows.smallHead)]) repeat(run, 3, WARM_MS, now)
+    for (const variant of variants) {
+      backend.useDots(variant)
+      repeat(smallGemv, 3, WARM_MS, now)
     }
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
-    const gemvMs = medianMs(linear('t2', 1, rows.gemv), now)
+    const gemv = linear('t2', 1, rows.gemv)
     const gemmMs = medianMs(gemm, now)
     const headMs = medianMs(linear('i8', 1, rows.head), now)
-    return {
-      variant,
-      threads,
-      gemvBytesPerSecond: (layoutBytes('t2', rows.gemv, cols) / gemvMs) * 1000,
-      gemmMacsPerSecond: ((GEMM_ROWS * rows.gemm * cols) / gemmMs) * 1000,
-      headBytesPerSecond: (layoutBytes('i8', rows.head, cols) / headMs) * 1000,
-    }
+    return variants.map(variant => {
+      backend.useDots(variant)
+      return {
+        variant,
+        threads,
+        gemvBytesPerSecond: (layoutBytes('t2', rows.gemv, cols) / medianMs(gemv, now)) * 1000,
+        gemmMacsPerSecond: ((GEMM_ROWS * rows.gemm * cols) / gemmMs) * 1000,
+        headBytesPerSecond: (layoutBytes('i8', rows.head, cols) / headMs) * 1000,
+      }
+    })
   } finally {
     backend.close()
   }

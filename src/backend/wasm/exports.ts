@@ -13,6 +13,8 @@ export interface KernelExports {
   readonly __wasm_init_tls?: (address: number) => void
   /** (q, x, inv, sums, tileSums, lookup): see RyzScratch. */
   readonly ryz_setup: (...addresses: number[]) => void
+  /** 1 for ternary dots that add in 32 bits, where the build has them; 0 at the start. */
+  readonly ryz_dots: (i32: number) => void
   /** (out, layout, weights, scales, cols, scaleBlock, ids, count) */
   readonly ryz_embed: Op
   /** (out, x, gain, eps, count, n) */

@@ -15,6 +15,7 @@ export function kernelUrl(variant: KernelVariant, threads: number): URL {
   const threaded = threads > 1
   switch (variant) {
     case 'relaxed':
+    case 'relaxed-i32':
       return threaded ? __RYZ_URL_ryz_relaxed_mt_wasm__ : __RYZ_URL_ryz_relaxed_st_wasm__
     case 'simd128':
       return threaded ? __RYZ_URL_ryz_simd128_mt_wasm__ : __RYZ_URL_ryz_simd128_st_wasm__

@@ -141,6 +141,12 @@ export class WasmBackend implements Backend {
     kernels.ryz_setup(...row, lookup)
     this.#scratch = { ids: at('ids'), tables: at('tables'), attend: at('attend'), lookup }
     kernels.ryz_pool_setup?.(threads, pool.spin, pool.joinLimitMs)
+    this.useDots(variant)
+  }
+
+  /** Switches between the variants of one build. */
+  useDots(variant: KernelVariant): void {
+    this.#kernels.ryz_dots(variant === 'relaxed-i32' ? 1 : 0)
   }
 
   /** Takes the pool over: close() ends it. */
