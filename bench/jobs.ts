@@ -71,7 +71,7 @@ export function allJobs(cores: number): Job[] {
       where: 'node',
     },
     {
-      ...job('allocation', { values: ['1'], threads: 1, kv: 'f16', prompt: 32, generate: 128 }),
+      ...job('allocation', { values: [String(cores)], kv: 'f16', prompt: 32, generate: 128 }),
       where: 'allocation',
     },
     job('prompt', { sweep: 'prompt', kv: 'f16', generate: 8 }),
