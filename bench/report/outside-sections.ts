@@ -41,7 +41,7 @@ ${runs
       run.discrepancies.length === 0
         ? 'every request accounted for'
         : `**${run.discrepancies.length} wrong in the books**`
-    return `- ${run.model}: ${figure(run.tokens, 6)} tokens in ${figure(run.seconds)} s, last quarter at ${figure(run.drift)} of the second's speed, renderer ${figure(run.rssMbAtQuarter)} MB after a quarter and ${figure(run.rssMbAtEnd)} MB at the end, ${books}.`
+    return `- ${run.model}, ${run.variant} with ${run.threads} thread${run.threads === 1 ? '' : 's'}: ${figure(run.tokens, 6)} tokens in ${figure(run.seconds)} s, last quarter at ${figure(run.drift)} of the second's speed, renderer ${figure(run.rssMbAtQuarter)} MB after a quarter and ${figure(run.rssMbAtEnd)} MB at the end, ${books}.`
   })
   .join('\n')}`
 }

@@ -6,6 +6,9 @@ import { discrepancies, runTraffic, settled, type Tally } from './traffic.ts'
 /** POSTed to /report, in this order: start, samples, end or failed. */
 export interface Report {
   kind: 'start' | 'sample' | 'end' | 'failed'
+  /** With 'start': what runs. */
+  variant?: string
+  threads?: number
   tally?: Tally
   /** Since the traffic began. */
   seconds?: number
@@ -25,7 +28,8 @@ async function soak(): Promise<void> {
   const contextLength = number('context')
   const options: LoadOptions = { contextLength, queueLimit: 4, cache: 'off', memoryBudget: 1e9 }
   const engine = await load(query.get('model')!, options)
-  await report({ kind: 'start' })
+  const { variant, threads } = await engine.stats()
+  await report({ kind: 'start', variant, threads })
   const began = performance.now()
   let next = 0
   const every = number('tokens') / 100

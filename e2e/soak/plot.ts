@@ -16,7 +16,9 @@ text{font:12px system-ui,sans-serif;fill:var(--muted)}.title{font-size:14px;fill
 .grid{stroke:var(--rule)}polyline{fill:none;stroke-width:2}.s0{stroke:var(--s0)}.s1{stroke:var(--s1)}`
 
 /** The plot of one run. */
-export function soakSvg(run: Omit<SoakRun, 'discrepancies' | 'requests' | 'seed'>): string {
+export function soakSvg(
+  run: Omit<SoakRun, 'discrepancies' | 'requests' | 'seed' | 'variant' | 'threads'>,
+): string {
   const height = TOP + 2 * PANEL + GAP + 40
   const most = Math.max(1, run.tokens)
   const x = (tokens: number) => LEFT + ((WIDTH - LEFT - RIGHT) * tokens) / most

@@ -34,6 +34,8 @@ export interface SoakSample {
 
 export interface SoakRun {
   model: string
+  variant: string
+  threads: number
   tokens: number
   seconds: number
   seed: number
@@ -97,6 +99,7 @@ for (const run of runs) {
 
 async function soak(model: string, tokens: number, context: number): Promise<SoakRun> {
   const samples: SoakSample[] = []
+  let engine: Pick<Report, 'variant' | 'threads'> = {}
   let profile: string | undefined
   let finish: (last: Report) => void = () => undefined
   const ended = new Promise<Report>(done => {
@@ -104,6 +107,7 @@ async function soak(model: string, tokens: number, context: number): Promise<Soa
   })
   const onReport = (body: unknown): void => {
     const report = body as Report
+    if (report.kind === 'start') engine = report
     if (report.kind === 'end' || report.kind === 'failed') finish(report)
     if (report.kind !== 'sample' || profile === undefined) return
     const before = samples.at(-1) ?? { tokens: 0, seconds: 0 }
@@ -150,6 +154,8 @@ async function soak(model: string, tokens: number, context: number): Promise<Soa
     samples.filter(s => s.tokens > (tokens * i) / 4 && s.tokens <= (tokens * (i + 1)) / 4)
   return {
     model,
+    variant: engine.variant ?? 'unknown',
+    threads: engine.threads ?? 0,
     tokens: received,
     seconds: Math.round(last.seconds! * 100) / 100,
     seed,

@@ -141,6 +141,8 @@ describe('the report', () => {
     })
     const run = {
       model: 'm.gguf',
+      variant: 'relaxed',
+      threads: 2,
       tokens: 400,
       seconds: 4,
       seed: 1,
