@@ -9,7 +9,7 @@ import {
   storageEstimate,
 } from 'ryzanstein'
 import { byId, setOff } from './dom.ts'
-import { megabytes } from './wording.ts'
+import { megabytes, storedName } from './wording.ts'
 
 const list = byId('stored-list', HTMLUListElement)
 const room = byId('stored-room', HTMLElement)
@@ -46,7 +46,7 @@ export async function refreshStored(): Promise<void> {
 function itemOf(model: StoredModel, offered: boolean): HTMLLIElement {
   const item = document.createElement('li')
   const name = document.createElement('span')
-  name.textContent = model.about.name ?? model.url.replace(/\/$/, '').replace(/.*\//, '')
+  name.textContent = storedName(model)
   name.title = model.url
   const facts = document.createElement('span')
   facts.className = 'muted'

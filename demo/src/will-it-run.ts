@@ -1,9 +1,15 @@
 // The question before a chosen model is loaded: what it will download, take and reach here, with Load
 // and Cancel. Asks the SDK from the header alone; loads nothing itself. main.ts acts on the answer.
-import { type LoadOptions, type RunForecast, willItRun } from 'ryzanstein'
+import {
+  evictionCandidates,
+  type LoadOptions,
+  type RunForecast,
+  storageEstimate,
+  willItRun,
+} from 'ryzanstein'
 import { byId } from './dom.ts'
 import type { ChosenModel } from './model-chooser.ts'
-import { forecastText } from './wording.ts'
+import { forecastText, roomText } from './wording.ts'
 
 /** 'unknown' when the header cannot be read or is refused: loading says why in the usual place. */
 export type Answer = 'load' | 'cancel' | 'unknown'
@@ -37,9 +43,11 @@ export class Question {
     }
     if (own.signal.aborted) return 'cancel'
     if (!told.fits) return 'unknown'
+    const room = await roomFor(told)
+    if (own.signal.aborted) return 'cancel'
     return new Promise(resolve => {
       this.#answer = resolve
-      this.#show(model, told)
+      this.#show(model, told, room)
     })
   }
 
@@ -50,9 +58,9 @@ export class Question {
     this.#close('cancel')
   }
 
-  #show(model: ChosenModel, told: RunForecast): void {
+  #show(model: ChosenModel, told: RunForecast, room: string): void {
     this.#title.textContent = `Load ${told.name || model.label}?`
-    this.#text.textContent = forecastText(told)
+    this.#text.textContent = forecastText(told) + room
     this.#lowered.replaceChildren(
       ...told.lowered.map(({ from, to, reason }) => {
         const item = document.createElement('li')
@@ -69,5 +77,16 @@ export class Question {
     const waiting = this.#answer
     this.#answer = () => {}
     waiting(answer)
+  }
+}
+
+/** Where a download would go, and what could make room for it; nothing is deleted here. */
+async function roomFor(told: RunForecast): Promise<string> {
+  try {
+    const room = await storageEstimate()
+    const missing = told.downloadBytes - ((room.quota ?? 0) - (room.usage ?? 0))
+    return roomText(told, room, missing > 0 ? await evictionCandidates(missing) : [])
+  } catch {
+    return '' // nothing can be kept here; the panel of stored models says so
   }
 }

@@ -1,5 +1,13 @@
 // Numbers and engine facts as people read them. Pure functions; no DOM.
-import type { EngineStats, FinishReason, LoadPhase, LoadProgress, RunForecast } from 'ryzanstein'
+import type {
+  EngineStats,
+  FinishReason,
+  LoadPhase,
+  LoadProgress,
+  RunForecast,
+  StorageRoom,
+  StoredModel,
+} from 'ryzanstein'
 
 const whole = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
 const tenth = new Intl.NumberFormat('en', { minimumFractionDigits: 1, maximumFractionDigits: 1 })
@@ -11,6 +19,7 @@ export function count(value: number): string {
 
 export function megabytes(bytes: number): string {
   const mb = bytes / 1e6
+  if (mb >= 10_000) return `${tenth.format(mb / 1000)} GB`
   return `${mb < 100 ? tenth.format(mb) : whole.format(mb)} MB`
 }
 
@@ -73,14 +82,35 @@ export function pathText(stats: Pick<EngineStats, 'backend' | 'variant' | 'threa
 
 /** '217 MB to download, 380 MB of memory at most, about 60 tokens per second: WebAssembly, …' */
 export function forecastText(told: RunForecast): string {
-  const fetched = told.downloadBytes > 0 ? 'to download' : 'on this device'
+  const { downloadBytes, fileBytes } = told
+  const kept = downloadBytes > 0 && downloadBytes < fileBytes ? ', the rest is here' : ''
+  const fetched = downloadBytes > 0 ? `to download${kept}` : 'on this device'
   const parts = [
-    `${megabytes(told.downloadBytes || told.fileBytes)} ${fetched}`,
+    `${megabytes(downloadBytes || fileBytes)} ${fetched}`,
     `${megabytes(told.peakBytes.total)} of memory at most, this page included`,
   ]
   const rate = told.expectedDecodeTokensPerSecond
   if (rate > 0) parts.push(`about ${count(Number(rate.toPrecision(2)))} tokens per second`)
   return `${parts.join(', ')}. It runs on ${pathText(told.path)}.`
+}
+
+/** What the browser can keep, before it is downloaded; empty when nothing is, or nobody says. */
+export function roomText(
+  { downloadBytes }: RunForecast,
+  { quota, usage }: StorageRoom,
+  offered: readonly StoredModel[],
+): string {
+  if (downloadBytes === 0 || quota === undefined || usage === undefined) return ''
+  const free = Math.max(0, quota - usage)
+  if (free >= downloadBytes) return ` This browser has ${megabytes(free)} of room to keep it.`
+  const names = offered.map(storedName).join(', ')
+  const offer = names === '' ? '' : ` Delete ${names} below to make room: used longest ago.`
+  return ` This browser has only ${megabytes(free)} of room: it runs, but is not kept.${offer}`
+}
+
+/** What a stored model is called. */
+export function storedName({ about, url }: StoredModel): string {
+  return about.name ?? url.replace(/\/$/, '').replace(/.*\//, '')
 }
 
 /** One line of facts about the loaded model. */
