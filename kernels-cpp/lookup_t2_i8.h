@@ -15,5 +15,5 @@ constexpr int32_t LOOKUP_TABLE_BYTES = 16 * LOOKUP_ENTRIES * LOOKUP_TOKENS * 2;
 constexpr int32_t LOOKUP_SUMS_BYTES = LOOKUP_UNITS * TILE_ROWS * LOOKUP_TOKENS * 2;
 constexpr int32_t LOOKUP_BYTES = LOOKUP_TABLE_BYTES + 3 * LOOKUP_SUMS_BYTES;
 // attend borrows it.
-static_assert(LOOKUP_BYTES >= attend_scratch(2048), "heads are at most 2048 wide");
+static_assert(LOOKUP_BYTES >= attend_scratch(1024), "heads are at most 1024 wide");
 static_assert(LOOKUP_BYTES == 570368, "src/backend/wasm/exports.ts repeats it");

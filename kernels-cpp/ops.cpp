@@ -184,17 +184,26 @@ struct AttendArgs {
 
 uint8_t* kv_head(const RyzAttend& a, int32_t g) { return a.kv + static_cast<size_t>(g) * a.head_bytes; }
 
+// The pairs (x0[i * stride], x1[i * stride]); no two of the four overlap.
+inline void rotate_pairs(float* __restrict x0, float* __restrict x1, const float* __restrict cos,
+                         const float* __restrict sin, int32_t half, int32_t stride) {
+  for (int32_t i = 0; i < half; i++) {
+    const float before0 = x0[i * stride];
+    const float before1 = x1[i * stride];
+    x0[i * stride] = before0 * cos[i] - before1 * sin[i];
+    x1[i * stride] = before1 * cos[i] + before0 * sin[i];
+  }
+}
+
 void rotate(float* x, const RyzAttend& a, int32_t position) {
   const int32_t half = a.rope_dim / 2;
   const float* cos = a.rope_cos + static_cast<size_t>(position) * half;
   const float* sin = a.rope_sin + static_cast<size_t>(position) * half;
-  for (int32_t i = 0; i < half; i++) {
-    float& x0 = x[a.rope_norm ? 2 * i : i];
-    float& x1 = x[a.rope_norm ? 2 * i + 1 : i + half];
-    const float before0 = x0;
-    const float before1 = x1;
-    x0 = before0 * cos[i] - before1 * sin[i];
-    x1 = before1 * cos[i] + before0 * sin[i];
+  // Two calls, so that the compiler knows the stride and makes vectors of the first.
+  if (a.rope_norm) {
+    rotate_pairs(x, x + 1, cos, sin, half, 2);
+  } else {
+    rotate_pairs(x, x + half, cos, sin, half, 1);
   }
 }
 

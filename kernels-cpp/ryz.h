@@ -163,8 +163,10 @@ struct AttendQueries {
   uint8_t* scratch;        // attend_scratch(head_dim) bytes, 16-byte aligned
 };
 constexpr int32_t ATTEND_QUERIES = 32;
-// A widened block of K and V, or the rounded queries and their outputs.
-constexpr int32_t attend_scratch(int32_t head_dim) { return 2 * KV_BLOCK * 4 * (head_dim + 15); }
+// A block of K and V widened to f32; or outputs f32 and words i16 of the queries and a block widened to i16.
+constexpr int32_t attend_scratch(int32_t head_dim) {
+  return (ATTEND_QUERIES * 6 + 2 * KV_BLOCK * 2) * (head_dim + 15);
+}
 
 // out = attention of every query over its tokens of one KV head.
 //   kv     address of this head in block 0; block b of the sequence is kv + table[b] * block_bytes
