@@ -9,7 +9,6 @@ inline v128_t dot_pairs_i16(v128_t x_i8, v128_t codes) {
 }
 
 // The same products added four by four into int32 lanes: one SDOT on ARM, three instructions on x86.
-constexpr bool HAS_DOT_I32 = true;
 inline v128_t dot_add_i32(v128_t x_i8, v128_t codes, v128_t sums_i32) {
   return wasm_i32x4_relaxed_dot_i8x16_i7x16_add(x_i8, codes, sums_i32);
 }

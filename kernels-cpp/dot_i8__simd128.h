@@ -8,7 +8,3 @@ inline v128_t dot_pairs_i16(v128_t x_i8, v128_t codes) {
   return wasm_i16x8_add(wasm_i16x8_extmul_low_i8x16(x_i8, codes),
                         wasm_i16x8_extmul_high_i8x16(x_i8, codes));
 }
-
-// Plain SIMD has no dot that adds four by four.
-constexpr bool HAS_DOT_I32 = false;
-inline v128_t dot_add_i32(v128_t, v128_t, v128_t sums_i32) { return sums_i32; }

@@ -3,7 +3,7 @@
 #include "t2_code.h"
 
 void linear_i8_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                  int32_t end) {
+                  int32_t end, void*) {
   const auto* rows = reinterpret_cast<const int8_t*>(w.weights);
   const int32_t stride = div_up(w.cols, FLAT_COLS) * FLAT_COLS;
   for (int32_t n = begin * TILE_ROWS; n < rows_end(w, end); n++) {

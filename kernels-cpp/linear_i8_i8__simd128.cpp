@@ -1,6 +1,7 @@
 // Row-major int8 matrix (the output head) times int8 rows; sums are int32, so exact in any order.
 // One row after another, as memory lies: four rows side by side are four streams, and that is three
-// times slower (8 against 24 GB/s, Nov 2026). Up to four tokens share a widened piece of a row.
+// times slower (8 against 24 GB/s, Nov 2026). Four tokens share a widened piece of a row.
+#include "lookup_t2_i8.h"
 #include "ryz.h"
 #include "simd.h"
 #include "t2_code.h"
@@ -20,16 +21,33 @@ inline v128_t row_dot(const int8_t* row, const int8_t* x, int32_t n) {
   return wasm_i32x4_add(lo, hi);
 }
 
-// Lane t = dot of the row and x[t].
-inline v128_t row_dots_x4(const int8_t* row, const int8_t* const x[4], int32_t n) {
+// Four tokens side by side, widened once for all rows:
+//   x4  i16 [count / 4][stride / 8][4][8]
+// Returns the tokens done: a multiple of 4, as many as there are and fit into the scratch.
+int32_t widen_fours(int16_t* x4, const ActsI8& x) {
+  const int32_t room = LOOKUP_BYTES / 2 / x.stride;
+  const int32_t count = (x.count < room ? x.count : room) / 4 * 4;
+  for (int32_t first = 0; first < count; first += 4) {
+    for (int32_t k = 0; k < x.stride; k += 8) {
+      for (int32_t t = first; t < first + 4; t++, x4 += 8) {
+        wasm_v128_store(x4, wasm_i16x8_load8x8(x.q + static_cast<size_t>(t) * x.stride + k));
+      }
+    }
+  }
+  return count;
+}
+
+// Lane t = dot of the row and token t of four; n columns, a multiple of 16.
+inline v128_t row_dots_x4(const int8_t* row, const int16_t* x4, int32_t n) {
   v128_t sums[4] = {};
-  for (int32_t k = 0; k < n; k += 16) {
-    const v128_t row_lo = wasm_i16x8_load8x8(row + k);
-    const v128_t row_hi = wasm_i16x8_load8x8(row + k + 8);
+  const int8_t* const stop = row + n;
+  // Not unrolled: LLVM would finish one sum before it starts the next, and V8 spill (see t2_dots.h).
+#pragma clang loop unroll(disable)
+  for (; row != stop; row += 8, x4 += 32) {
+    const v128_t row_i16 = wasm_i16x8_load8x8(row);
 #pragma unroll
     for (int t = 0; t < 4; t++) {
-      sums[t] = wasm_i32x4_add(sums[t], wasm_i32x4_dot_i16x8(row_lo, wasm_i16x8_load8x8(x[t] + k)));
-      sums[t] = wasm_i32x4_add(sums[t], wasm_i32x4_dot_i16x8(row_hi, wasm_i16x8_load8x8(x[t] + k + 8)));
+      sums[t] = wasm_i32x4_add(sums[t], wasm_i32x4_dot_i16x8(row_i16, wasm_v128_load(x4 + 8 * t)));
     }
   }
   return sum_lanes_i32(sums[0], sums[1], sums[2], sums[3]);
@@ -38,21 +56,22 @@ inline v128_t row_dots_x4(const int8_t* row, const int8_t* const x[4], int32_t n
 }  // namespace
 
 void linear_i8_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                  int32_t end) {
+                  int32_t end, void* scratch) {
   const auto* weights = reinterpret_cast<const int8_t*>(w.weights);
   const int32_t stride = div_up(w.cols, FLAT_COLS) * FLAT_COLS;
+  auto* x4 = static_cast<int16_t*>(scratch);
+  const int32_t fours = widen_fours(x4, x);
   for (int32_t unit = begin; unit < end; unit++) {
     const int32_t row = unit * TILE_ROWS;
     const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
     const int8_t* unit_w = weights + static_cast<size_t>(row) * stride;
     int32_t t = 0;
 
-    for (; t + 4 <= x.count; t += 4) {
-      const int8_t* q = x.q + static_cast<size_t>(t) * x.stride;
-      const int8_t* const q4[4] = {q, q + x.stride, q + 2 * x.stride, q + 3 * x.stride};
+    for (; t < fours; t += 4) {
+      const int16_t* xs = x4 + static_cast<size_t>(t) * x.stride;
       for (int32_t r = 0; r < rows; r++) {
         float sums[4];
-        wasm_v128_store(sums, wasm_f32x4_convert_i32x4(row_dots_x4(unit_w + r * stride, q4, stride)));
+        wasm_v128_store(sums, wasm_f32x4_convert_i32x4(row_dots_x4(unit_w + r * stride, xs, stride)));
         float* to = y + static_cast<size_t>(t) * y_stride + row + r;
         for (int32_t i = 0; i < 4; i++) {
           to[static_cast<size_t>(i) * y_stride] = sums[i] * (w.scales[row + r] * x.inv[t + i]);

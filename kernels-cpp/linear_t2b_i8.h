@@ -12,11 +12,15 @@ inline int32_t block_sum(const int32_t* tile_sums, int32_t first, int32_t last) 
 }
 
 void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                   int32_t end) {
+                   int32_t end, void* scratch) {
   const int32_t tiles = div_up(w.cols, TILE_COLS);
   const int32_t block_tiles = w.scale_block / TILE_COLS;
   const int32_t blocks = div_up(tiles, block_tiles);
   const int32_t sums_stride = x.stride / TILE_COLS;
+  auto* q4 = static_cast<int8_t*>(scratch);
+  const int32_t fours = interleave_fours(q4, x);
+  void* x1 = q4 + static_cast<size_t>(fours) * x.stride;
+  prepare_x1(x1, x, fours);
 
   for (int32_t unit = begin; unit < end; unit++) {
     const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
@@ -25,9 +29,8 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
     const float* scales = w.scales + static_cast<size_t>(row) * blocks;
     int32_t t = 0;
 
-    for (; t + 4 <= x.count; t += 4) {
-      const int8_t* q = x.q + static_cast<size_t>(t) * x.stride;
-      const int8_t* const q4[4] = {q, q + x.stride, q + 2 * x.stride, q + 3 * x.stride};
+    for (; t < fours; t += 4) {
+      const int8_t* q = q4 + static_cast<size_t>(t) * x.stride;
       const int32_t* tile_sums = x.tile_sums + static_cast<size_t>(t) * sums_stride;
       const v128_t inv = wasm_v128_load(x.inv + t);
       for (int32_t r = 0; r < rows; r += 2) {
@@ -40,7 +43,7 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
                                                 block_sum(tile_sums + 2 * sums_stride, first, last),
                                                 block_sum(tile_sums + 3 * sums_stride, first, last));
           v128_t dots[2];
-          t2_dots_2x4(dots, unit_w + r * 16, q4, first, last);
+          t2_dots_2x4(dots, unit_w + r * 16, q, first, last);
           for (int32_t i = 0; i < 2 && r + i < rows; i++) {
             const v128_t sums = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots[i], x_sums));
             const v128_t scale = wasm_f32x4_splat(scales[(r + i) * blocks + b]);
@@ -65,7 +68,7 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
         const int32_t first = b * block_tiles;
         const int32_t last = first + block_tiles < tiles ? first + block_tiles : tiles;
         const v128_t dots =
-            t2_dots_one(unit_w, x.q + static_cast<size_t>(t) * x.stride, first, last);
+            t2_dots_one(unit_w, acts_x1(x1, x, t, fours), first, last);
         const v128_t x_sum = wasm_i32x4_splat(block_sum(tile_sums, first, last));
         float sums[4];
         wasm_v128_store(sums, wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots, x_sum)));

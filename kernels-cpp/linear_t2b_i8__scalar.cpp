@@ -3,7 +3,7 @@
 #include "t2_code.h"
 
 void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                   int32_t end) {
+                   int32_t end, void*) {
   const int32_t tiles = div_up(w.cols, TILE_COLS);
   const int32_t blocks = div_up(w.cols, w.scale_block);
   for (int32_t n = begin * TILE_ROWS; n < rows_end(w, end); n++) {

@@ -76,11 +76,15 @@ bool by_lookup(const RyzMatrix& w, bool round, int32_t count) {
   return round && w.layout == RYZ_T2 && count >= lookup_from();
 }
 
-void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end) {
+// Bytes that only this thread uses during an op.
+void* scratch_of(int32_t thread) { return scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES; }
+
+void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end,
+                 int32_t thread) {
   const int32_t stride = a.w->outputs;
   if (takes_i8(w, a.round)) {
     LinearI8* kernel = w.layout == RYZ_I8 ? linear_i8_i8 : w.scale_block ? linear_t2b_i8 : linear_t2_i8;
-    kernel(a.x_i8, w, y, stride, begin, end);
+    kernel(a.x_i8, w, y, stride, begin, end, scratch_of(thread));
     return;
   }
   LinearF32* kernel = w.layout == RYZ_T2    ? linear_t2_f32
@@ -91,7 +95,7 @@ void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begi
 }
 
 // Units begin..end-1 of all parts laid end to end.
-void linear_task(const void* args, int32_t begin, int32_t end, int32_t) {
+void linear_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
   const auto& a = *static_cast<const LinearArgs*>(args);
   float* y = a.out;
   for (int32_t p = 0; p < a.w->n_parts; p++) {
@@ -100,7 +104,7 @@ void linear_task(const void* args, int32_t begin, int32_t end, int32_t) {
     const int32_t first = begin > 0 ? begin : 0;
     const int32_t last = end < units ? end : units;
     const bool done = by_lookup(w, a.round, a.x_i8.count);
-    if (first < last && !done) linear_part(a, w, y, first, last);
+    if (first < last && !done) linear_part(a, w, y, first, last, thread);
     begin -= units;
     end -= units;
     y += w.rows;
@@ -161,8 +165,7 @@ void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
       if (cut >= 0 && cut < cuts) {
         const int32_t first = static_cast<int32_t>(static_cast<int64_t>(units) * cut / cuts);
         const int32_t last = static_cast<int32_t>(static_cast<int64_t>(units) * (cut + 1) / cuts);
-        lookup_t2_i8(x, w, y, a.w->outputs, first, last,
-                     scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES);
+        lookup_t2_i8(x, w, y, a.w->outputs, first, last, scratch_of(thread));
       }
       cut -= cuts;
       y += w.rows;

@@ -113,15 +113,15 @@ void embed_row_f32(float* out, const float* w, int32_t n);
 //   t2_f32  sum16 of x, -x or +0 in a block; acc += sum * scale (one scale a row: y = sum * scale)
 //   i8_i8   y = f32(sum q*w) * (row_scale * inv)
 //   *_f32   y = sum16(x * w), i8: * row_scale
+// scratch: LOOKUP_BYTES (lookup_t2_i8.h) that no other thread uses, aligned to 64.
 using LinearI8 = void(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                      int32_t end);
+                      int32_t end, void* scratch);
 using LinearF32 = void(const ActsF32& x, const RyzMatrix& w, float* y, int32_t y_stride,
                        int32_t begin, int32_t end);
 LinearI8 linear_t2_i8, linear_t2b_i8, linear_i8_i8;
 // The same as linear_t2_i8 and linear_t2b_i8 for many tokens, by tables of activation sums.
-//   x.count at most LOOKUP_TOKENS, end - begin at most LOOKUP_UNITS; scratch LOOKUP_BYTES, aligned to 64
-void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                  int32_t end, void* scratch);
+//   x.count at most LOOKUP_TOKENS, end - begin at most LOOKUP_UNITS
+LinearI8 lookup_t2_i8;
 // Tokens from which lookup_t2_i8 beats linear_t2_i8; measured, one value per build.
 int32_t lookup_from();
 // What ryz_dots chose for one token, of builds that have both kinds of dot.

@@ -1,116 +1,68 @@
-// The integer dots of t2 tiles that all ternary kernels are made of. The including file brings
-// dot_pairs_i16 (dot_i8__simd128.h or dot_i8__relaxed.h). Codes are w + 1: the caller subtracts the
-// sum of the activations.
+// The integer dots of t2 tiles for four tokens. The including file brings dot_pairs_i16
+// (dot_i8__simd128.h or dot_i8__relaxed.h); t2_dots_one__<arch>.h has the dots for one token. Codes are
+// w + 1: the caller subtracts the sum of the activations.
 #pragma once
+#include "lookup_t2_i8.h"
 #include "ryz.h"
 #include "simd.h"
 
 // An int16 lane takes 4 dots a tile of at most 512 in size: -32768 after 16 tiles, the last that fits.
 constexpr int32_t WIDEN_TILES = 16;
 
-template <int SHIFT>
-inline v128_t codes_at(v128_t packed) {
-  const v128_t shifted = SHIFT == 0 ? packed : wasm_u16x8_shr(packed, SHIFT);
-  return wasm_v128_and(shifted, wasm_i8x16_splat(3));
-}
-
-template <int SHIFT>
-inline void step_4x1(v128_t sums_i16[4], const v128_t packed[4], v128_t x_i8) {
-  for (int r = 0; r < 4; r++) {
-    sums_i16[r] = wasm_i16x8_add(sums_i16[r], dot_pairs_i16(x_i8, codes_at<SHIFT>(packed[r])));
-  }
-}
-
-// Lane r = sum over tiles first..last-1 of code * q for row r of the tile row `w`; one token.
-inline v128_t t2_dots_4x1(const uint8_t* w, const int8_t* q, int32_t first, int32_t last) {
-  v128_t sums_i32[4] = {};
-  for (int32_t tile = first; tile < last;) {
-    const int32_t stop = tile + WIDEN_TILES < last ? tile + WIDEN_TILES : last;
-    v128_t sums_i16[4] = {};
-    for (; tile < stop; tile++) {
-      const uint8_t* tile_w = w + static_cast<size_t>(tile) * TILE_BYTES;
-      const int8_t* tile_q = q + tile * TILE_COLS;
-      const v128_t packed[4] = {wasm_v128_load(tile_w), wasm_v128_load(tile_w + 16),
-                                wasm_v128_load(tile_w + 32), wasm_v128_load(tile_w + 48)};
-
-      step_4x1<0>(sums_i16, packed, wasm_v128_load(tile_q));
-      step_4x1<2>(sums_i16, packed, wasm_v128_load(tile_q + 16));
-      step_4x1<4>(sums_i16, packed, wasm_v128_load(tile_q + 32));
-      step_4x1<6>(sums_i16, packed, wasm_v128_load(tile_q + 48));
-    }
-    for (int r = 0; r < 4; r++) {
-      sums_i32[r] = wasm_i32x4_add(sums_i32[r], wasm_i32x4_extadd_pairwise_i16x8(sums_i16[r]));
-    }
-  }
-  return sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
-}
-
-template <int SHIFT>
-inline void step_4x1_i32(v128_t sums_i32[4], const v128_t packed[4], v128_t x_i8) {
-  for (int r = 0; r < 4; r++) sums_i32[r] = dot_add_i32(x_i8, codes_at<SHIFT>(packed[r]), sums_i32[r]);
-}
-
-// The same sums with dots that add in 32 bits; nothing to widen.
-inline v128_t t2_dots_4x1_i32(const uint8_t* w, const int8_t* q, int32_t first, int32_t last) {
-  v128_t sums_i32[4] = {};
-  for (int32_t tile = first; tile < last; tile++) {
-    const uint8_t* tile_w = w + static_cast<size_t>(tile) * TILE_BYTES;
-    const int8_t* tile_q = q + tile * TILE_COLS;
-    const v128_t packed[4] = {wasm_v128_load(tile_w), wasm_v128_load(tile_w + 16),
-                              wasm_v128_load(tile_w + 32), wasm_v128_load(tile_w + 48)};
-
-    step_4x1_i32<0>(sums_i32, packed, wasm_v128_load(tile_q));
-    step_4x1_i32<2>(sums_i32, packed, wasm_v128_load(tile_q + 16));
-    step_4x1_i32<4>(sums_i32, packed, wasm_v128_load(tile_q + 32));
-    step_4x1_i32<6>(sums_i32, packed, wasm_v128_load(tile_q + 48));
-  }
-  return sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
-}
-
-// One token, by the dots that ryz_dots chose.
-inline v128_t t2_dots_one(const uint8_t* w, const int8_t* q, int32_t first, int32_t last) {
-  if (HAS_DOT_I32 && dots_in_i32()) return t2_dots_4x1_i32(w, q, first, last);
-  return t2_dots_4x1(w, q, first, last);
-}
-
-template <int SHIFT>
-inline void step_2x4(v128_t sums_i16[2][4], v128_t packed_0, v128_t packed_1, const int8_t* const q[4],
-                     int32_t at) {
-  const v128_t codes_0 = codes_at<SHIFT>(packed_0);
-  const v128_t codes_1 = codes_at<SHIFT>(packed_1);
-  for (int t = 0; t < 4; t++) {
-    const v128_t x_i8 = wasm_v128_load(q[t] + at);
-    sums_i16[0][t] = wasm_i16x8_add(sums_i16[0][t], dot_pairs_i16(x_i8, codes_0));
-    sums_i16[1][t] = wasm_i16x8_add(sums_i16[1][t], dot_pairs_i16(x_i8, codes_1));
-  }
-}
-
-// dots[r] lane t = the same sum for rows r = 0, 1 at `w` and `w + 16`, and four tokens: 8 sums stay in
-// registers while each code is unpacked once for four tokens.
-inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* const q[4], int32_t first,
-                        int32_t last) {
-  v128_t sums_i32[2][4] = {};
-  for (int32_t tile = first; tile < last;) {
-    const int32_t stop = tile + WIDEN_TILES < last ? tile + WIDEN_TILES : last;
-    v128_t sums_i16[2][4] = {};
-    for (; tile < stop; tile++) {
-      const uint8_t* tile_w = w + static_cast<size_t>(tile) * TILE_BYTES;
-      const v128_t packed_0 = wasm_v128_load(tile_w);
-      const v128_t packed_1 = wasm_v128_load(tile_w + 16);
-
-      step_2x4<0>(sums_i16, packed_0, packed_1, q, tile * TILE_COLS);
-      step_2x4<2>(sums_i16, packed_0, packed_1, q, tile * TILE_COLS + 16);
-      step_2x4<4>(sums_i16, packed_0, packed_1, q, tile * TILE_COLS + 32);
-      step_2x4<6>(sums_i16, packed_0, packed_1, q, tile * TILE_COLS + 48);
-    }
-    for (int r = 0; r < 2; r++) {
-      for (int t = 0; t < 4; t++) {
-        sums_i32[r][t] =
-            wasm_i32x4_add(sums_i32[r][t], wasm_i32x4_extadd_pairwise_i16x8(sums_i16[r][t]));
+// Four tokens side by side, so that one address and constant offsets reach them all:
+//   q4  i8 [count / 4][stride / 16][4][16]
+// Returns the tokens done: a multiple of 4, as many as there are and fit into the scratch.
+inline int32_t interleave_fours(int8_t* q4, const ActsI8& x) {
+  const int32_t room = LOOKUP_BYTES / x.stride;
+  const int32_t count = (x.count < room ? x.count : room) / 4 * 4;
+  for (int32_t first = 0; first < count; first += 4) {
+    for (int32_t k = 0; k < x.stride; k += 16) {
+      for (int32_t t = first; t < first + 4; t++, q4 += 16) {
+        wasm_v128_store(q4, wasm_v128_load(x.q + static_cast<size_t>(t) * x.stride + k));
       }
     }
   }
-  for (int r = 0; r < 2; r++) {
-    dots[r] = sum_lanes_i32(sums_i32[r][0], sums_i32[r][1], sums_i32[r][2], sums_i32[r][3]);
+  return count;
+}
+
+// dots[r] lane t = the same sum for rows r = 0, 1 at `w` and `w + 16`, and four interleaved tokens: 8
+// sums stay in registers while each code is unpacked once for four tokens.
+inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int32_t first, int32_t last) {
+  v128_t sums_i32[8] = {};
+  const uint8_t* tile_w = w + static_cast<size_t>(first) * TILE_BYTES;
+  const int8_t* x = q4 + static_cast<size_t>(first) * 4 * TILE_COLS;
+  const v128_t mask = wasm_i8x16_splat(3);
+  for (int32_t left = last - first; left > 0;) {
+    int32_t tiles = left < WIDEN_TILES ? left : WIDEN_TILES;
+    left -= tiles;
+    v128_t sums_i16[8] = {};
+#pragma clang loop unroll(disable)
+    do {
+      v128_t packed_0 = wasm_v128_load(tile_w);
+      v128_t packed_1 = wasm_v128_load(tile_w + 16);
+      const int8_t* stop = x + 4 * TILE_COLS;
+      // The quarters stay a loop, or LLVM finishes one sum before it starts the next: then 20 vectors
+      // live, and V8 has 15 registers (-10 %). Without the asm it counts instead of comparing.
+      asm("" : "+r"(stop));
+#pragma clang loop unroll(disable)
+      do {
+#pragma unroll
+        for (int t = 0; t < 4; t++) {
+          const v128_t x_i8 = wasm_v128_load(x + 16 * t);
+          sums_i16[t] = wasm_i16x8_add(sums_i16[t], dot_pairs_i16(x_i8, wasm_v128_and(packed_0, mask)));
+          sums_i16[4 + t] =
+              wasm_i16x8_add(sums_i16[4 + t], dot_pairs_i16(x_i8, wasm_v128_and(packed_1, mask)));
+        }
+        packed_0 = wasm_u16x8_shr(packed_0, 2);
+        packed_1 = wasm_u16x8_shr(packed_1, 2);
+        x += 64;
+      } while (x != stop);
+      tile_w += TILE_BYTES;
+    } while (--tiles > 0);
+    for (int i = 0; i < 8; i++) {
+      sums_i32[i] = wasm_i32x4_add(sums_i32[i], wasm_i32x4_extadd_pairwise_i16x8(sums_i16[i]));
+    }
   }
+  dots[0] = sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
+  dots[1] = sum_lanes_i32(sums_i32[4], sums_i32[5], sums_i32[6], sums_i32[7]);
 }
