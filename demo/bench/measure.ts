@@ -219,8 +219,8 @@ function checkOutput(row: BenchRow, { results }: Answered): void {
 }
 
 /**
- * Time of one decoded token by operation: what a request of 1 + n new tokens spends more than one of 1,
- * so that the prompt's share falls out.
+ * Time of one decoded token by operation, from the steps that the engine timed (each makes logits once),
+ * and what a request of 1 + n new tokens takes longer than one of 1, so that the prompt's share falls out.
  */
 async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<void> {
   const prompts = promptsOf(engine, cell)
@@ -229,16 +229,15 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
   // From here on the prompt is found in the KV cache, and its time with all its noise is gone.
   await ask(engine, prompts, 1, true)
   for (let i = 0; i < cell.repeat; i++) {
-    const t0 = (await engine.stats()).ops
     const short = await ask(engine, prompts, 1, true)
     const t1 = (await engine.stats()).ops
     const long = await ask(engine, prompts, 1 + tokens, true)
     const t2 = (await engine.stats()).ops
     checkOutput(row, long)
     const sample: Record<string, number> = {}
-    for (const { op } of t2) {
-      sample[op] = (msOf(t2, op) - 2 * msOf(t1, op) + msOf(t0, op)) / tokens
-    }
+    const timed = entryOf(t2, 'logits').calls - entryOf(t1, 'logits').calls
+    if (timed === 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 16 or more`)
+    for (const { op, ms } of t2) sample[op] = (ms - entryOf(t1, op).ms) / timed
     const known = Object.values(sample).reduce((sum, ms) => sum + ms, 0)
     sample.other = (long.wallMs - short.wallMs) / tokens - known
     samples.push(sample)
@@ -253,8 +252,8 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
   row.spread.decode_tok_s = spread(totals.map(ms => rounded((1000 * cell.batch) / ms)))
 }
 
-function msOf(ops: readonly OpTime[], op: string): number {
-  return ops.find(entry => entry.op === op)?.ms ?? 0
+function entryOf(ops: readonly OpTime[], op: string): OpTime {
+  return ops.find(entry => entry.op === op) ?? { op, calls: 0, ms: 0 }
 }
 
 /** The same request again and again: is it as fast, and as small, at the end? */

@@ -193,6 +193,7 @@ export class Network {
     const { activations } = this.#options
     const n = rows.length
     const step = this.#place(rows)
+    ops.begin(n)
     const report = async (name: string) =>
       trace?.(name, (await backend.read(x, 0, n * c.hidden)).slice())
 
@@ -243,7 +244,7 @@ export class Network {
     return true
   }
 
-  /** Milliseconds by op since the start. */
+  /** Milliseconds by op since the start, estimated where steps are short; see op-timer.ts. */
   opTimes(): OpTime[] {
     return this.#ops.times()
   }

@@ -16,13 +16,13 @@ interface Fake extends Bench {
 
 /** @param token  gives the i-th token of an answer */
 function fakeBench(token: (i: number) => number = i => i): Fake {
-  let qkvMs = 0
+  let steps = 0
   const engine = {
     model: { vocab: 1000, name: 'fake' },
     generate(prompt: readonly number[], options: { maxTokens: number }): TokenStream {
       const tokens = Array.from({ length: options.maxTokens }, (_, i) => token(i))
-      // A prompt token costs 2 ms of qkv, a new one (but the first) 3.
-      qkvMs += prompt.length * 2 + (options.maxTokens - 1) * 3
+      // A step of one token costs 3 ms of qkv.
+      steps += options.maxTokens
       const result = { tokens, promptTokens: prompt.length, prefillMs: 20, queueMs: 0, ttftMs: 2 }
       return {
         result: Promise.resolve(result as GenerateResult),
@@ -43,7 +43,10 @@ function fakeBench(token: (i: number) => number = i => i): Fake {
         model: { name: 'fake' },
         fallbacks: [],
         memory: { weights: 1e6, kv: 2e6, scratch: 3e6, total: 6e6 },
-        ops: [{ op: 'qkv', calls: 1, ms: qkvMs }],
+        ops: [
+          { op: 'qkv', calls: 2 * steps, ms: 3 * steps },
+          { op: 'logits', calls: steps, ms: steps },
+        ],
       } as unknown as EngineStats
     },
     async close() {
@@ -109,7 +112,7 @@ describe('measuring a cell', () => {
     expect(row.batch).toBe(8)
   })
 
-  test('takes the prompt out of the time of an operation', async () => {
+  test('tells the time of an operation by token', async () => {
     const row = await measure(fakeBench(), 'breakdown', 'token')
     expect(row.ops_ms?.qkv).toBeCloseTo(3, 5)
     expect(row.ops_ms).toHaveProperty('other')
