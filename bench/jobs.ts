@@ -75,6 +75,7 @@ export function allJobs(cores: number): Job[] {
       where: 'allocation',
     },
     job('prompt', { sweep: 'prompt', kv: 'f16', generate: 8 }),
+    job('prompt-int8', { sweep: 'prompt', values: ['128', '512'], kv: 'int8', generate: 8 }),
     job('context-int8', { ...deep, kv: 'int8' }),
     job('context-f16', { ...deep, kv: 'f16', values: ['128', '512', '2048'], repeat: 2 }),
     job('context-int4', { ...deep, kv: 'int4', values: ['512', '2048'], repeat: 2 }),

@@ -60,7 +60,7 @@ sources() {
       fi
     done
   done
-  echo "$PWD/kernels-cpp/ops.cpp"
+  printf "%s\n" "$PWD"/kernels-cpp/ops*.cpp
   echo "$PWD/kernels-cpp/pool__$pool.cpp"
 }
 

@@ -145,12 +145,17 @@ ${table(
 }
 
 export function promptSection(rows: Rows): string {
-  const ours = rows.job('prompt')
+  const ours = [...rows.job('prompt'), ...rows.job('prompt-int8')]
   return `## Prefill and first token
 
 ${table(
-  ['prompt', 'prefill tok/s', 'first token ms'],
-  ours.map(row => [row.value, prefillText(row), withSpread(row.ttft_ms, row.spread.ttft_ms)]),
+  ['prompt', 'KV', 'prefill tok/s', 'first token ms'],
+  ours.map(row => [
+    row.value,
+    row.kv,
+    prefillText(row),
+    withSpread(row.ttft_ms, row.spread.ttft_ms),
+  ]),
 )}
 
 The original gives one figure: 450-800 ms to the first token.`

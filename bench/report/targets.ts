@@ -63,11 +63,12 @@ export function targetsOf({ rows, peers, allocationBytes }: TargetSources): Targ
   peer("over wllama's best, Q8_0", 4.5, 'wllama 2', 'q8_0', 'decode_tok_s')
   peer("over wllama's ternary, TQ2_0", 11, 'wllama 3', 'tq2_0', 'decode_tok_s')
   rate('decode at 2,048 tokens, int8 KV', 45, 'context-int8', '2048', 'decode_tok_s')
-  rate('prefill of 512 tokens', 280, 'prompt', '512', 'prefill_tok_s')
+  rate('prefill of 512 tokens, int8 KV', 280, 'prompt-int8', '512', 'prefill_tok_s')
   peer('over native llama.cpp, 512 tokens', 2, 'node-llama-cpp', 'tq2_0', 'prefill_tok_s')
   peer("over wllama's best, short prompt", 10, 'wllama 2', 'q8_0', 'prefill_short_tok_s')
   const first = ['less', 450, 'ms'] as const
-  add('first token, 128 of prompt', first, cell('prompt', 128, 'ttft_ms'), 'prompt 128')
+  const firstAt = cell('prompt-int8', 128, 'ttft_ms')
+  add('first token, 128 of prompt, int8 KV', first, firstAt, 'prompt-int8 128')
   ratio(
     'plain simd128 over relaxed, decode',
     0.6,

@@ -229,15 +229,19 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
   // From here on the prompt is found in the KV cache, and its time with all its noise is gone.
   await ask(engine, prompts, 1, true)
   for (let i = 0; i < cell.repeat; i++) {
+    const t0 = (await engine.stats()).ops
     const short = await ask(engine, prompts, 1, true)
     const t1 = (await engine.stats()).ops
     const long = await ask(engine, prompts, 1 + tokens, true)
     const t2 = (await engine.stats()).ops
     checkOutput(row, long)
     const sample: Record<string, number> = {}
-    const timed = entryOf(t2, 'logits').calls - entryOf(t1, 'logits').calls
-    if (timed === 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 16 or more`)
-    for (const { op, ms } of t2) sample[op] = (ms - entryOf(t1, op).ms) / timed
+    // Both read the end of the prompt, and the longer one writes besides.
+    const more = (op: string, of: 'calls' | 'ms') =>
+      entryOf(t2, op)[of] - 2 * entryOf(t1, op)[of] + entryOf(t0, op)[of]
+    const timed = more('logits', 'calls')
+    if (timed <= 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 16 or more`)
+    for (const { op } of t2) sample[op] = more(op, 'ms') / timed
     const known = Object.values(sample).reduce((sum, ms) => sum + ms, 0)
     sample.other = (long.wallMs - short.wallMs) / tokens - known
     samples.push(sample)

@@ -1,0 +1,178 @@
+// The op of a stack of matrices: activations are rounded once, then each part goes through the kernel of
+// its layout, many tokens through lookup tables. See ops.cpp.
+#include "ops.h"
+
+namespace {
+
+struct Rows {
+  const float* x;
+  int32_t n;
+  int32_t stride;
+};
+
+void quantize_task(const void* args, int32_t begin, int32_t end, int32_t) {
+  const auto& a = *static_cast<const Rows*>(args);
+  for (int32_t r = begin; r < end; r++) {
+    quantize_row(a.x + static_cast<size_t>(r) * a.n, a.n,
+                 scratch.q + static_cast<size_t>(r) * a.stride, a.stride, scratch.inv + r,
+                 scratch.sums + r, scratch.tile_sums + static_cast<size_t>(r) * (a.stride / TILE_COLS));
+  }
+}
+
+void pad_task(const void* args, int32_t begin, int32_t end, int32_t) {
+  const auto& a = *static_cast<const Rows*>(args);
+  for (int32_t r = begin; r < end; r++) {
+    float* to = scratch.x + static_cast<size_t>(r) * a.stride;
+    const float* from = a.x + static_cast<size_t>(r) * a.n;
+    for (int32_t i = 0; i < a.stride; i++) to[i] = i < a.n ? from[i] : 0.0f;
+  }
+}
+
+struct LinearArgs {
+  float* out;
+  const RyzLinear* w;
+  ActsI8 x_i8;
+  ActsF32 x_f32;
+  bool round;
+};
+
+bool takes_i8(const RyzMatrix& w, bool round) {
+  return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8);
+}
+
+bool by_lookup(const RyzMatrix& w, bool round, int32_t count) {
+  return round && w.layout == RYZ_T2 && count >= lookup_from();
+}
+
+void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end,
+                 int32_t thread) {
+  const int32_t stride = a.w->outputs;
+  if (takes_i8(w, a.round)) {
+    LinearI8* kernel = w.layout == RYZ_I8 ? linear_i8_i8 : w.scale_block ? linear_t2b_i8 : linear_t2_i8;
+    kernel(a.x_i8, w, y, stride, begin, end, scratch_of(thread));
+    return;
+  }
+  LinearF32* kernel = w.layout == RYZ_T2    ? linear_t2_f32
+                      : w.layout == RYZ_I8  ? linear_i8_f32
+                      : w.layout == RYZ_F16 ? linear_f16_f32
+                                            : linear_f32_f32;
+  kernel(a.x_f32, w, y, stride, begin, end);
+}
+
+// Units begin..end-1 of all parts laid end to end.
+void linear_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& a = *static_cast<const LinearArgs*>(args);
+  float* y = a.out;
+  for (int32_t p = 0; p < a.w->n_parts; p++) {
+    const RyzMatrix& w = a.w->parts[p];
+    const int32_t units = div_up(w.rows, TILE_ROWS);
+    const int32_t first = begin > 0 ? begin : 0;
+    const int32_t last = end < units ? end : units;
+    const bool done = by_lookup(w, a.round, a.x_i8.count);
+    if (first < last && !done) linear_part(a, w, y, first, last, thread);
+    begin -= units;
+    end -= units;
+    y += w.rows;
+  }
+}
+
+// The matrices of a stack that go through tables, cut into (rows, group of tokens).
+struct LookupArgs {
+  const LinearArgs* linear;
+  int32_t splits;  // see lookup_cuts
+  int32_t groups;  // of LOOKUP_TOKENS tokens
+};
+
+// Cuts of one part, of equal size: as few as the kernel can take, times `splits`.
+int32_t lookup_cuts(const RyzMatrix& w, int32_t count, int32_t splits) {
+  if (!by_lookup(w, true, count)) return 0;
+  const int32_t units = div_up(w.rows, TILE_ROWS);
+  const int32_t cuts = div_up(units, LOOKUP_UNITS) * splits;
+  return cuts < units ? cuts : units;
+}
+
+// Items of all parts.
+int32_t lookup_items(const RyzLinear& w, int32_t count, int32_t groups, int32_t splits) {
+  int32_t cuts = 0;
+  for (int32_t p = 0; p < w.n_parts; p++) cuts += lookup_cuts(w.parts[p], count, splits);
+  return cuts * groups;
+}
+
+// The least that gives every thread the same number of items, or four and more: small cuts pay more
+// for their tables.
+int32_t lookup_splits(const RyzLinear& w, int32_t count, int32_t groups) {
+  const int32_t threads = pool_threads();
+  int32_t splits = 1;
+  for (; splits < 4 * threads; splits++) {
+    const int32_t items = lookup_items(w, count, groups, splits);
+    if (items % threads == 0 || items >= 4 * threads) break;
+  }
+  return splits;
+}
+
+// One item: a cut of rows of one part, for one group of tokens. Tokens vary fastest: they share weights.
+void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& job = *static_cast<const LookupArgs*>(args);
+  const LinearArgs& a = *job.linear;
+  for (int32_t item = begin; item < end; item++) {
+    const int32_t t = item % job.groups * LOOKUP_TOKENS;
+    int32_t cut = item / job.groups;
+    const ActsI8& all = a.x_i8;
+    const int32_t left = all.count - t;
+    const ActsI8 x{all.q + static_cast<size_t>(t) * all.stride, all.stride, all.inv + t, all.sums + t,
+                   all.tile_sums + static_cast<size_t>(t) * (all.stride / TILE_COLS),
+                   left < LOOKUP_TOKENS ? left : LOOKUP_TOKENS};
+    float* y = a.out + static_cast<size_t>(t) * a.w->outputs;
+    for (int32_t p = 0; p < a.w->n_parts; p++) {
+      const RyzMatrix& w = a.w->parts[p];
+      const int32_t units = div_up(w.rows, TILE_ROWS);
+      const int32_t cuts = lookup_cuts(w, all.count, job.splits);
+      if (cut >= 0 && cut < cuts) {
+        const int32_t first = static_cast<int32_t>(static_cast<int64_t>(units) * cut / cuts);
+        const int32_t last = static_cast<int32_t>(static_cast<int64_t>(units) * (cut + 1) / cuts);
+        lookup_t2_i8(x, w, y, a.w->outputs, first, last, scratch_of(thread));
+      }
+      cut -= cuts;
+      y += w.rows;
+    }
+  }
+}
+
+}  // namespace
+
+RYZ_EXPORT(ryz_linear)
+int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count, int32_t round) {
+  const int32_t stride = div_up(w->cols, TILE_COLS) * TILE_COLS;
+  const Rows rows{x, w->cols, stride};
+  bool any_i8 = false;
+  bool any_f32 = false;
+  for (int32_t p = 0; p < w->n_parts; p++) {
+    (takes_i8(w->parts[p], round != 0) ? any_i8 : any_f32) = true;
+  }
+  if (any_i8) {
+    const int32_t status = pool_run(quantize_task, &rows, count, grain_of(count, 2));
+    if (status != RYZ_OK) return status;
+  }
+  const bool pad = any_f32 && stride != w->cols;
+  if (pad) {
+    const int32_t status = pool_run(pad_task, &rows, count, grain_of(count, 8));
+    if (status != RYZ_OK) return status;
+  }
+
+  const LinearArgs args{out,
+                        w,
+                        {scratch.q, stride, scratch.inv, scratch.sums, scratch.tile_sums, count},
+                        {pad ? scratch.x : x, stride, count},
+                        round != 0};
+  int32_t looked_up = 0;
+  for (int32_t p = 0; p < w->n_parts; p++) looked_up += by_lookup(w->parts[p], args.round, count);
+  if (looked_up > 0) {
+    const int32_t groups = div_up(count, LOOKUP_TOKENS);
+    const int32_t splits = lookup_splits(*w, count, groups);
+    const LookupArgs lookup{&args, splits, groups};
+    const int32_t status = pool_run(lookup_task, &lookup, lookup_items(*w, count, groups, splits), 1);
+    if (status != RYZ_OK || looked_up == w->n_parts) return status;
+  }
+  // 8 units = 32 rows: below that a claim costs more than it shares out.
+  return pool_run(linear_task, &args, w->units, grain_of(w->units, 8));
+}
