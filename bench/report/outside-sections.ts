@@ -53,7 +53,12 @@ function partOf({ model, tokens, samples }: SoakRun, part: number): string[] {
   if (!first || !last || first === last) return []
   const rate = (last.tokens - first.tokens) / (last.seconds - first.seconds)
   const largest = Math.max(...inside.map(s => s.rssMb))
-  return [model, `${figure(from, 6)}-${figure(to, 6)}`, figure(rate), figure(largest)]
+  return [
+    model,
+    `${figure(Math.round(from), 6)}-${figure(Math.round(to), 6)}`,
+    figure(rate),
+    figure(largest),
+  ]
 }
 
 export function tMac(caches: CacheReport | undefined): string {

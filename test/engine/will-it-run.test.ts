@@ -61,7 +61,7 @@ describe('will it run', () => {
       downloadBytes: bytes.length,
       fileBytes: bytes.length,
       path: { backend: 'wasm', variant: 'relaxed', threads: 2, fallbacks: [] },
-      peakBytes: { ...parts.memory, page: 120e6 },
+      peakBytes: { ...parts.memory, page: 160e6 },
       kv: parts.kvType,
       contextLength: parts.network.kv.contextLength,
       name: parts.info.name,
