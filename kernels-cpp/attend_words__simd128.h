@@ -43,21 +43,8 @@ inline float query_words(int16_t* words, const float* x, int32_t width, float la
 // exp32x4 of simd.h for x <= 0 or NaN, bit for bit: nothing to clamp above, and the integral n becomes
 // an exponent by way of its float.
 inline v128_t exp_below_zero(v128_t x) {
-  const v128_t v = wasm_f32x4_pmax(wasm_f32x4_splat(EXP_MIN), x);
-  const v128_t n = wasm_f32x4_floor(
-      wasm_f32x4_add(wasm_f32x4_mul(v, wasm_f32x4_splat(LOG2E)), wasm_f32x4_splat(0.5f)));
-  const v128_t r = wasm_f32x4_sub(wasm_f32x4_sub(v, wasm_f32x4_mul(n, wasm_f32x4_splat(LN2_HI))),
-                                  wasm_f32x4_mul(n, wasm_f32x4_splat(LN2_LO)));
-
-  v128_t y = wasm_f32x4_splat(EXP_P0);
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P1));
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P2));
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P3));
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P4));
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P5));
-  y = wasm_f32x4_add(wasm_f32x4_mul(y, wasm_f32x4_mul(r, r)), r);
-  y = wasm_f32x4_add(y, wasm_f32x4_splat(1.0f));
-
+  v128_t n;
+  const v128_t y = exp_reduced(wasm_f32x4_pmax(wasm_f32x4_splat(EXP_MIN), x), n);
   const v128_t n_low_bits = wasm_f32x4_add(n, wasm_f32x4_splat(12582912.0f));
   return wasm_f32x4_mul(y, wasm_i32x4_shl(wasm_i32x4_add(n_low_bits, wasm_i32x4_splat(127)), 23));
 }

@@ -18,7 +18,6 @@ Word joining;   // 1 while thread 0 sleeps on `pending`
 Word next_item; // first item nobody has claimed
 Word failed;    // set by pool-worker.ts when a worker trapped
 Word entered;   // workers that have entered ryz_thread_main
-Word ended;     // 1 when workers are to leave it
 
 struct Job {
   PoolTask* task;
@@ -131,22 +130,13 @@ uint32_t* ryz_pool_failed() { return &failed.value; }
 RYZ_EXPORT(ryz_pool_pending)
 uint32_t* ryz_pool_pending() { return &pending.value; }
 
-// Between two jobs: workers return from ryz_thread_main. A browser that has to terminate one inside it
-// waits two seconds first, and holds all of the memory meanwhile.
-RYZ_EXPORT(ryz_pool_end)
-void ryz_pool_end() {
-  store(ended, 1);
-  add(epoch, 1);
-  notify(epoch, static_cast<uint32_t>(n_threads));
-}
-
-// The life of a pool worker, until ryz_pool_end.
+// The life of a pool worker: it ends when its JavaScript worker is terminated. Letting it return first was
+// tried: Chromium then often never ended the worker (test/browser/soak.test.ts waited for ever).
 RYZ_EXPORT(ryz_thread_main)
 void ryz_thread_main() {
   const int32_t thread = static_cast<int32_t>(add(entered, 1)) + 1;
   for (uint32_t seen = 0;;) {
     seen = await_epoch(seen);
-    if (load(ended)) return;
     do_share(thread);
     if (add(pending, static_cast<uint32_t>(-1)) == 1 && load(joining)) notify(pending, 1);
   }

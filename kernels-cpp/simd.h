@@ -5,13 +5,9 @@
 
 #include "math.h"
 
-inline v128_t exp32x4(v128_t x) {
-  const v128_t lo = wasm_f32x4_splat(EXP_MIN);
-  const v128_t hi = wasm_f32x4_splat(EXP_MAX);
-  v128_t v = wasm_v128_bitselect(x, lo, wasm_f32x4_gt(x, lo));
-  v = wasm_v128_bitselect(v, hi, wasm_f32x4_lt(v, hi));
-
-  const v128_t n = wasm_f32x4_floor(
+// exp(v) = 2^n times what it returns; n is integral.
+inline v128_t exp_reduced(v128_t v, v128_t& n) {
+  n = wasm_f32x4_floor(
       wasm_f32x4_add(wasm_f32x4_mul(v, wasm_f32x4_splat(LOG2E)), wasm_f32x4_splat(0.5f)));
   const v128_t r = wasm_f32x4_sub(wasm_f32x4_sub(v, wasm_f32x4_mul(n, wasm_f32x4_splat(LN2_HI))),
                                   wasm_f32x4_mul(n, wasm_f32x4_splat(LN2_LO)));
@@ -23,8 +19,17 @@ inline v128_t exp32x4(v128_t x) {
   y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P4));
   y = wasm_f32x4_add(wasm_f32x4_mul(y, r), wasm_f32x4_splat(EXP_P5));
   y = wasm_f32x4_add(wasm_f32x4_mul(y, wasm_f32x4_mul(r, r)), r);
-  y = wasm_f32x4_add(y, wasm_f32x4_splat(1.0f));
+  return wasm_f32x4_add(y, wasm_f32x4_splat(1.0f));
+}
 
+inline v128_t exp32x4(v128_t x) {
+  const v128_t lo = wasm_f32x4_splat(EXP_MIN);
+  const v128_t hi = wasm_f32x4_splat(EXP_MAX);
+  v128_t v = wasm_v128_bitselect(x, lo, wasm_f32x4_gt(x, lo));
+  v = wasm_v128_bitselect(v, hi, wasm_f32x4_lt(v, hi));
+
+  v128_t n;
+  const v128_t y = exp_reduced(v, n);
   const v128_t exponent =
       wasm_i32x4_add(wasm_i32x4_trunc_sat_f32x4(n), wasm_i32x4_splat(127));
   return wasm_f32x4_mul(y, wasm_i32x4_shl(exponent, 23));

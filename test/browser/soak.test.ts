@@ -20,7 +20,7 @@ async function memoryBytes(): Promise<number | undefined> {
   return (await performance.measureUserAgentSpecificMemory?.())?.bytes
 }
 
-/** The browser's time to end workers; a measurement begun while it still ends one may never end. */
+/** Chromium takes 2 s to end a worker that waits in wasm; a measurement begun meanwhile never ends. */
 const workersEnded = () => new Promise(resolve => setTimeout(resolve, 5000))
 
 test('the browser tells how much memory page and workers use', () => {

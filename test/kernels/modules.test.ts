@@ -19,13 +19,7 @@ const OPS = [
   'ryz_gate',
   'ryz_add',
 ]
-const POOL = [
-  'ryz_pool_setup',
-  'ryz_pool_failed',
-  'ryz_pool_pending',
-  'ryz_pool_end',
-  'ryz_thread_main',
-]
+const POOL = ['ryz_pool_setup', 'ryz_pool_failed', 'ryz_pool_pending', 'ryz_thread_main']
 
 function pathOf(name: string): string {
   return resolve(import.meta.dirname, `../../build/wasm/${name}.wasm`)

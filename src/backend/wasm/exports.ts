@@ -36,9 +36,7 @@ export interface KernelExports {
   readonly ryz_pool_pending?: () => number
   /** Makes a pool worker trap (0) or never end (1); for tests. */
   readonly ryz_pool_fault?: Op
-  /** Lets the pool workers return from ryz_thread_main; between ops, once. */
-  readonly ryz_pool_end?: () => void
-  /** The loop of a pool worker, until ryz_pool_end. */
+  /** The loop of a pool worker; never returns. */
   readonly ryz_thread_main?: () => void
 }
 

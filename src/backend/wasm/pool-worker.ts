@@ -1,5 +1,5 @@
 // Entry of a pool worker: binds the kernels to the shared memory and enters ryz_thread_main, which
-// returns when the backend is closed (kernels-cpp/pool__threads.cpp). A trap is reported through shared memory first, as
+// never returns (kernels-cpp/pool__threads.cpp). A trap is reported through shared memory first, as
 // thread 0 may be asleep waiting for this worker. Started by pool.ts.
 import { instantiate } from './instantiate.ts'
 

@@ -401,8 +401,6 @@ export class WasmBackend implements Backend {
   }
 
   close(): void {
-    // A worker that is still in the kernels when it is terminated keeps the memory for two seconds.
-    this.#kernels.ryz_pool_end?.()
     this.#pool?.close()
     this.#pool = undefined
     this.fail(new RyzError('CLOSED', 'the backend is closed; load the model again'))
