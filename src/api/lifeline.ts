@@ -43,9 +43,14 @@ const GONE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 /** After these the same kernels would fail again. */
 const AVOID: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['KERNEL_TRAP', 'DEVICE_LOST', 'GPU_OOM'])
 
+/** What really ended an engine: CLOSED may only follow from it. */
+function causeOf({ code, detail }: RyzError): ErrorCode {
+  return code === 'CLOSED' ? (detail.after as ErrorCode) : code
+}
+
 /** What the next engine must not use, when its predecessor on `rung` ended so; undefined for other ends. */
 export function avoidAfter(fault: RyzError, rung: string): Avoided | undefined {
-  const code = fault.code === 'CLOSED' ? (fault.detail.after as ErrorCode) : fault.code
+  const code = causeOf(fault)
   if (!AVOID.has(code)) return undefined
   return { rung, reason: `it ended with ${code}: ${fault.message}` }
 }
@@ -172,7 +177,7 @@ export class Lifeline implements EngineLink {
       const { code, message } = fault
       throw new RyzError(code, `${message} (it was started again once, in vain)`, fault.detail)
     }
-    const code = fault.code === 'CLOSED' ? (fault.detail.after as ErrorCode) : fault.code
+    const code = causeOf(fault)
     const { rung } = this.#opened
     const avoid = avoidAfter(fault, rung)
     if (avoid) this.#avoid.push(avoid)

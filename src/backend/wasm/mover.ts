@@ -2,7 +2,7 @@
 // scratch that ops use later and loading does not: no memory of its own. Made by wasm-backend.ts.
 import { moverRowBytes, moverRowScales, type RowMover } from '../../format/row-mover.ts'
 import type { MoverSource, Slot } from '../backend.ts'
-import { T2_COLS, T2_ROWS } from '../backend.ts'
+import { layoutBytes, T2_ROWS } from '../backend.ts'
 import { type KernelExports, LOOKUP_BYTES, MOVER_CODES, POUR_ROW } from './exports.ts'
 
 /** Bytes of the file in scratch at a time; scales stand behind them, then a word for bad values. */
@@ -40,15 +40,13 @@ export function rowMover(
   const fits = Math.min(byBytes, byScales)
   const most = fits - (fits % T2_ROWS)
   if (most === 0) return undefined
-  const ternary = source === 'TQ2_0' || source === 'I2_S'
-  const bytesOf = (rows: number) =>
-    ternary ? (rows / T2_ROWS) * (cols / T2_COLS) * T2_ROWS * (T2_COLS / 4) : rows * cols
+  const layout = source === 'TQ2_0' || source === 'I2_S' ? 't2' : 'i8'
   const scalesAt = scratch + STAGE_BYTES
   const badAt = scratch + POUR_ROW - BAD_BYTES
   return {
     stage: bytes.subarray(scratch, scratch + most * rowBytes),
     move(first, count) {
-      const to = slot.at + bytesOf(first)
+      const to = slot.at + layoutBytes(layout, first, cols)
       const code = MOVER_CODES[source]
       parts.done(kernels.ryz_pour(code, scratch, rowBytes, cols, count, to, scalesAt, badAt))
       if (i32[badAt / 4] !== 0) return undefined
