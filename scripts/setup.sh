@@ -26,7 +26,7 @@ if ! own_clang; then
   need llvm-ar-19 llvm-19
 fi
 need make make
-command -v g++ >/dev/null 2>&1 || need clang++-19 g++
+command -v g++ >/dev/null 2>&1 || need c++ g++
 [ -n "${CHROMIUM:-}" ] || need chromium chromium
 [ -n "${FIREFOX:-}" ] || need firefox-esr firefox-esr
 need WebKitWebDriver webkit2gtk-driver

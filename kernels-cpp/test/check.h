@@ -15,8 +15,8 @@ extern int checks_failed;
     if (condition) {                              \
       checks_passed++;                            \
     } else if (++checks_failed < 20) {            \
-      std::printf("%s:%d: %s ", __FILE__, __LINE__, #condition); \
-      std::printf("" __VA_ARGS__);                \
+      std::printf("%s:%d: %s", __FILE__, __LINE__, #condition); \
+      std::printf(" " __VA_ARGS__);                \
       std::printf("\n");                          \
     }                                             \
   } while (0)
