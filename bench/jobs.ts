@@ -56,7 +56,7 @@ export function allJobs(cores: number): Job[] {
     limitSeconds: 180,
   })
   const deep = { sweep: 'context', budget: DEEP, repeat: 3 } as const
-  const variants = ['relaxed', 'simd128', 'relaxed@1', 'simd128@1']
+  const variants = ['relaxed', 'relaxed-i32', 'simd128', 'relaxed@1', 'relaxed-i32@1', 'simd128@1']
   // Node's rows are compared with the browser's.
   const nodeLike = { kv: 'f16', prompt: 64, repeat: 3 } as const
   const matrix = { sweep: 'context', values: ['512'], kv: 'f16', budget: NO_LIMIT } as const

@@ -13,6 +13,8 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
   prepare_x1(x1, x, fours);
   for (int32_t unit = begin; unit < end; unit++) {
     const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
+    const size_t left = static_cast<size_t>(end - unit) * tiles * TILE_BYTES;
+    Ahead ahead = ahead_of(left, tiles * TILE_BYTES, fours / 4 * 2 + x.count - fours);
     const int32_t row = unit * TILE_ROWS;
     const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
     int32_t t = 0;
@@ -21,9 +23,9 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
       const int8_t* q = q4 + static_cast<size_t>(t) * x.stride;
       const v128_t x_sums = wasm_v128_load(x.sums + t);
       const v128_t inv = wasm_v128_load(x.inv + t);
-      for (int32_t r = 0; r < rows; r += 2) {
+      for (int32_t r = 0; r < rows; r += 2, ahead.pass++) {
         v128_t dots[2];
-        t2_dots_2x4(dots, unit_w + r * 16, q, 0, tiles);
+        t2_dots_four(dots, unit_w + r * 16, q, 0, tiles, ahead);
         for (int32_t i = r; i < r + 2 && i < rows; i++) {
           const v128_t sums = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots[i - r], x_sums));
           const v128_t scales = wasm_f32x4_mul(wasm_f32x4_splat(w.scales[row + i]), inv);
@@ -38,8 +40,8 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
       }
     }
 
-    for (; t < x.count; t++) {
-      const v128_t dots = t2_dots_one(unit_w, acts_x1(x1, x, t, fours), 0, tiles);
+    for (; t < x.count; t++, ahead.pass++) {
+      const v128_t dots = t2_dots_one(unit_w, acts_x1(x1, x, t, fours), 0, tiles, ahead);
       float sums[4];
       wasm_v128_store(sums, wasm_f32x4_convert_i32x4(
                                 wasm_i32x4_sub(dots, wasm_i32x4_splat(x.sums[t]))));

@@ -24,6 +24,9 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
 
   for (int32_t unit = begin; unit < end; unit++) {
     const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
+    const size_t left = static_cast<size_t>(end - unit) * tiles * TILE_BYTES;
+    // A piece is touched where a block begins it.
+    Ahead ahead = ahead_of(left, tiles * TILE_BYTES, fours / 4 * 2 + x.count - fours);
     const int32_t row = unit * TILE_ROWS;
     const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
     const float* scales = w.scales + static_cast<size_t>(row) * blocks;
@@ -33,7 +36,7 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
       const int8_t* q = q4 + static_cast<size_t>(t) * x.stride;
       const int32_t* tile_sums = x.tile_sums + static_cast<size_t>(t) * sums_stride;
       const v128_t inv = wasm_v128_load(x.inv + t);
-      for (int32_t r = 0; r < rows; r += 2) {
+      for (int32_t r = 0; r < rows; r += 2, ahead.pass++) {
         v128_t acc[2] = {wasm_f32x4_const_splat(0.0f), wasm_f32x4_const_splat(0.0f)};
         for (int32_t b = 0; b < blocks; b++) {
           const int32_t first = b * block_tiles;
@@ -43,7 +46,7 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
                                                 block_sum(tile_sums + 2 * sums_stride, first, last),
                                                 block_sum(tile_sums + 3 * sums_stride, first, last));
           v128_t dots[2];
-          t2_dots_2x4(dots, unit_w + r * 16, q, first, last);
+          t2_dots_four(dots, unit_w + r * 16, q, first, last, first % WIDEN_TILES == 0 ? ahead : NOTHING_AHEAD);
           for (int32_t i = 0; i < 2 && r + i < rows; i++) {
             const v128_t sums = wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots[i], x_sums));
             const v128_t scale = wasm_f32x4_splat(scales[(r + i) * blocks + b]);
@@ -61,14 +64,14 @@ void linear_t2b_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stri
       }
     }
 
-    for (; t < x.count; t++) {
+    for (; t < x.count; t++, ahead.pass++) {
       const int32_t* tile_sums = x.tile_sums + static_cast<size_t>(t) * sums_stride;
       float acc[4] = {};
       for (int32_t b = 0; b < blocks; b++) {
         const int32_t first = b * block_tiles;
         const int32_t last = first + block_tiles < tiles ? first + block_tiles : tiles;
         const v128_t dots =
-            t2_dots_one(unit_w, acts_x1(x1, x, t, fours), first, last);
+            t2_dots_one(unit_w, acts_x1(x1, x, t, fours), first, last, first % WIDEN_TILES == 0 ? ahead : NOTHING_AHEAD);
         const v128_t x_sum = wasm_i32x4_splat(block_sum(tile_sums, first, last));
         float sums[4];
         wasm_v128_store(sums, wasm_f32x4_convert_i32x4(wasm_i32x4_sub(dots, x_sum)));

@@ -4,8 +4,11 @@
 
 // Tokens side by side in one table entry; a kernel call takes at most this many.
 constexpr int32_t LOOKUP_TOKENS = 32;
-// Rows of a call at most: above, the sums no longer stay in the second-level cache.
-constexpr int32_t LOOKUP_UNITS = 512;
+// Units of a call at most: 1024 have 260 kB of sums, which a second-level cache of 512 kB still holds beside the
+// tables. Half as many would build all tables twice for qkv, gate and up of the 0.7B shape.
+constexpr int32_t LOOKUP_UNITS = 1024;
+// Parts of a stack at most.
+constexpr int32_t LOOKUP_PARTS = 3;
 // A byte of a t2 tile row holds 4 codes of 0..2, so it is at most 0xaa: 171 entries, 81 of them used.
 // 173, as an odd number of cache lines spreads the tables over the sets of the cache.
 constexpr int32_t LOOKUP_ENTRIES = 173;
@@ -16,4 +19,4 @@ constexpr int32_t LOOKUP_SUMS_BYTES = LOOKUP_UNITS * TILE_ROWS * LOOKUP_TOKENS *
 constexpr int32_t LOOKUP_BYTES = LOOKUP_TABLE_BYTES + 3 * LOOKUP_SUMS_BYTES;
 // attend borrows it.
 static_assert(LOOKUP_BYTES >= attend_scratch(1024), "heads are at most 1024 wide");
-static_assert(LOOKUP_BYTES == 570368, "src/backend/wasm/exports.ts repeats it");
+static_assert(LOOKUP_BYTES == 963584, "src/backend/wasm/exports.ts repeats it");

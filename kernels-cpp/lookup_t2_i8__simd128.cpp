@@ -166,64 +166,70 @@ __attribute__((noinline)) void write_unit(const ActsI8& x, const RyzMatrix& w, f
   }
 }
 
+// A tile column of a part: sums -= the tables' entries for each of its rows.
 template <int T>
-void lookup(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin, int32_t end,
-            uint8_t* scratch) {
-  const int32_t tiles = div_up(w.cols, TILE_COLS);
+inline void add_part(v128_t*& kept, v128_t*& totals, const LookupPart& part, const int16_t* tables, int32_t tile,
+                     int32_t tiles, int32_t close_tiles) {
+  const RyzMatrix& w = *part.w;
   const bool has_blocks = w.scale_block != 0;
-  const int32_t close_tiles = has_blocks ? w.scale_block / TILE_COLS : SUM_TILES;
   const int32_t blocks = div_up(tiles, close_tiles);
+  const bool opens = tile % close_tiles == 0;
+  const bool closes = tile % close_tiles == close_tiles - 1 || tile == tiles - 1;
+  const int32_t block = tile / close_tiles;
+  const size_t unit_bytes = static_cast<size_t>(tiles) * TILE_BYTES;
+  const uint8_t* tile_w = w.weights + part.begin * unit_bytes + tile * TILE_BYTES;
+  for (int32_t unit = part.begin; unit < part.end; unit++) {
+    // A tile of the unit after next, to have it on its way: the stride defeats the prefetcher.
+    const uint8_t touched = *(unit + 2 < part.end ? tile_w + 2 * unit_bytes : tile_w);
+    asm volatile("" ::"r"(touched));
+    for (int32_t row = unit * TILE_ROWS; row < (unit + 1) * TILE_ROWS; row++) {
+      v128_t sums[T / 8];
+#pragma unroll
+      for (int32_t v = 0; v < T / 8; v++) sums[v] = opens ? wasm_i16x8_splat(0) : kept[v];
+      add_row<T>(sums, tables, tile_w + row % TILE_ROWS * 16);
+      if (closes) {
+        const float scale =
+            has_blocks && row < w.rows ? w.scales[static_cast<size_t>(row) * blocks + block] : 0.0f;
+        close_sums<T>(totals, sums, has_blocks, scale, block == 0);
+      } else {
+#pragma unroll
+        for (int32_t v = 0; v < T / 8; v++) kept[v] = sums[v];
+      }
+      kept += T / 8;
+      totals += T / 4;
+    }
+    tile_w += unit_bytes;
+  }
+}
+
+template <int T>
+void lookup(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, uint8_t* scratch) {
+  const RyzMatrix& w = *parts[0].w;
+  const int32_t tiles = div_up(w.cols, TILE_COLS);
+  const int32_t close_tiles = w.scale_block != 0 ? w.scale_block / TILE_COLS : SUM_TILES;
   auto* tables = reinterpret_cast<int16_t*>(scratch);
   auto* all_sums = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES);
   auto* all_totals = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES + LOOKUP_SUMS_BYTES);
-  const size_t unit_bytes = static_cast<size_t>(tiles) * TILE_BYTES;
-  uint8_t touched = 0;
-  const uint8_t* first_w = w.weights + static_cast<size_t>(begin) * tiles * TILE_BYTES;
 
   for (int32_t tile = 0; tile < tiles; tile++) {
     alignas(16) int8_t x_t[TILE_COLS * T];
     transpose_tile<T>(x_t, x, tile);
     build_tables<T>(tables, x_t);
-
-    const bool opens = tile % close_tiles == 0;
-    const bool closes = tile % close_tiles == close_tiles - 1 || tile == tiles - 1;
-    const int32_t block = tile / close_tiles;
     v128_t* kept = all_sums;
     v128_t* totals = all_totals;
-    const uint8_t* tile_w = first_w + tile * TILE_BYTES;
-    for (int32_t unit = begin; unit < end; unit++) {
-      // A tile of the unit after next, to have it on its way: the stride defeats the prefetcher.
-      touched |= *(unit + 2 < end ? tile_w + 2 * unit_bytes : tile_w);
-      for (int32_t row = unit * TILE_ROWS; row < (unit + 1) * TILE_ROWS; row++) {
-        v128_t sums[T / 8];
-#pragma unroll
-        for (int32_t v = 0; v < T / 8; v++) sums[v] = opens ? wasm_i16x8_splat(0) : kept[v];
-        add_row<T>(sums, tables, tile_w + row % TILE_ROWS * 16);
-        if (closes) {
-          const float scale =
-              has_blocks && row < w.rows ? w.scales[static_cast<size_t>(row) * blocks + block] : 0.0f;
-          close_sums<T>(totals, sums, has_blocks, scale, block == 0);
-        } else {
-#pragma unroll
-          for (int32_t v = 0; v < T / 8; v++) kept[v] = sums[v];
-        }
-        kept += T / 8;
-        totals += T / 4;
-      }
-      tile_w += unit_bytes;
-    }
+    for (int32_t p = 0; p < n_parts; p++) add_part<T>(kept, totals, parts[p], tables, tile, tiles, close_tiles);
   }
-  *scratch = touched;  // or the compiler would leave those loads out
-  for (int32_t unit = begin; unit < end; unit++) {
-    write_unit<T>(x, w, y, y_stride, unit * TILE_ROWS,
-                          all_totals + static_cast<size_t>(unit - begin) * TILE_ROWS * (T / 4));
+  const v128_t* totals = all_totals;
+  for (int32_t p = 0; p < n_parts; p++) {
+    for (int32_t unit = parts[p].begin; unit < parts[p].end; unit++, totals += TILE_ROWS * (T / 4)) {
+      write_unit<T>(x, *parts[p].w, parts[p].y, y_stride, unit * TILE_ROWS, totals);
+    }
   }
 }
 
 }  // namespace
 
-void lookup_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
-                  int32_t end, void* scratch) {
+void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, void* scratch) {
   auto* kernel = x.count <= 8 ? lookup<8> : x.count <= 16 ? lookup<16> : lookup<LOOKUP_TOKENS>;
-  kernel(x, w, y, y_stride, begin, end, static_cast<uint8_t*>(scratch));
+  kernel(x, parts, n_parts, y_stride, static_cast<uint8_t*>(scratch));
 }

@@ -40,8 +40,13 @@ bool takes_i8(const RyzMatrix& w, bool round) {
   return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8);
 }
 
-bool by_lookup(const RyzMatrix& w, bool round, int32_t count) {
-  return round && w.layout == RYZ_T2 && count >= lookup_from();
+// All parts or none: they share tables. Parts of a stack are of one kind (load-weights.ts sees to it).
+bool by_lookup(const RyzLinear& w, bool round, int32_t count) {
+  if (!round || count < lookup_from() || w.n_parts > LOOKUP_PARTS) return false;
+  for (int32_t p = 0; p < w.n_parts; p++) {
+    if (w.parts[p].layout != RYZ_T2 || w.parts[p].scale_block != w.parts[0].scale_block) return false;
+  }
+  return true;
 }
 
 void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end,
@@ -68,73 +73,59 @@ void linear_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
     const int32_t units = div_up(w.rows, TILE_ROWS);
     const int32_t first = begin > 0 ? begin : 0;
     const int32_t last = end < units ? end : units;
-    const bool done = by_lookup(w, a.round, a.x_i8.count);
-    if (first < last && !done) linear_part(a, w, y, first, last, thread);
+    if (first < last) linear_part(a, w, y, first, last, thread);
     begin -= units;
     end -= units;
     y += w.rows;
   }
 }
 
-// The matrices of a stack that go through tables, cut into (rows, group of tokens).
+// A stack that goes through tables, cut into (units of all parts laid end to end, group of tokens).
 struct LookupArgs {
   const LinearArgs* linear;
-  int32_t splits;  // see lookup_cuts
+  int32_t cuts;    // see lookup_cuts
   int32_t groups;  // of LOOKUP_TOKENS tokens
 };
 
-// Cuts of one part, of equal size: as few as the kernel can take, times `splits`.
-int32_t lookup_cuts(const RyzMatrix& w, int32_t count, int32_t splits) {
-  if (!by_lookup(w, true, count)) return 0;
-  const int32_t units = div_up(w.rows, TILE_ROWS);
-  const int32_t cuts = div_up(units, LOOKUP_UNITS) * splits;
-  return cuts < units ? cuts : units;
-}
-
-// Items of all parts.
-int32_t lookup_items(const RyzLinear& w, int32_t count, int32_t groups, int32_t splits) {
-  int32_t cuts = 0;
-  for (int32_t p = 0; p < w.n_parts; p++) cuts += lookup_cuts(w.parts[p], count, splits);
-  return cuts * groups;
-}
-
-// The least that gives every thread the same number of items, or four and more: small cuts pay more
-// for their tables.
-int32_t lookup_splits(const RyzLinear& w, int32_t count, int32_t groups) {
+// As few cuts as the kernel can take, times the least that gives every thread the same number of items, or
+// four and more: every cut pays for tables of its own.
+int32_t lookup_cuts(int32_t units, int32_t groups) {
   const int32_t threads = pool_threads();
+  const int32_t least = div_up(units, LOOKUP_UNITS);
   int32_t splits = 1;
   for (; splits < 4 * threads; splits++) {
-    const int32_t items = lookup_items(w, count, groups, splits);
+    const int32_t items = least * splits * groups;
     if (items % threads == 0 || items >= 4 * threads) break;
   }
-  return splits;
+  return least * splits < units ? least * splits : units;
 }
 
-// One item: a cut of rows of one part, for one group of tokens. Tokens vary fastest: they share weights.
+// One item: a cut, for one group of tokens. Tokens vary fastest: they share weights.
 void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
   const auto& job = *static_cast<const LookupArgs*>(args);
   const LinearArgs& a = *job.linear;
+  const ActsI8& all = a.x_i8;
   for (int32_t item = begin; item < end; item++) {
     const int32_t t = item % job.groups * LOOKUP_TOKENS;
-    int32_t cut = item / job.groups;
-    const ActsI8& all = a.x_i8;
+    const int32_t cut = item / job.groups;
     const int32_t left = all.count - t;
     const ActsI8 x{all.q + static_cast<size_t>(t) * all.stride, all.stride, all.inv + t, all.sums + t,
                    all.tile_sums + static_cast<size_t>(t) * (all.stride / TILE_COLS),
                    left < LOOKUP_TOKENS ? left : LOOKUP_TOKENS};
     float* y = a.out + static_cast<size_t>(t) * a.w->outputs;
-    for (int32_t p = 0; p < a.w->n_parts; p++) {
+    int32_t first = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * cut / job.cuts);
+    int32_t last = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * (cut + 1) / job.cuts);
+    LookupPart parts[LOOKUP_PARTS];
+    int32_t n = 0;
+    for (int32_t p = 0; p < a.w->n_parts && last > 0; p++) {
       const RyzMatrix& w = a.w->parts[p];
       const int32_t units = div_up(w.rows, TILE_ROWS);
-      const int32_t cuts = lookup_cuts(w, all.count, job.splits);
-      if (cut >= 0 && cut < cuts) {
-        const int32_t first = static_cast<int32_t>(static_cast<int64_t>(units) * cut / cuts);
-        const int32_t last = static_cast<int32_t>(static_cast<int64_t>(units) * (cut + 1) / cuts);
-        lookup_t2_i8(x, w, y, a.w->outputs, first, last, scratch_of(thread));
-      }
-      cut -= cuts;
+      if (first < units) parts[n++] = {&w, y, first > 0 ? first : 0, last < units ? last : units};
+      first -= units;
+      last -= units;
       y += w.rows;
     }
+    lookup_t2_i8(x, parts, n, a.w->outputs, scratch_of(thread));
   }
 }
 
@@ -164,14 +155,10 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
                         {scratch.q, stride, scratch.inv, scratch.sums, scratch.tile_sums, count},
                         {pad ? scratch.x : x, stride, count},
                         round != 0};
-  int32_t looked_up = 0;
-  for (int32_t p = 0; p < w->n_parts; p++) looked_up += by_lookup(w->parts[p], args.round, count);
-  if (looked_up > 0) {
+  if (by_lookup(*w, args.round, count)) {
     const int32_t groups = div_up(count, LOOKUP_TOKENS);
-    const int32_t splits = lookup_splits(*w, count, groups);
-    const LookupArgs lookup{&args, splits, groups};
-    const int32_t status = pool_run(lookup_task, &lookup, lookup_items(*w, count, groups, splits), 1);
-    if (status != RYZ_OK || looked_up == w->n_parts) return status;
+    const LookupArgs lookup{&args, lookup_cuts(w->units, groups), groups};
+    return pool_run(lookup_task, &lookup, lookup.cuts * groups, 1);
   }
   // 8 units = 32 rows: below that a claim costs more than it shares out.
   return pool_run(linear_task, &args, w->units, grain_of(w->units, 8));

@@ -119,12 +119,18 @@ using LinearI8 = void(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_s
 using LinearF32 = void(const ActsF32& x, const RyzMatrix& w, float* y, int32_t y_stride,
                        int32_t begin, int32_t end);
 LinearI8 linear_t2_i8, linear_t2b_i8, linear_i8_i8;
-// The same as linear_t2_i8 and linear_t2b_i8 for many tokens, by tables of activation sums.
-//   x.count at most LOOKUP_TOKENS, end - begin at most LOOKUP_UNITS
-LinearI8 lookup_t2_i8;
+// The same as linear_t2_i8 and linear_t2b_i8 for many tokens, by tables of activation sums, which the parts of a
+// stack share: units begin..end-1 of each, all of one width and one kind of scale.
+//   x.count at most LOOKUP_TOKENS, n_parts at most LOOKUP_PARTS, units of all at most LOOKUP_UNITS
+struct LookupPart {
+  const RyzMatrix* w;
+  float* y;
+  int32_t begin, end;
+};
+void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, void* scratch);
 // Tokens from which lookup_t2_i8 beats linear_t2_i8; measured, one value per build.
 int32_t lookup_from();
-// What ryz_dots chose for one token, of builds that have both kinds of dot.
+// What ryz_dots chose for few tokens, of builds that have both kinds of dot.
 bool dots_in_i32();
 LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
 

@@ -1,13 +1,15 @@
 // The integer dots of t2 tiles for four tokens. The including file brings dot_pairs_i16
-// (dot_i8__simd128.h or dot_i8__relaxed.h); t2_dots_one__<arch>.h has the dots for one token. Codes are
+// (dot_i8__simd128.h or dot_i8__relaxed.h); t2_dots__<arch>.h has the dots for one token. Codes are
 // w + 1: the caller subtracts the sum of the activations.
 #pragma once
 #include "lookup_t2_i8.h"
 #include "ryz.h"
 #include "simd.h"
+#include "touch.h"
 
-// An int16 lane takes 4 dots a tile of at most 512 in size: -32768 after 16 tiles, the last that fits.
-constexpr int32_t WIDEN_TILES = 16;
+// Tiles after which int16 sums are widened: one piece of touch.h is. For four tokens a
+// lane takes 4 dots a tile of at most 512 in size, and 16 tiles would fit; see also t2_dots__relaxed.h.
+constexpr int32_t WIDEN_TILES = TOUCH_BYTES / TILE_BYTES;
 
 // Four tokens side by side, so that one address and constant offsets reach them all:
 //   q4  i8 [count / 4][stride / 16][4][16]
@@ -25,17 +27,28 @@ inline int32_t interleave_fours(int8_t* q4, const ActsI8& x) {
   return count;
 }
 
+// Sums in pairs: int16 lanes, widened by total_i32.
+struct DotPairs {
+  static v128_t add(v128_t sums, v128_t x_i8, v128_t codes) {
+    return wasm_i16x8_add(sums, dot_pairs_i16(x_i8, codes));
+  }
+  static v128_t total_i32(v128_t sums) { return wasm_i32x4_extadd_pairwise_i16x8(sums); }
+};
+
 // dots[r] lane t = the same sum for rows r = 0, 1 at `w` and `w + 16`, and four interleaved tokens: 8
 // sums stay in registers while each code is unpacked once for four tokens.
-inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int32_t first, int32_t last) {
+template <class Dot>
+inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int32_t first, int32_t last,
+                        const Ahead& ahead) {
   v128_t sums_i32[8] = {};
   const uint8_t* tile_w = w + static_cast<size_t>(first) * TILE_BYTES;
   const int8_t* x = q4 + static_cast<size_t>(first) * 4 * TILE_COLS;
   const v128_t mask = wasm_i8x16_splat(3);
-  for (int32_t left = last - first; left > 0;) {
-    int32_t tiles = left < WIDEN_TILES ? left : WIDEN_TILES;
-    left -= tiles;
-    v128_t sums_i16[8] = {};
+  for (int32_t rest = last - first; rest > 0;) {
+    int32_t tiles = rest < WIDEN_TILES ? rest : WIDEN_TILES;
+    rest -= tiles;
+    ahead.touch(w, static_cast<size_t>(tile_w - w));
+    v128_t sums[8] = {};
 #pragma clang loop unroll(disable)
     do {
       v128_t packed_0 = wasm_v128_load(tile_w);
@@ -49,9 +62,8 @@ inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int3
 #pragma unroll
         for (int t = 0; t < 4; t++) {
           const v128_t x_i8 = wasm_v128_load(x + 16 * t);
-          sums_i16[t] = wasm_i16x8_add(sums_i16[t], dot_pairs_i16(x_i8, wasm_v128_and(packed_0, mask)));
-          sums_i16[4 + t] =
-              wasm_i16x8_add(sums_i16[4 + t], dot_pairs_i16(x_i8, wasm_v128_and(packed_1, mask)));
+          sums[t] = Dot::add(sums[t], x_i8, wasm_v128_and(packed_0, mask));
+          sums[4 + t] = Dot::add(sums[4 + t], x_i8, wasm_v128_and(packed_1, mask));
         }
         packed_0 = wasm_u16x8_shr(packed_0, 2);
         packed_1 = wasm_u16x8_shr(packed_1, 2);
@@ -59,9 +71,7 @@ inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int3
       } while (x != stop);
       tile_w += TILE_BYTES;
     } while (--tiles > 0);
-    for (int i = 0; i < 8; i++) {
-      sums_i32[i] = wasm_i32x4_add(sums_i32[i], wasm_i32x4_extadd_pairwise_i16x8(sums_i16[i]));
-    }
+    for (int i = 0; i < 8; i++) sums_i32[i] = wasm_i32x4_add(sums_i32[i], Dot::total_i32(sums[i]));
   }
   dots[0] = sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
   dots[1] = sum_lanes_i32(sums_i32[4], sums_i32[5], sums_i32[6], sums_i32[7]);

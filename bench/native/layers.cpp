@@ -71,8 +71,9 @@ int main(int argc, char** argv) {
     const int32_t units = w.rows / TILE_ROWS;
     for (int32_t begin = 0; begin < units; begin += LOOKUP_UNITS) {
       const int32_t end = begin + LOOKUP_UNITS < units ? begin + LOOKUP_UNITS : units;
-      if (lookup) lookup_t2_i8(x, w, y, w.rows, begin, end, scratch);
-      if (multiply) linear_t2_i8(x, w, y, w.rows, begin, end);
+      const LookupPart part{&w, y, begin, end};
+      if (lookup) lookup_t2_i8(x, &part, 1, w.rows, scratch);
+      if (multiply) linear_t2_i8(x, w, y, w.rows, begin, end, scratch);
     }
   }
   // Of the last matrix: both kernels must print the same.

@@ -161,6 +161,6 @@ describe.each(VARIANTS)('rows moved by %s kernels on %i threads', (variant, thre
   test('rows that are no whole blocks are left to the plain code', () => {
     const slot = backend.alloc(64, 'none')
     expect(backend.rowMover('TQ2_0', 4, 192, slot)).toBeUndefined()
-    expect(backend.rowMover('F16', 4, 32_000, slot)).toBeUndefined()
+    expect(backend.rowMover('F16', 4, 128_000, slot)).toBeUndefined()
   })
 })

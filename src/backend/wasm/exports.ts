@@ -70,4 +70,4 @@ export const ATTEND_WORDS = 18
 /** Rows of a matrix that are shared out together (TILE_ROWS). */
 export const UNIT_ROWS = 4
 /** Scratch of one thread for the lookup-table product; see lookup_t2_i8.h. */
-export const LOOKUP_BYTES = 570_368
+export const LOOKUP_BYTES = 963_584

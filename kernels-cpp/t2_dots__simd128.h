@@ -30,18 +30,19 @@ inline ActsX1 acts_x1(const void* scratch, const ActsI8& x, int32_t token, int32
 }
 
 // Lane r = sum over tiles first..last-1 of code * q for row r of the tile row `w`; one token.
-inline v128_t t2_dots_one(const uint8_t* w, ActsX1 acts, int32_t first, int32_t last) {
+inline v128_t t2_dots_one(const uint8_t* w, ActsX1 acts, int32_t first, int32_t last, const Ahead& ahead) {
   const uint8_t* tile_w = w + static_cast<size_t>(first) * TILE_BYTES;
   const int16_t* x = acts + static_cast<size_t>(first) * TILE_COLS;
   const v128_t low = wasm_i16x8_splat(0x0003);
   const v128_t high = wasm_i16x8_splat(0x0300);
   v128_t dots = wasm_i32x4_splat(0);
-  for (int32_t left = last - first; left > 0;) {
-    int32_t tiles = left < FOLD_TILES ? left : FOLD_TILES;
-    left -= tiles;
+  for (int32_t rest = last - first; rest > 0;) {
+    int32_t tiles = rest < FOLD_TILES ? rest : FOLD_TILES;
+    rest -= tiles;
     v128_t sums_i32[4] = {};
 #pragma clang loop unroll(disable)
     do {
+      if (tiles % WIDEN_TILES == 0) ahead.touch(w, static_cast<size_t>(tile_w - w));
       v128_t packed[4] = {wasm_v128_load(tile_w), wasm_v128_load(tile_w + 16),
                           wasm_v128_load(tile_w + 32), wasm_v128_load(tile_w + 48)};
       const int16_t* stop = x + TILE_COLS;
@@ -67,4 +68,10 @@ inline v128_t t2_dots_one(const uint8_t* w, ActsX1 acts, int32_t first, int32_t 
         dots, wasm_i32x4_shr(sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]), 8));
   }
   return dots;
+}
+
+// Four tokens: see t2_dots_2x4.
+inline void t2_dots_four(v128_t dots[2], const uint8_t* w, const int8_t* q4, int32_t first, int32_t last,
+                         const Ahead& ahead) {
+  t2_dots_2x4<DotPairs>(dots, w, q4, first, last, ahead);
 }
