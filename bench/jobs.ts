@@ -73,6 +73,7 @@ export function allJobs(cores: number): Job[] {
     {
       ...job('allocation', { values: [String(cores)], kv: 'f16', prompt: 32, generate: 128 }),
       where: 'allocation',
+      limitSeconds: 600, // 12 s where nothing else runs
     },
     job('prompt', { sweep: 'prompt', kv: 'f16', generate: 8 }),
     job('prompt-int8', { sweep: 'prompt', values: ['128', '512'], kv: 'int8', generate: 8 }),

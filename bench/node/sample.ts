@@ -17,6 +17,15 @@ export interface Allocation {
   tokens: number
 }
 
+interface Growth {
+  heap: number
+  buffers: number
+}
+
+/** The median of so many: a function that is optimised during one adds its code to it. */
+const PAIRS = 3
+const GOES = 4
+
 const [path, query, what] = process.argv.slice(2)
 const settings = settingsFrom(new URLSearchParams(query))
 console.log(JSON.stringify(await (what === '--allocation' ? allocation(settings) : rows(settings))))
@@ -56,15 +65,36 @@ async function allocation({ prompt, generate, kv, threads }: BenchSettings): Pro
   const ids = randomPrompt(0, prompt, engine.model.vocab)
   // Compiled, optimised and grown to size: what remains is what every token costs.
   for (let i = 0; i < 4; i++) await ask(engine, [ids], generate, true)
-  const fewer = await grown(() => ask(engine, [ids], 1 + (generate >> 1), true), collect)
-  const more = await grown(() => ask(engine, [ids], 1 + generate, true), collect)
-  await engine.close()
   const tokens = generate - (generate >> 1)
-  const each = (a: number, b: number) => Math.max(0, Math.round((b - a) / tokens))
-  return { heap: each(fewer.heap, more.heap), buffers: each(fewer.buffers, more.buffers), tokens }
+  const pairs: Growth[] = []
+  for (let i = 0; i < PAIRS; i++) {
+    const fewer = await grown(() => ask(engine, [ids], 1 + generate - tokens, true), collect)
+    const more = await grown(() => ask(engine, [ids], 1 + generate, true), collect)
+    pairs.push({ heap: more.heap - fewer.heap, buffers: more.buffers - fewer.buffers })
+  }
+  await engine.close()
+  const each = (part: keyof Growth) => {
+    const sorted = pairs.map(pair => pair[part]).sort((a, b) => a - b)
+    return Math.max(0, Math.round(sorted[PAIRS >> 1]! / tokens))
+  }
+  return { heap: each('heap'), buffers: each('buffers'), tokens }
 }
 
-async function grown(work: () => Promise<unknown>, collect: () => void) {
+/** What `work` allocates, in the first of a few goes in which nothing is collected. */
+async function grown(work: () => Promise<unknown>, collect: () => void): Promise<Growth> {
+  let collections = 0
+  for (let i = 0; i < GOES; i++) {
+    const go = await growth(work, collect)
+    if (go.collections === 0) return go
+    collections = go.collections
+  }
+  throw new Error(`${collections} collections hid what was allocated`)
+}
+
+async function growth(
+  work: () => Promise<unknown>,
+  collect: () => void,
+): Promise<Growth & { collections: number }> {
   // Buffers that a collection finds unused are freed a little later.
   for (let i = 0; i < 3; i++) {
     collect()
@@ -80,8 +110,8 @@ async function grown(work: () => Promise<unknown>, collect: () => void) {
   const after = process.memoryUsage()
   await new Promise(done => setTimeout(done, 20))
   watch.disconnect()
-  if (collections > 0) throw new Error(`${collections} collections hid what was allocated`)
   return {
+    collections,
     heap: after.heapUsed - before.heapUsed,
     buffers: after.arrayBuffers - before.arrayBuffers,
   }
