@@ -2,10 +2,7 @@
 // worker; ryzanstein.ts feeds it.
 import { RyzError } from '../errors.ts'
 import type { GenerateResult, TokenChunk } from '../types.ts'
-import { joinChunk } from '../worker/protocol.ts'
-
-/** Chunks kept for a reader that is slow; what comes then joins the last one. */
-const MAX_UNREAD = 256
+import { ChunkQueue } from './chunk-queue.ts'
 
 /** What feeds a stream. */
 export interface StreamInput {
@@ -25,10 +22,8 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
   /** The whole answer and its figures; rejects with the RyzError that ended the request. */
   readonly result: Promise<GenerateResult>
   readonly #cancel: () => void
-  #chunks: TokenChunk[] = []
-  #wake: (() => void) | undefined
+  readonly #chunks = new ChunkQueue(() => this.cancel())
   #over = false
-  #error: RyzError | undefined
   #iterated = false
 
   /** @param start  begins the request and returns what cancels it */
@@ -41,13 +36,7 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
     })
     this.result.catch(() => undefined) // a reader of the chunks sees the error there
     this.#cancel = start({
-      push: chunk => {
-        if (this.#over) return
-        const last = this.#chunks[MAX_UNREAD - 1]
-        if (last === undefined) this.#chunks.push(chunk)
-        else joinChunk(last, chunk)
-        this.#wake?.()
-      },
+      push: chunk => this.#chunks.push(chunk),
       done: result => {
         this.#end(undefined)
         resolve(result)
@@ -77,30 +66,11 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
       )
     }
     this.#iterated = true
-    return this.#iterate()
-  }
-
-  async *#iterate(): AsyncGenerator<TokenChunk, void, undefined> {
-    try {
-      for (;;) {
-        const chunks = this.#chunks
-        this.#chunks = []
-        yield* chunks
-        if (this.#chunks.length > 0) continue
-        if (this.#error !== undefined) throw this.#error
-        if (this.#over) return
-        await new Promise<void>(resolve => {
-          this.#wake = resolve
-        })
-      }
-    } finally {
-      this.cancel()
-    }
+    return this.#chunks
   }
 
   #end(error: RyzError | undefined): void {
     this.#over = true
-    this.#error = error
-    this.#wake?.()
+    this.#chunks.end(error)
   }
 }
