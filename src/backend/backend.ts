@@ -1,6 +1,6 @@
 // The interface between the network (model/bitnet.ts) and whatever computes it. One op here is one
 // fat call: every operand is a Slot or a Matrix made at load time, no op allocates, ops run in the
-// order issued, and only read() is asynchronous. Implemented by reference/ and wasm/; both must give
+// order issued, and only read() may be asynchronous. Implemented by reference/ and wasm/; both must give
 // the same bits, so the order of every float sum is part of this contract:
 //
 //  - f32 throughout; every product and every sum is rounded to f32 on its own (no fused multiply-add).
@@ -219,8 +219,12 @@ export interface Backend {
   add(out: Slot, x: Slot, count: number): void
   /** Copies rows `which` of x f32 [..][n] to out f32 [which.length][n]. */
   gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void
-  /** f32 values, valid until the next op; the one point where results and failures surface. */
-  read(slot: Slot, first: number, count: number): Promise<Float32Array>
+  /**
+   * f32 values, valid until the next op; the one point where results and failures surface. A backend
+   * whose ops are done when they return gives the values themselves, and throws: a promise and what
+   * awaits it leave 1 kB a token to the collector. Others give a promise.
+   */
+  read(slot: Slot, first: number, count: number): Float32Array | Promise<Float32Array>
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
   copyBlock(from: number, to: number): void
   /**

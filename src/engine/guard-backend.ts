@@ -312,13 +312,13 @@ class Bench {
   }
 
   /** One row of a slice. */
-  embed(slice: Matrix, id: number): Promise<Float32Array> {
+  async embed(slice: Matrix, id: number): Promise<Float32Array> {
     this.backend.embed(this.y, slice, Int32Array.of(id), 1)
     return this.backend.read(this.y, 0, slice.cols)
   }
 
   /** x times a slice, f32 [count][slice.rows]. */
-  linear(slice: Matrix, count: number, activations: 'int8' | 'float'): Promise<Float32Array> {
+  async linear(slice: Matrix, count: number, activations: 'int8' | 'float'): Promise<Float32Array> {
     const shape = [slice.layout, slice.rows, slice.cols, slice.scaleBlock].join()
     let linear = this.#linears.get(shape)
     if (linear === undefined) {

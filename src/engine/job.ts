@@ -93,19 +93,20 @@ export class StepRows {
 
   /** The rows of these shares, in their order; valid until the next call. */
   fill(shares: readonly Share[]): readonly StepRowLike[] {
-    this.#rows.length = 0
-    for (const { job, count } of shares) {
+    let n = 0
+    for (let s = 0; s < shares.length; s++) {
+      const { job, count } = shares[s]!
       const last = tokensOf(job.task) - 1
       for (let i = job.fed; i < job.fed + count; i++) {
-        const n = this.#rows.length
         this.#pool[n] ??= { seq: job.seq!, token: 0, wantsLogits: false }
         const row = this.#pool[n]!
         row.seq = job.seq!
         row.token = tokenAt(job.task, i)
         row.wantsLogits = job.task.everyLogits || i === last
-        this.#rows.push(row)
+        this.#rows[n++] = row
       }
     }
+    this.#rows.length = n // set to 0 first, it would lose its memory
     return this.#rows
   }
 }

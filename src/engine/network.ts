@@ -54,9 +54,10 @@ export interface NetworkLike {
   readonly maxLogitRows: number
   /**
    * Appends the rows to their sequences.
-   * @returns logits f32 [k][vocab] of the k rows that want them, in order; valid until the next call
+   * @returns logits f32 [k][vocab] of the k rows that want them, in order, valid until the next call; a
+   *          promise of them where the backend or a repair makes it wait
    */
-  forward(rows: readonly StepRowLike[]): Promise<Float32Array>
+  forward(rows: readonly StepRowLike[]): Float32Array | Promise<Float32Array>
   opTimes(): OpTime[]
   /** Bytes of one KV block in all layers, as backend.ts orders them. */
   readonly blockBytes: number

@@ -54,7 +54,10 @@ export class WaitingQueue {
 
   /** One whose time to start is over, or undefined; `fresh` has its first chance now. */
   expired(now: number, fresh?: Job): Job | undefined {
-    for (const job of this.#jobs) if (now >= job.deadline && job !== fresh) return job
+    for (let i = 0; i < this.#jobs.length; i++) {
+      const job = this.#jobs[i]!
+      if (now >= job.deadline && job !== fresh) return job
+    }
     return undefined
   }
 

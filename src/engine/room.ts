@@ -81,7 +81,6 @@ export class Room {
 
   stepEnds(): void {
     this.#inStep = false
-    for (const seq of this.#orphans) this.#kv.close(seq)
-    this.#orphans.length = 0
+    while (this.#orphans.length > 0) this.#kv.close(this.#orphans.shift()!)
   }
 }

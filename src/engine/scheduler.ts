@@ -162,14 +162,18 @@ export class Scheduler {
   }
 
   async #run(): Promise<void> {
-    await this.#takeTurn()
+    await this.#turn.next()
+    this.#turnedAt = this.#now()
     while (this.#waiting.length + this.running > 0) {
       try {
-        await this.#step()
+        const step = this.#step()
+        if (step !== undefined) await step
       } catch (caught) {
         this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
       }
-      if (this.#turnDue()) await this.#takeTurn()
+      if (!this.#turnDue()) continue
+      await this.#turn.next()
+      this.#turnedAt = this.#now()
     }
     this.#loop = undefined
   }
@@ -178,50 +182,70 @@ export class Scheduler {
   #turnDue(): boolean {
     if (this.#turnNow || this.#waiting.length + this.#paused.length > 0) return true
     if (this.#now() - this.#turnedAt >= TURN_MS) return true
-    return this.#active.length === 0 || this.#active.some(job => !job.decoding)
+    for (let i = 0; i < this.#active.length; i++) if (!this.#active[i]!.decoding) return true
+    return this.#active.length === 0
   }
 
-  async #takeTurn(): Promise<void> {
-    await this.#turn.next()
-    this.#turnedAt = this.#now()
-  }
-
-  async #step(): Promise<void> {
+  /** @returns a promise where the network makes it wait */
+  #step(): Promise<void> | undefined {
     this.#admit()
     this.#waiting.announce()
     const shares = this.#shares
-    shares.length = 0
-    this.#shareDecode(shares)
-    const decode = shares.length
+    const decode = this.#shareDecode(shares)
+    shares.length = decode // set to 0 first, it would lose its memory
     const prefill = this.#sharePrefill(shares)
     this.#turnNow = true
-    if (shares.length === 0) return
+    if (shares.length === 0) return undefined
     this.#steps++
     const began = this.#now()
-    await this.#compute(shares)
+    const computing = this.#compute(shares)
+    if (computing !== undefined) return this.#bookLater(computing, prefill, decode, began)
+    this.#book(prefill, decode, began)
+    return undefined
+  }
+
+  async #bookLater(
+    computing: Promise<void>,
+    prefill: number,
+    decode: number,
+    began: number,
+  ): Promise<void> {
+    await computing
+    this.#book(prefill, decode, began)
+  }
+
+  /** Books the time of a step that is over and completes whom it finished. */
+  #book(prefill: number, decode: number, began: number): void {
     const ms = this.#now() - began
     this.#piece.learn(prefill, ms)
     this.counters.step(prefill, decode, ms)
     this.#turnNow = prefill > 0 || this.#finished.length > 0
+    if (this.#finished.length === 0) return
     for (const job of this.#finished) if (!job.over) this.#complete(job)
     this.#finished.length = 0
   }
 
-  /** One row for every sequence that generates, oldest first, so that the youngest yields its memory. */
-  #shareDecode(shares: Share[]): void {
+  /**
+   * One row for every sequence that generates, oldest first, so that the youngest yields its memory.
+   * @returns how many; the shares behind them are old
+   */
+  #shareDecode(shares: Share[]): number {
+    let count = 0
     for (let i = 0; i < this.#active.length; i++) {
       const job = this.#active[i]!
       if (!job.decoding) continue
       this.#findBlock(job)
-      if (job.seq !== undefined) shares.push(shareOf(job, 1))
+      if (job.seq !== undefined) shares[count++] = shareOf(job, 1)
       else i-- // it left #active
     }
+    return count
   }
 
   /** A piece of the prompt whose last turn is longest ago. @returns its tokens */
   #sharePrefill(shares: Share[]): number {
     let next: Job | undefined
-    for (const job of this.#active) {
+    for (let i = 0; i < this.#active.length; i++) {
+      const job = this.#active[i]!
       if (!job.decoding && (next === undefined || job.turnAt < next.turnAt)) next = job
     }
     if (next === undefined) return 0
@@ -263,34 +287,52 @@ export class Scheduler {
     this.#pause(job)
   }
 
-  /**
-   * Runs one step. A failure that is not the network's end concerns one request: each is then run by
-   * itself, and only the one that fails again ends.
-   */
-  async #compute(shares: readonly Share[]): Promise<void> {
+  /** Runs one step. @returns a promise where the network makes it wait */
+  #compute(shares: readonly Share[]): Promise<void> | undefined {
     const rows = this.#rows.fill(shares)
-    let logits: Float32Array
+    let logits: Float32Array | Promise<Float32Array>
     this.#room.stepBegins()
     try {
-      logits = await this.#network.forward(rows)
+      logits = this.#network.forward(rows)
     } catch (caught) {
-      this.#room.stepEnds()
-      const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
-      if (FATAL.has(error.code)) return this.#fatal(error)
-      if (shares.length === 1) return this.#end(shares[0]!.job, 'failed', error)
-      for (const { job } of shares) if (!job.over) this.#room.rewind(job)
-      for (const share of shares) if (!share.job.over) await this.#compute([share])
-      return
+      return this.#retry(shares, caught)
+    }
+    if (logits instanceof Promise) return this.#computeLater(shares, logits)
+    this.#room.stepEnds()
+    this.#hand(shares, logits)
+    return undefined
+  }
+
+  async #computeLater(shares: readonly Share[], step: Promise<Float32Array>): Promise<void> {
+    let logits: Float32Array
+    try {
+      logits = await step
+    } catch (caught) {
+      return this.#retry(shares, caught)
     }
     this.#room.stepEnds()
     this.#hand(shares, logits)
+  }
+
+  /**
+   * A failure that is not the network's end concerns one request: each is then run by itself, and only
+   * the one that fails again ends.
+   */
+  async #retry(shares: readonly Share[], caught: unknown): Promise<void> {
+    this.#room.stepEnds()
+    const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
+    if (FATAL.has(error.code)) return this.#fatal(error)
+    if (shares.length === 1) return this.#end(shares[0]!.job, 'failed', error)
+    for (const { job } of shares) if (!job.over) this.#room.rewind(job)
+    for (const share of shares) if (!share.job.over) await this.#compute([share])
   }
 
   /** Hands each task its logits. */
   #hand(shares: readonly Share[], logits: Float32Array): void {
     const vocab = this.#network.config.vocab
     let at = 0
-    for (const { job, count } of shares) {
+    for (let s = 0; s < shares.length; s++) {
+      const { job, count } = shares[s]!
       const whole = job.fed + count === tokensOf(job.task)
       const rows = job.task.everyLogits ? count : whole ? 1 : 0
       const end = at + rows * vocab
@@ -351,9 +393,11 @@ export class Scheduler {
 
   /** Ends whoever waited too long; nobody starts after his time. */
   #expire(fresh: Job | undefined): void {
+    if (this.#waiting.length === 0) return
     const now = this.#now()
-    const next = () => this.#waiting.expired(now, fresh)
-    for (let job = next(); job; job = next()) {
+    for (;;) {
+      const job = this.#waiting.expired(now, fresh)
+      if (job === undefined) return
       this.#end(job, 'timedOut', queueTimeout(Math.round(now - job.times.submitted)))
     }
   }

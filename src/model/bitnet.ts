@@ -60,11 +60,12 @@ export interface NetworkOptions {
  */
 export type StepRepair = (
   rows: readonly StepRow[],
-  rerun: (on: Backend) => Promise<Float32Array>,
+  rerun: (on: Backend) => Float32Array | Promise<Float32Array>,
 ) => Promise<Float32Array>
 
 /** Rows whose logits are computed at once; more are done in turns. */
 export const LOGIT_ROWS = 8
+const NO_LOGITS = new Float32Array(0)
 
 /** Bytes of the activation buffers; the same sum as the constructor allocates. */
 export function activationBytes(c: ModelConfig, maxRows: number): number {
@@ -103,8 +104,10 @@ export class Network {
   readonly #tables: Int32Array
   /** Rows of the step that want logits. */
   readonly #wanted: Int32Array
-  readonly #maxBlocks: number
+  /** The rows of the step that runs; one object for all steps. */
+  readonly #step: StepRows & { count: number }
   readonly #attendSpecs: AttendSpec[]
+  readonly #norm: (ops: OpTimer, out: Slot, x: Slot, gain: Slot, count: number, n: number) => void
 
   constructor(
     config: ModelConfig,
@@ -151,97 +154,159 @@ export class Network {
       kGain: w.kGain,
     }))
 
-    this.#maxBlocks = Math.ceil(options.contextLength / KV_BLOCK)
+    // A fraction that a closure holds is boxed once; read from a field, at each use: 1.5 kB a token.
+    const eps = config.normEps
+    this.#norm = (ops, out, x, gain, count, n) => ops.norm(out, x, gain, eps, count, n)
+
+    const maxBlocks = Math.ceil(options.contextLength / KV_BLOCK)
     this.#ids = new Int32Array(options.maxRows)
     this.#positions = new Int32Array(options.maxRows)
-    this.#tables = new Int32Array(options.maxRows * this.#maxBlocks)
+    this.#tables = new Int32Array(options.maxRows * maxBlocks)
     this.#wanted = new Int32Array(options.maxRows)
+    this.#step = { count: 0, positions: this.#positions, tables: this.#tables, maxBlocks }
   }
 
   /**
    * Runs rows through the network and appends them to their sequences, whose blocks must be reserved.
-   * @param trace  called with the residual stream after the embedding, each layer and the last norm,
-   *               f32 [rows][hidden]; for tests of hidden states
+   * With a backend that need not be waited for, the step is done on return, and nothing was allocated.
    * @returns logits f32 [k][vocab] of the k rows that want them, in order; valid until the next call
    * @throws RyzError BAD_WEIGHTS when a row is not finite and nothing can repair it
    */
-  async forward(
+  forward(rows: readonly StepRow[]): Float32Array | Promise<Float32Array> {
+    const logits = this.#run(rows, this.#backend, this.#ops)
+    if (logits instanceof Promise) return this.#settleLater(rows, logits)
+    return this.#settle(rows, logits)
+  }
+
+  /**
+   * forward(), and what the residual stream holds on the way, for tests of hidden states.
+   * @param trace  called after the embedding, each layer and the last norm; f32 [rows][hidden]
+   */
+  async forwardTraced(
     rows: readonly StepRow[],
-    trace?: (name: string, values: Float32Array) => void,
+    trace: (name: string, values: Float32Array) => void,
   ): Promise<Float32Array> {
-    let logits = await this.#run(rows, this.#backend, this.#ops, trace)
-    if (!(await this.#finite(rows, logits))) {
-      const { repair } = this.#options
-      if (repair === undefined) throw notFinite()
-      logits = await repair(rows, on => this.#run(rows, on, new OpTimer(on), undefined))
-      if (!(await this.#finite(rows, logits))) throw notFinite()
+    const { layers, hidden } = this.config
+    const report = async (name: string) =>
+      trace(name, (await this.#backend.read(this.#slots.x, 0, rows.length * hidden)).slice())
+    this.#begin(rows, this.#ops)
+    await report('embed')
+    for (let l = 0; l < layers; l++) {
+      this.#layer(l, rows.length, this.#ops)
+      await report(`layer${l}`)
     }
-    for (const row of rows) this.kv.advance(row.seq, 1)
-    return logits
+    this.#lastNorm(rows.length, this.#ops)
+    await report('norm')
+    const logits = this.#readLogits(rows, this.#backend, this.#ops)
+    return this.#settleLater(rows, logits)
   }
 
   /** The network as a list of ops. */
-  async #run(
+  #run(
     rows: readonly StepRow[],
     backend: Backend,
     ops: OpTimer,
-    trace: ((name: string, values: Float32Array) => void) | undefined,
-  ): Promise<Float32Array> {
+  ): Float32Array | Promise<Float32Array> {
+    this.#begin(rows, ops)
+    for (let l = 0; l < this.config.layers; l++) this.#layer(l, rows.length, ops)
+    this.#lastNorm(rows.length, ops)
+    return this.#readLogits(rows, backend, ops)
+  }
+
+  #begin(rows: readonly StepRow[], ops: OpTimer): void {
+    this.#place(rows)
+    ops.begin(rows.length)
+    ops.embed(this.#slots.x, this.#weights.table, this.#ids, rows.length)
+  }
+
+  #layer(l: number, n: number, ops: OpTimer): void {
     const c = this.config
-    const w = this.#weights
+    const layer = this.#weights.layers[l]
     const { x, h, qkv, attention, gateUp, act } = this.#slots
     const { activations } = this.#options
-    const n = rows.length
-    const step = this.#place(rows)
-    ops.begin(n)
-    const report = async (name: string) =>
-      trace?.(name, (await backend.read(x, 0, n * c.hidden)).slice())
 
-    ops.embed(x, w.table, this.#ids, n)
-    if (trace) await report('embed')
-
-    for (let l = 0; l < c.layers; l++) {
-      const layer = w.layers[l]
-
-      ops.norm(h, x, layer.attnNorm, c.normEps, n, c.hidden)
-      ops.linear('qkv', qkv, h, layer.qkv, n, activations)
-      ops.attend(attention, qkv, step, this.#attendSpecs[l])
-      if (layer.attnSubNorm) {
-        ops.norm(attention, attention, layer.attnSubNorm, c.normEps, n, c.heads * c.headDim)
-      }
-      ops.linear('o', h, attention, layer.o, n, activations)
-      ops.add(x, h, n * c.hidden)
-
-      ops.norm(h, x, layer.ffnNorm, c.normEps, n, c.hidden)
-      ops.linear('gate_up', gateUp, h, layer.gateUp, n, activations)
-      ops.gate(act, gateUp, c.activation, n, c.ffn)
-      if (layer.ffnSubNorm) ops.norm(act, act, layer.ffnSubNorm, c.normEps, n, c.ffn)
-      ops.linear('down', h, act, layer.down, n, activations)
-      ops.add(x, h, n * c.hidden)
-      if (trace) await report(`layer${l}`)
+    this.#norm(ops, h, x, layer.attnNorm, n, c.hidden)
+    ops.linear('qkv', qkv, h, layer.qkv, n, activations)
+    ops.attend(attention, qkv, this.#step, this.#attendSpecs[l])
+    if (layer.attnSubNorm) {
+      this.#norm(ops, attention, attention, layer.attnSubNorm, n, c.heads * c.headDim)
     }
+    ops.linear('o', h, attention, layer.o, n, activations)
+    ops.add(x, h, n * c.hidden)
 
-    ops.norm(x, x, w.outputNorm, c.normEps, n, c.hidden)
-    if (trace) await report('norm')
-    return this.#readLogits(rows, backend, ops)
+    this.#norm(ops, h, x, layer.ffnNorm, n, c.hidden)
+    ops.linear('gate_up', gateUp, h, layer.gateUp, n, activations)
+    ops.gate(act, gateUp, c.activation, n, c.ffn)
+    if (layer.ffnSubNorm) this.#norm(ops, act, act, layer.ffnSubNorm, n, c.ffn)
+    ops.linear('down', h, act, layer.down, n, activations)
+    ops.add(x, h, n * c.hidden)
+  }
+
+  #lastNorm(n: number, ops: OpTimer): void {
+    const { x } = this.#slots
+    this.#norm(ops, x, x, this.#weights.outputNorm, n, this.config.hidden)
+  }
+
+  /** Looks at the rows of a step, has it repaired if need be, and counts them. */
+  #settle(rows: readonly StepRow[], logits: Float32Array): Float32Array | Promise<Float32Array> {
+    const finite = this.#finite(rows, logits)
+    return finite === true ? this.#advance(rows, logits) : this.#repaired(rows, logits, finite)
+  }
+
+  async #settleLater(
+    rows: readonly StepRow[],
+    reading: Float32Array | Promise<Float32Array>,
+  ): Promise<Float32Array> {
+    return this.#settle(rows, await reading)
+  }
+
+  async #repaired(
+    rows: readonly StepRow[],
+    logits: Float32Array,
+    finite: boolean | Promise<boolean>,
+  ): Promise<Float32Array> {
+    if (await finite) return this.#advance(rows, logits)
+    const { repair } = this.#options
+    if (repair === undefined) throw notFinite()
+    const again = await repair(rows, on => this.#run(rows, on, new OpTimer(on)))
+    if (!(await this.#finite(rows, again))) throw notFinite()
+    return this.#advance(rows, again)
+  }
+
+  #advance(rows: readonly StepRow[], logits: Float32Array): Float32Array {
+    for (let r = 0; r < rows.length; r++) this.kv.advance(rows[r].seq, 1)
+    return logits
   }
 
   /**
    * A number that is not finite stays so in the residual stream, makes the whole row NaN in the last norm
    * and every logit of it NaN: rows with logits need no second look.
    */
-  async #finite(rows: readonly StepRow[], logits: Float32Array): Promise<boolean> {
-    if (!allFinite(logits, 0, logits.length)) return false
+  #finite(rows: readonly StepRow[], logits: Float32Array): boolean | Promise<boolean> {
+    return allFinite(logits, 0, logits.length) && this.#residualFinite(rows, 0)
+  }
+
+  /** Looks at the rows without logits from `from` on. */
+  #residualFinite(rows: readonly StepRow[], from: number): boolean | Promise<boolean> {
     const { hidden } = this.config
-    for (let r = 0; r < rows.length; r++) {
+    for (let r = from; r < rows.length; r++) {
       if (rows[r].wantsLogits) continue
       const first = r
       while (r + 1 < rows.length && !rows[r + 1].wantsLogits) r++
-      const count = (r + 1 - first) * hidden
-      const x = await this.#backend.read(this.#slots.x, first * hidden, count)
-      if (!allFinite(x, 0, count)) return false
+      const x = this.#backend.read(this.#slots.x, first * hidden, (r + 1 - first) * hidden)
+      if (x instanceof Promise) return this.#residualFiniteLater(x, rows, r + 1)
+      if (!allFinite(x, 0, x.length)) return false
     }
     return true
+  }
+
+  async #residualFiniteLater(
+    reading: Promise<Float32Array>,
+    rows: readonly StepRow[],
+    next: number,
+  ): Promise<boolean> {
+    const x = await reading
+    return allFinite(x, 0, x.length) && this.#residualFinite(rows, next)
   }
 
   /** Milliseconds by op since the start, estimated where steps are short; see op-timer.ts. */
@@ -264,8 +329,8 @@ export class Network {
     this.#backend.close()
   }
 
-  /** Ids, positions and block tables of the rows, in the backend's terms. */
-  #place(rows: readonly StepRow[]): StepRows {
+  /** Writes ids, positions and block tables of the rows, in the backend's terms. */
+  #place(rows: readonly StepRow[]): void {
     if (rows.length > this.maxRows) {
       throw new RangeError(`${rows.length} rows in a step of at most ${this.maxRows}`)
     }
@@ -275,35 +340,44 @@ export class Network {
       position = r > 0 && rows[r - 1].seq === seq ? position + 1 : seq.length
       this.#ids[r] = token
       this.#positions[r] = position
-      this.#tables.set(seq.blocks, r * this.#maxBlocks)
+      this.#tables.set(seq.blocks, r * this.#step.maxBlocks)
     }
-    return {
-      count: rows.length,
-      positions: this.#positions,
-      tables: this.#tables,
-      maxBlocks: this.#maxBlocks,
-    }
+    this.#step.count = rows.length
   }
 
-  async #readLogits(
+  #readLogits(
     rows: readonly StepRow[],
     backend: Backend,
     ops: OpTimer,
-  ): Promise<Float32Array> {
-    const { vocab, hidden } = this.config
+  ): Float32Array | Promise<Float32Array> {
     let wanted = 0
     for (let r = 0; r < rows.length; r++) if (rows[r].wantsLogits) this.#wanted[wanted++] = r
-    const head = this.#options.strict ? 'float' : 'int8'
-    const all = wanted > LOGIT_ROWS ? new Float32Array(wanted * vocab) : undefined
+    if (wanted > LOGIT_ROWS) return this.#readManyLogits(wanted, backend, ops)
+    return wanted > 0 ? this.#readSomeLogits(this.#wanted, wanted, backend, ops) : NO_LOGITS
+  }
+
+  /** In turns of LOGIT_ROWS; the scheduler asks for no more than one. */
+  async #readManyLogits(wanted: number, backend: Backend, ops: OpTimer): Promise<Float32Array> {
+    const { vocab } = this.config
+    const all = new Float32Array(wanted * vocab)
     for (let first = 0; first < wanted; first += LOGIT_ROWS) {
       const turn = this.#wanted.subarray(first, Math.min(first + LOGIT_ROWS, wanted))
-      backend.gather(this.#selected, this.#slots.x, turn, turn.length, hidden)
-      ops.linear('logits', this.#logits, this.#selected, this.#weights.head, turn.length, head)
-      const values = await ops.read(this.#logits, 0, turn.length * vocab)
-      if (!all) return values
-      all.set(values, first * vocab)
+      all.set(await this.#readSomeLogits(turn, turn.length, backend, ops), first * vocab)
     }
-    return all ?? new Float32Array(0)
+    return all
+  }
+
+  #readSomeLogits(
+    which: Int32Array,
+    count: number,
+    backend: Backend,
+    ops: OpTimer,
+  ): Float32Array | Promise<Float32Array> {
+    const { vocab, hidden } = this.config
+    const head = this.#options.strict ? 'float' : 'int8'
+    backend.gather(this.#selected, this.#slots.x, which, count, hidden)
+    ops.linear('logits', this.#logits, this.#selected, this.#weights.head, count, head)
+    return ops.read(this.#logits, 0, count * vocab)
   }
 }
 

@@ -6,18 +6,21 @@ import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../bac
 import type { OpTime } from '../types.ts'
 
 /** The ops of the graph, with the linears told apart by what they compute. */
-export type OpName =
-  | 'embed'
-  | 'norm'
-  | 'qkv'
-  | 'attend'
-  | 'o'
-  | 'gate_up'
-  | 'gate'
-  | 'down'
-  | 'add'
-  | 'logits'
-  | 'read'
+const OPS = [
+  'embed',
+  'norm',
+  'qkv',
+  'attend',
+  'o',
+  'gate_up',
+  'gate',
+  'down',
+  'add',
+  'logits',
+  'read',
+] as const
+export type OpName = (typeof OPS)[number]
+const INDEX = Object.fromEntries(OPS.map((op, i) => [op, i])) as Record<OpName, number>
 
 /** Steps of at most so many rows are taken for decoding. */
 const DECODE_ROWS = 8
@@ -28,7 +31,10 @@ export class OpTimer {
   /** Steps that the one which runs counts for; 0 when it is not timed. */
   #weight = 1
   #decodeSteps = 0
-  readonly #calls = new Map<OpName, OpTime>()
+  // Typed arrays: a fraction that is passed on, or held by an object, may be boxed anew each time.
+  readonly #calls = new Float64Array(OPS.length)
+  readonly #ms = new Float64Array(OPS.length)
+  readonly #began = new Float64Array(1)
 
   constructor(backend: Backend) {
     this.#backend = backend
@@ -42,19 +48,21 @@ export class OpTimer {
 
   /** Totals since the start, slowest first; of short steps, estimates from one in 8. */
   times(): OpTime[] {
-    return [...this.#calls.values()].map(t => ({ ...t })).sort((a, b) => b.ms - a.ms)
+    return OPS.map((op, i) => ({ op, calls: this.#calls[i]!, ms: this.#ms[i]! }))
+      .filter(({ calls }) => calls > 0)
+      .sort((a, b) => b.ms - a.ms)
   }
 
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.embed(out, table, ids, count)
-    this.#add('embed', start)
+    this.#stop('embed')
   }
 
   norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.norm(out, x, gain, eps, count, n)
-    this.#add('norm', start)
+    this.#stop('norm')
   }
 
   linear(
@@ -65,49 +73,52 @@ export class OpTimer {
     count: number,
     activations: 'int8' | 'float',
   ): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.linear(out, x, w, count, activations)
-    this.#add(op, start)
+    this.#stop(op)
   }
 
   attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.attend(out, qkv, rows, spec)
-    this.#add('attend', start)
+    this.#stop('attend')
   }
 
   gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.gate(out, x, activation, count, n)
-    this.#add('gate', start)
+    this.#stop('gate')
   }
 
   add(out: Slot, x: Slot, count: number): void {
-    const start = this.#clock()
+    this.#start()
     this.#backend.add(out, x, count)
-    this.#add('add', start)
+    this.#stop('add')
   }
 
-  async read(slot: Slot, first: number, count: number): Promise<Float32Array> {
-    const start = this.#clock()
-    const values = await this.#backend.read(slot, first, count)
-    this.#add('read', start)
+  /** Values or a promise of them, as the backend gives them. */
+  read(slot: Slot, first: number, count: number): Float32Array | Promise<Float32Array> {
+    this.#start()
+    const values = this.#backend.read(slot, first, count)
+    if (values instanceof Promise) return this.#stopLater(values)
+    this.#stop('read')
     return values
   }
 
-  #clock(): number {
-    return this.#weight > 0 ? performance.now() : 0
+  async #stopLater(reading: Promise<Float32Array>): Promise<Float32Array> {
+    const values = await reading
+    this.#stop('read')
+    return values
   }
 
-  #add(op: OpName, start: number): void {
-    const weight = this.#weight
-    if (weight === 0) return
-    let entry = this.#calls.get(op)
-    if (!entry) {
-      entry = { op, calls: 0, ms: 0 }
-      this.#calls.set(op, entry)
-    }
-    entry.calls += weight
-    entry.ms += weight * (performance.now() - start)
+  #start(): void {
+    if (this.#weight > 0) this.#began[0] = performance.now()
+  }
+
+  #stop(op: OpName): void {
+    if (this.#weight === 0) return
+    const i = INDEX[op]
+    this.#calls[i]! += this.#weight
+    this.#ms[i]! += this.#weight * (performance.now() - this.#began[0]!)
   }
 }

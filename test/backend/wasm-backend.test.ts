@@ -85,7 +85,17 @@ describe('memory', () => {
     const { backend } = await make(1)
     const slot = backend.alloc(8, 'eight')
     expect(() => backend.writer(slot).write(4, new Uint8Array(5))).toThrow(RangeError)
-    await expect(backend.read(slot, 1, 2)).rejects.toThrow(RangeError)
+    expect(() => backend.read(slot, 1, 2)).toThrow(RangeError)
+  })
+
+  it('is read without a promise, and as one view while the place is the same', async () => {
+    const { backend } = await make(1)
+    const slot = backend.alloc(64, 'sixteen')
+    const logits = backend.read(slot, 0, 8)
+    backend.add(slot, slot, 16)
+    expect(backend.read(slot, 0, 8)).toBe(logits)
+    expect(backend.read(slot, 0, 9)).toHaveLength(9)
+    expect(backend.read(slot, 1, 8).byteOffset).toBe(logits.byteOffset + 4)
   })
 
   it('more rows than the limit are refused', async () => {

@@ -251,30 +251,34 @@ describe('time limits and cancel', () => {
     expect(network.steps.length).toBe(steps)
   })
 
-  it('gives the event loop a turn after a prompt, after an end, and every 4 ms of short steps', async () => {
-    let clock = 0
-    const turns: number[] = []
-    const turn = {
-      next: async () => {
-        turns.push(network.steps.length)
-        await new Promise(resolve => setImmediate(resolve))
-      },
-      close: () => undefined,
-    }
-    const { engine, network } = start(
-      {
-        onStep: () => {
-          clock++
+  it.each([false, true])(
+    'gives the event loop a turn after a prompt, after an end, and every 4 ms of short steps, ready: %s',
+    async ready => {
+      let clock = 0
+      const turns: number[] = []
+      const turn = {
+        next: async () => {
+          turns.push(network.steps.length)
+          await new Promise(resolve => setImmediate(resolve))
         },
-      },
-      {},
-      { now: () => clock, turn },
-    )
-    await run(engine, tokens(6), { maxTokens: 12 }).ended
-    // The prompt's step, then decode steps of a millisecond each, the last of them the twelfth token's.
-    await until(() => turns.length === 5, 'the turn after the end')
-    expect(turns).toEqual([0, 1, 5, 9, 12])
-  })
+        close: () => undefined,
+      }
+      const { engine, network } = start(
+        {
+          ready,
+          onStep: () => {
+            clock++
+          },
+        },
+        {},
+        { now: () => clock, turn },
+      )
+      await run(engine, tokens(6), { maxTokens: 12 }).ended
+      // The prompt's step, then decode steps of a millisecond each, the last of them the twelfth token's.
+      await until(() => turns.length === 5, 'the turn after the end')
+      expect(turns).toEqual([0, 1, 5, 9, 12])
+    },
+  )
 
   it('hears a cancel while it decodes; others go on', async () => {
     const { engine, network } = start(slow)

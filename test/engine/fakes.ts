@@ -19,7 +19,9 @@ export interface FakeOptions {
   contextLength?: number
   maxRows?: number
   maxLogitRows?: number
-  /** Called before each step; may throw, or wait. */
+  /** Its logits are there when forward() returns, as those of a backend that need not be waited for. */
+  ready?: boolean
+  /** Called before each step; may throw, or wait, but not when `ready`. */
   onStep?: (rows: readonly StepRowLike[], step: number) => void | Promise<void>
   /** Writes the logits after `tokens`; the default is pseudo-random, without EOS. */
   logits?: (out: Float32Array, tokens: readonly number[]) => void
@@ -49,10 +51,25 @@ export class FakeNetwork implements NetworkLike {
     this.maxLogitRows = options.maxLogitRows ?? 8
   }
 
-  async forward(rows: readonly StepRowLike[]): Promise<Float32Array> {
+  forward(rows: readonly StepRowLike[]): Float32Array | Promise<Float32Array> {
+    if (!this.#options.ready) return this.#forwardLater(rows)
+    this.#note(rows)
+    this.#options.onStep?.(rows, this.steps.length)
+    return this.#logits(rows)
+  }
+
+  async #forwardLater(rows: readonly StepRowLike[]): Promise<Float32Array> {
+    this.#note(rows)
+    await this.#options.onStep?.(rows, this.steps.length)
+    return this.#logits(rows)
+  }
+
+  #note(rows: readonly StepRowLike[]): void {
     if (rows.length === 0 || rows.length > this.maxRows) throw new RangeError(`${rows.length} rows`)
     this.steps.push(rows.map(r => ({ seq: r.seq.id, token: r.token, wantsLogits: r.wantsLogits })))
-    await this.#options.onStep?.(rows, this.steps.length)
+  }
+
+  #logits(rows: readonly StepRowLike[]): Float32Array {
     const wanted = rows.filter(r => r.wantsLogits).length
     if (wanted > this.maxLogitRows) throw new RangeError(`${wanted} rows want logits`)
     const out = new Float32Array(wanted * VOCAB)

@@ -63,7 +63,10 @@ async function tokensAlone(r: Request, i: number): Promise<number[]> {
   return alone.get(key)!
 }
 
-describe('random walks', () => {
+describe.each([
+  { network: 'a network that waits', ready: false },
+  { network: 'a network that does not wait', ready: true },
+])('random walks on $network', ({ ready }) => {
   it('end every request once and keep the books', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -79,6 +82,7 @@ describe('random walks', () => {
           const network: FakeNetwork = new FakeNetwork({
             blocks,
             maxLogitRows,
+            ready,
             onStep: rows => {
               for (const row of rows) {
                 const first =
@@ -150,7 +154,7 @@ describe('random walks', () => {
           await engine.close()
         },
       ),
-      { numRuns: 150 },
+      { numRuns: 100 },
     )
   })
 })

@@ -32,3 +32,16 @@ it('times one decode step in eight, which counts for all eight', () => {
   expect(ops.times()[0]!.ms).toBeGreaterThanOrEqual(0)
   expect(forwarded()).toBe(48)
 })
+
+it('times a read until its values are there, whether it waits or not', async () => {
+  const values = Float32Array.of(1)
+  const later = new Promise<Float32Array>(resolve => setTimeout(resolve, 20, values))
+  for (const given of [values, later]) {
+    const ops = new OpTimer({ read: () => given } as unknown as Backend)
+    ops.begin(9)
+    expect(await ops.read(slot, 0, 1)).toBe(values)
+    const [read] = ops.times()
+    expect(read).toMatchObject({ op: 'read', calls: 1 })
+    if (given === later) expect(read!.ms).toBeGreaterThan(15)
+  }
+})

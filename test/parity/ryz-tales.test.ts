@@ -73,7 +73,7 @@ describe.each(RYZ_TALES_FORMS)('%s', form => {
     network.kv.reserve(seq, ids.length)
     const traced: Float32Array[] = []
     const rows = ids.map(token => ({ seq, token, wantsLogits: false }))
-    await network.forward(rows, (_, values) => traced.push(values))
+    await network.forwardTraced(rows, (_, values) => traced.push(values))
     network.kv.close(seq)
     expect(traced).toHaveLength(golden.hidden.int8.length)
     for (const [i, values] of traced.entries()) {

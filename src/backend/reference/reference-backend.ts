@@ -180,7 +180,7 @@ class ReferenceBackend implements Backend {
     for (let r = 0; r < count; r++) y.set(v.subarray(which[r] * n, (which[r] + 1) * n), r * n)
   }
 
-  async read(slot: Slot, first: number, count: number): Promise<Float32Array> {
+  read(slot: Slot, first: number, count: number): Float32Array {
     return this.#f32(slot).slice(first, first + count)
   }
 

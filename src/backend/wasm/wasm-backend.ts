@@ -110,6 +110,8 @@ export class WasmBackend implements Backend {
   #bytes: Uint8Array
   #i32: Int32Array
   #f32: Float32Array
+  /** What was read last. */
+  #view: Float32Array
   #pool: { close(): void } | undefined
   #kv: KvRange | undefined
   #rope: RopeTables | undefined
@@ -134,6 +136,7 @@ export class WasmBackend implements Backend {
     this.#bytes = new Uint8Array(memory.buffer)
     this.#i32 = new Int32Array(memory.buffer)
     this.#f32 = new Float32Array(memory.buffer)
+    this.#view = this.#f32.subarray(0, 0)
     const parts = scratchParts(limits, threads)
     const at = (part: keyof typeof parts) => arena.alloc(parts[part], `scratch (${part})`)
     const row = [at('q'), at('x'), at('inv'), at('sums'), at('tileSums')]
@@ -342,13 +345,17 @@ export class WasmBackend implements Backend {
     }
   }
 
-  async read(slot: Slot, first: number, count: number): Promise<Float32Array> {
+  read(slot: Slot, first: number, count: number): Float32Array {
     this.#check()
     if (first < 0 || 4 * (first + count) > slot.bytes) {
       throw new RangeError(`read past the end of ${slot.label}: ${first} + ${count} values`)
     }
-    const at = slot.at / 4 + first
-    return this.#f32.subarray(at, at + count)
+    const at = slot.at + 4 * first
+    // Every token reads its logits from one place, and a view takes 200 bytes.
+    if (this.#view.byteOffset !== at || this.#view.length !== count) {
+      this.#view = this.#f32.subarray(at / 4, at / 4 + count)
+    }
+    return this.#view
   }
 
   copyBlock(from: number, to: number): void {
@@ -410,6 +417,7 @@ export class WasmBackend implements Backend {
     this.#bytes = new Uint8Array(0)
     this.#i32 = new Int32Array(0)
     this.#f32 = new Float32Array(0)
+    this.#view = this.#f32
   }
 
   #copyIn(at: number, values: Int32Array, count: number): void {
