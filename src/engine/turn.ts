@@ -10,23 +10,19 @@ export interface Turn {
 /** A Turn over a MessageChannel. */
 export function createTurn(): Turn {
   const { port1, port2 } = new MessageChannel()
-  let resume: (() => void)[] = []
-  port1.onmessage = () => {
-    const waiting = resume
-    resume = []
-    for (const go of waiting) go()
+  /** One per message under way. */
+  const waiting: (() => void)[] = []
+  port1.onmessage = () => waiting.shift()?.()
+  const ask = (resume: () => void) => {
+    waiting.push(resume)
+    port2.postMessage(0)
   }
   return {
-    next: () =>
-      new Promise<void>(resolve => {
-        resume.push(resolve)
-        port2.postMessage(0)
-      }),
+    next: () => new Promise<void>(ask),
     close() {
       port1.close()
       port2.close()
-      for (const go of resume) go()
-      resume = []
+      while (waiting.length > 0) waiting.shift()?.()
     },
   }
 }
