@@ -133,7 +133,8 @@ export function quickJobs(cores: number): Job[] {
       ...job.settings,
       values: small[sweep] ?? values,
       prompt: Math.min(job.settings.prompt, 64),
-      generate: Math.min(job.settings.generate, 16),
+      // One decode step in 16 is timed.
+      generate: Math.min(job.settings.generate, sweep === 'breakdown' ? 32 : 16),
       repeat: 2,
       ...(model ? { model: `/synth/${model.file}`, shape: 'tiny' } : {}),
     }

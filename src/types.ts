@@ -390,7 +390,7 @@ export interface EngineStats {
   reuse: { tokens: number; requests: number }
   prefill: { tokens: number; ms: number; tokensPerSecond: number }
   decode: { tokens: number; ms: number; tokensPerSecond: number }
-  /** Slowest first; of steps that only decode one in 8 is timed and counts for all. */
+  /** Slowest first; of steps that only decode one in 16 is timed and counts for all. */
   ops: OpTime[]
   queue: {
     waiting: number

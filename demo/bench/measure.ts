@@ -240,7 +240,7 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
     const more = (op: string, of: 'calls' | 'ms') =>
       entryOf(t2, op)[of] - 2 * entryOf(t1, op)[of] + entryOf(t0, op)[of]
     const timed = more('logits', 'calls')
-    if (timed <= 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 16 or more`)
+    if (timed <= 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 32 or more`)
     for (const { op } of t2) sample[op] = more(op, 'ms') / timed
     const known = Object.values(sample).reduce((sum, ms) => sum + ms, 0)
     sample.other = (long.wallMs - short.wallMs) / tokens - known

@@ -1,6 +1,6 @@
 // Times ops of a backend without the graph knowing: a Backend that forwards each call and adds up
 // milliseconds by op name, for stats() and the latency breakdown. Every clock read leaves 16 bytes to the
-// collector, 10 kB a token with 24 layers, so of the steps that only decode one in 8 is timed and
+// collector, 10 kB a token with 24 layers, so of the steps that only decode one in 16 is timed and
 // counts for all of them.
 import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
 import type { OpTime } from '../types.ts'
@@ -24,7 +24,7 @@ const INDEX = Object.fromEntries(OPS.map((op, i) => [op, i])) as Record<OpName, 
 
 /** Steps of at most so many rows are taken for decoding. */
 const DECODE_ROWS = 8
-const SAMPLED = 8
+const SAMPLED = 16
 
 export class OpTimer {
   readonly #backend: Backend
@@ -46,7 +46,7 @@ export class OpTimer {
     else this.#weight = ++this.#decodeSteps % SAMPLED === 0 ? SAMPLED : 0
   }
 
-  /** Totals since the start, slowest first; of short steps, estimates from one in 8. */
+  /** Totals since the start, slowest first; of short steps, estimates from one in 16. */
   times(): OpTime[] {
     return OPS.map((op, i) => ({ op, calls: this.#calls[i]!, ms: this.#ms[i]! }))
       .filter(({ calls }) => calls > 0)

@@ -1,4 +1,4 @@
-// Times by op: prompts in full, decode steps by one in eight that stands for all.
+// Times by op: prompts in full, decode steps by one in sixteen that stands for all.
 import { expect, it } from 'vitest'
 import type { Backend, Slot } from '../../src/backend/backend.ts'
 import { OpTimer } from '../../src/model/op-timer.ts'
@@ -23,14 +23,14 @@ it('counts every op of a prompt', () => {
   expect(ops.times()).toMatchObject([{ op: 'add', calls: 6 }])
 })
 
-it('times one decode step in eight, which counts for all eight', () => {
+it('times one decode step in sixteen, which counts for all sixteen', () => {
   const { ops, step, forwarded } = timer()
-  for (let i = 0; i < 7; i++) step(8)
+  for (let i = 0; i < 15; i++) step(8)
   expect(ops.times()).toEqual([])
-  for (let i = 7; i < 24; i++) step(1)
-  expect(ops.times()).toMatchObject([{ op: 'add', calls: 48 }])
+  for (let i = 15; i < 48; i++) step(1)
+  expect(ops.times()).toMatchObject([{ op: 'add', calls: 96 }])
   expect(ops.times()[0]!.ms).toBeGreaterThanOrEqual(0)
-  expect(forwarded()).toBe(48)
+  expect(forwarded()).toBe(96)
 })
 
 it('times a read until its values are there, whether it waits or not', async () => {
