@@ -375,7 +375,7 @@ export interface EngineStats {
   maxSequences: number
   model: ModelInfo
   fallbacks: Fallback[]
-  /** Bytes by part; total is the sum of the others. */
+  /** Bytes by part: weights as they stand, KV and scratch as reserved; total is their sum. */
   memory: {
     weights: number
     kv: number

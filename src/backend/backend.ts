@@ -123,6 +123,8 @@ export interface BackendLimits {
   readonly maxContext: number
   /** Widest input row of any linear, in columns. */
   readonly maxCols: number
+  /** Elements of a head that RoPE turns, for planning its tables; 256 where it is not known. */
+  readonly ropeDim?: number
 }
 
 /** Elements of an int4 head that share a scale. */

@@ -39,6 +39,7 @@ export function planLoad(
     maxRows: checked.prefillPiece + maxSequences,
     maxContext: contextLength,
     maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
+    ropeDim: config.ropeDim,
   }
   const planned = [...plannedTensors(file, config)]
   const weights = weightBytes(planned, strict)

@@ -160,7 +160,7 @@ async function openParts(
         ...opened.plan.lowered,
       ],
       memory: {
-        weights: opened.plan.weightBytes,
+        weights: poured.bytes,
         kv: opened.plan.kvBytes,
         scratch: opened.plan.scratchBytes,
       },

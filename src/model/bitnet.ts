@@ -74,14 +74,19 @@ export function activationBytes(c: ModelConfig, maxRows: number): number {
   return 4 * (maxRows * perRow + LOGIT_ROWS * (c.hidden + c.vocab)) + 64 * 8
 }
 
-function bufferWidths(c: ModelConfig) {
+/**
+ * Columns of the activation buffers. A layer goes to and fro between two: no op needs what was there before
+ * the one it reads, so six buffers of their own (21,504 columns in the 0.7B shape) would hold no more than
+ * these (13,824).
+ */
+function bufferWidths({ hidden, ffn, heads, kvHeads, headDim }: ModelConfig) {
   return {
-    x: c.hidden,
-    h: c.hidden,
-    qkv: (c.heads + 2 * c.kvHeads) * c.headDim,
-    attention: c.heads * c.headDim,
-    gateUp: 2 * c.ffn,
-    act: c.ffn,
+    /** The residual stream. */
+    x: hidden,
+    /** What linears read: rows of a norm, of attention, of the gate. */
+    inputs: Math.max(hidden, heads * headDim, ffn),
+    /** What linears write: q, k and v; gate and up; what is added to x. */
+    outputs: Math.max(hidden, (heads + 2 * kvHeads) * headDim, 2 * ffn),
   }
 }
 
@@ -125,11 +130,8 @@ export class Network {
     const slot = (n: number, name: string) => backend.alloc(4 * options.maxRows * n, name)
     this.#slots = {
       x: slot(widths.x, 'residual'),
-      h: slot(widths.h, 'hidden'),
-      qkv: slot(widths.qkv, 'qkv'),
-      attention: slot(widths.attention, 'attention'),
-      gateUp: slot(widths.gateUp, 'gate and up'),
-      act: slot(widths.act, 'ffn activation'),
+      inputs: slot(widths.inputs, 'inputs of linears'),
+      outputs: slot(widths.outputs, 'outputs of linears'),
     }
     this.#selected = backend.alloc(4 * LOGIT_ROWS * config.hidden, 'rows for the head')
     this.#logits = backend.alloc(4 * LOGIT_ROWS * config.vocab, 'logits')
@@ -222,24 +224,24 @@ export class Network {
   #layer(l: number, n: number, ops: OpTimer): void {
     const c = this.config
     const layer = this.#weights.layers[l]
-    const { x, h, qkv, attention, gateUp, act } = this.#slots
+    const { x, inputs, outputs } = this.#slots
     const { activations } = this.#options
 
-    this.#norm(ops, h, x, layer.attnNorm, n, c.hidden)
-    ops.linear('qkv', qkv, h, layer.qkv, n, activations)
-    ops.attend(attention, qkv, this.#step, this.#attendSpecs[l])
+    this.#norm(ops, inputs, x, layer.attnNorm, n, c.hidden)
+    ops.linear('qkv', outputs, inputs, layer.qkv, n, activations)
+    ops.attend(inputs, outputs, this.#step, this.#attendSpecs[l])
     if (layer.attnSubNorm) {
-      this.#norm(ops, attention, attention, layer.attnSubNorm, n, c.heads * c.headDim)
+      this.#norm(ops, inputs, inputs, layer.attnSubNorm, n, c.heads * c.headDim)
     }
-    ops.linear('o', h, attention, layer.o, n, activations)
-    ops.add(x, h, n * c.hidden)
+    ops.linear('o', outputs, inputs, layer.o, n, activations)
+    ops.add(x, outputs, n * c.hidden)
 
-    this.#norm(ops, h, x, layer.ffnNorm, n, c.hidden)
-    ops.linear('gate_up', gateUp, h, layer.gateUp, n, activations)
-    ops.gate(act, gateUp, c.activation, n, c.ffn)
-    if (layer.ffnSubNorm) this.#norm(ops, act, act, layer.ffnSubNorm, n, c.ffn)
-    ops.linear('down', h, act, layer.down, n, activations)
-    ops.add(x, h, n * c.hidden)
+    this.#norm(ops, inputs, x, layer.ffnNorm, n, c.hidden)
+    ops.linear('gate_up', outputs, inputs, layer.gateUp, n, activations)
+    ops.gate(inputs, outputs, c.activation, n, c.ffn)
+    if (layer.ffnSubNorm) this.#norm(ops, inputs, inputs, layer.ffnSubNorm, n, c.ffn)
+    ops.linear('down', outputs, inputs, layer.down, n, activations)
+    ops.add(x, outputs, n * c.hidden)
   }
 
   #lastNorm(n: number, ops: OpTimer): void {

@@ -24,6 +24,8 @@ export interface PouredWeights {
   /** Matrices by layout, e.g. { t2: 28, i8: 1 }. */
   readonly layouts: Record<string, number>
   readonly parameters: number
+  /** What they take in the backend's memory; the plan is an upper bound of it. */
+  readonly bytes: number
   readonly notes: string[]
 }
 
@@ -163,11 +165,13 @@ function bind(
 ): PouredWeights {
   const layouts: Record<string, number> = {}
   let parameters = 0
+  let bytes = 0
 
   const upload = (values: Float32Array, label: string): Slot => {
     const slot = backend.alloc(values.byteLength, label)
-    const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-    backend.writer(slot).write(0, bytes)
+    const view = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+    backend.writer(slot).write(0, view)
+    bytes += slot.bytes
     return slot
   }
 
@@ -191,6 +195,7 @@ function bind(
     if (!p?.slot) throw new RyzError('MISSING_TENSOR', `${name} is not in the file`, { name })
     const { rows, cols } = p.info
     parameters += rows * cols
+    bytes += p.slot.bytes
     layouts[p.layout] = (layouts[p.layout] ?? 0) + 1
     const scaleName = name.replace(/weight$/, 'scale')
     const factor = c.scaleTensors === 'none' ? undefined : vector(scaleName)
@@ -236,7 +241,7 @@ function bind(
     outputNorm: gain('output_norm.weight'),
     head: backend.stack([c.tiedHead ? table : matrix('output.weight')]),
   }
-  return { weights, layouts, parameters, notes }
+  return { weights, layouts, parameters, bytes, notes }
 }
 
 /** The file's own scales times (or divided by) a separate scale tensor of 1 or `rows` values. */

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { activationBytes } from '../../src/model/bitnet.ts'
 import {
   PAGE_BYTES,
   type PlanRequest,
@@ -107,6 +108,11 @@ describe('planMemory', () => {
       /weights 219\.0 MB, of them 150\.0 MB for matrices that are not of a ternary type, KV/,
     )
   })
+})
+
+test('a row of activations is the residual stream and two buffers between which a layer goes', () => {
+  const perRow = activationBytes(LARGE, 2) - activationBytes(LARGE, 1)
+  expect(perRow).toBe(4 * (1536 + 4096 + 2 * 4096))
 })
 
 describe('weightBytes', () => {

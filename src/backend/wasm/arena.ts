@@ -12,7 +12,7 @@ export const STACK_BYTES = 65536
 const MODULE_BYTES = 2 * STACK_BYTES + 65536
 /** Descriptors of stacked matrices: 128 bytes are three parts, so 512 stacks. */
 const DESCRIPTOR_BYTES = 65536
-/** Planned for the RoPE tables when the head's rotated width is not known. */
+/** Planned for the RoPE tables where the head's rotated width is not known. */
 const ROPE_DIM = 256
 
 /** Rounds up to whole cache lines. */
@@ -47,7 +47,7 @@ export function scratchBytes(limits: BackendLimits, threads = 1): number {
     0,
   )
   const stacks = (threads - 1) * (STACK_BYTES + ALIGN)
-  const rope = align(limits.maxContext * ROPE_DIM * 4) + 2 * ALIGN
+  const rope = align(limits.maxContext * (limits.ropeDim ?? ROPE_DIM) * 4) + 2 * ALIGN
   return MODULE_BYTES + DESCRIPTOR_BYTES + parts + stacks + rope
 }
 
