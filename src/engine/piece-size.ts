@@ -45,7 +45,7 @@ export class PieceSize {
 
   /** A step with `prefillTokens` tokens of a prompt (0: none) took `ms`. */
   learn(prefillTokens: number, ms: number): void {
-    this.longestMs = Math.max(this.longestMs, ms)
+    if (ms > this.longestMs) this.longestMs = ms
     if (prefillTokens === 0) return
     const rate = ms / prefillTokens
     // Half old, half new: one hiccup halves the next piece at most, the one after recovers.

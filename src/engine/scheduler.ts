@@ -74,6 +74,13 @@ export class Scheduler {
   /** The last step held a prompt, or ended a request: what it gave should be seen at once. */
   #turnNow = false
   #loop: Promise<void> | undefined
+  /** Resolves #loop. */
+  #rest: () => void = () => undefined
+  /** One function for all turns. */
+  readonly #afterTurn = (): void => {
+    this.#turnedAt = this.#now()
+    this.#walk()
+  }
   #closed: RyzError | undefined
 
   constructor(network: NetworkLike, options: SchedulerOptions) {
@@ -161,21 +168,47 @@ export class Scheduler {
     this.#turn.close()
   }
 
-  async #run(): Promise<void> {
-    await this.#turn.next()
-    this.#turnedAt = this.#now()
+  /** Works until nothing is left to do. */
+  #run(): Promise<void> {
+    this.#turn.next(this.#afterTurn)
+    return new Promise(resolve => {
+      this.#rest = resolve
+    })
+  }
+
+  /** Steps until one makes it wait or the event loop is due its turn. */
+  #walk(): void {
     while (this.#waiting.length + this.running > 0) {
       try {
         const step = this.#step()
-        if (step !== undefined) await step
+        if (step !== undefined) {
+          void this.#walkLater(step)
+          return
+        }
       } catch (caught) {
-        this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
+        this.#failed(caught)
       }
-      if (!this.#turnDue()) continue
-      await this.#turn.next()
-      this.#turnedAt = this.#now()
+      if (this.#turnDue()) {
+        this.#turn.next(this.#afterTurn)
+        return
+      }
     }
     this.#loop = undefined
+    this.#rest()
+  }
+
+  async #walkLater(step: Promise<void>): Promise<void> {
+    try {
+      await step
+    } catch (caught) {
+      this.#failed(caught)
+    }
+    if (this.#turnDue()) this.#turn.next(this.#afterTurn)
+    else this.#walk()
+  }
+
+  #failed(caught: unknown): void {
+    this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
   }
 
   /** A turn costs as much as a third of a small model's step, so those share one. */

@@ -27,6 +27,11 @@ export class Counters {
   step(prefillRows: number, decodeRows: number, ms: number): void {
     const rows = prefillRows + decodeRows
     if (rows === 0) return
+    if (prefillRows === 0) {
+      this.#decode.tokens += decodeRows
+      this.#decode.ms += ms
+      return
+    }
     this.#prefill.tokens += prefillRows
     this.#prefill.ms += (ms * prefillRows) / rows
     this.#decode.tokens += decodeRows

@@ -13,9 +13,9 @@ export class TokenMail {
   constructor() {
     const turn = createTurn()
     this.turn = {
-      next: () => {
+      next: resume => {
         this.#postAll()
-        return turn.next()
+        turn.next(resume)
       },
       close: () => {
         this.#postAll()
