@@ -21,10 +21,10 @@ export interface MeasureOptions {
 }
 
 /**
- * Read by GEMV and head alike: larger than second-level caches, small enough that a few of them, not
- * yet collected, do not show in the page's peak.
+ * Read by GEMV and head alike: larger than second-level caches, small enough that the four or five of a
+ * calibration, not yet collected, do not show in the page's peak (20 MiB each made it 75 MB higher).
  */
-const WEIGHT_BYTES = 20 * 2 ** 20
+const WEIGHT_BYTES = 10 * 2 ** 20
 /** Compute bound at 32 rows: needs no more than a fraction. Also what kernels are warmed on. */
 const SMALL_BYTES = 2 ** 19
 const GEMM_ROWS = 32
@@ -37,7 +37,7 @@ const SAMPLE_MS = 10
 const MIN_SAMPLES = 5
 
 /**
- * About 0.1 s and 22 MB, given back before it returns.
+ * About 0.1 s and 12 MB, given back before it returns.
  * @throws RyzError whatever keeps this build from starting
  */
 export async function measureKernels(options: MeasureOptions): Promise<KernelRates[]> {
