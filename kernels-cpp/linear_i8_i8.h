@@ -87,7 +87,9 @@ inline void linear_i8_i8_by(const Products& products, const ActsI8& x, const Ryz
   const int32_t fours = prepare_fours<Products>(x4, x);
   const int32_t last = rows_end(w, end);
 
-  for (int32_t row = begin * TILE_ROWS; row < last; row++) {
+  const int32_t row_0 = begin * TILE_ROWS;
+  for (int32_t i = 0; i < last - row_0; i++) {
+    const int32_t row = row_0 + (fours > 0 ? i : in_two_streams(i, last - row_0));
     const int8_t* row_w = weights + static_cast<size_t>(row) * stride;
     const size_t left = static_cast<size_t>(last - row) * stride;
     Ahead ahead = ahead_of(left, stride, fours / 4 + x.count - fours);

