@@ -3,6 +3,7 @@
 // and, for one alone, still faster than in the inner loops. Same bits as __scalar.
 #include "ryz.h"
 #include "simd.h"
+#include "touch.h"
 
 namespace {
 
@@ -150,6 +151,9 @@ inline void attend(const AttendQueries& queries, const uint8_t* kv, const int32_
     const uint8_t* head = kv + static_cast<size_t>(table[first / KV_BLOCK]) * block_bytes;
     const T* keys = reinterpret_cast<const T*>(head);
     const float* wide = widened(reinterpret_cast<float*>(queries.scratch), keys, 2 * elements);
+    if (first + KV_BLOCK < last) {
+      touch_range(kv + static_cast<size_t>(table[first / KV_BLOCK + 1]) * block_bytes, block_bytes);
+    }
     for (int32_t i = 0; i < queries.count; i++) {
       const int32_t left = queries.tokens[i] - first;
       if (left <= 0) continue;

@@ -25,6 +25,13 @@ inline void touch_lines(const uint8_t* at) {
   }
 }
 
+// Any number of bytes.
+inline void touch_range(const uint8_t* at, int32_t bytes) {
+  int32_t i = 0;
+  for (; i + TOUCH_BYTES <= bytes; i += TOUCH_BYTES) touch_lines<TOUCH_LINES>(at + i);
+  for (; i < bytes; i += LINE_BYTES) touch_lines<1>(at + i);
+}
+
 // What a kernel touches while it walks weights in pieces of TOUCH_BYTES: the piece `distance` further on, or
 // its share of such pieces where it passes over the same weights several times.
 struct Ahead {
