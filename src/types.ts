@@ -17,7 +17,10 @@ export type ModelSource =
   | ReadableStream<Uint8Array>
 
 export type BackendName = 'reference' | 'wasm'
-/** 'relaxed-i32' is 'relaxed' with dots that add in 32 bits: one instruction on ARM, three on x86. */
+/**
+ * 'relaxed-i32' is 'relaxed' with dots that add in 32 bits: one instruction on ARM and on x86 with AVX-VNNI,
+ * three elsewhere.
+ */
 export type KernelVariant = 'relaxed' | 'relaxed-i32' | 'simd128' | 'scalar'
 export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
 export type ActivationMode = 'int8' | 'float'
