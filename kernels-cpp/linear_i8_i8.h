@@ -18,14 +18,14 @@ struct WordProducts {
     wasm_v128_store(to + 8 * (token + 4), wasm_i16x8_load8x8(x + 8));
   }
 
-  void add(v128_t sums[2], const int8_t* row, const int8_t* x) const {
+  static void add(v128_t sums[2], const int8_t* row, const int8_t* x) {
     sums[0] = wasm_i32x4_add(
         sums[0], wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(x), wasm_i16x8_load8x8(row)));
     sums[1] = wasm_i32x4_add(
         sums[1], wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(x + 8), wasm_i16x8_load8x8(row + 8)));
   }
 
-  void add_fours(v128_t sums[4], const int8_t* row, const int16_t* x4) const {
+  static void add_fours(v128_t sums[8], const int8_t* row, const int16_t* x4) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const v128_t row_i16 = wasm_i16x8_load8x8(row + 8 * half);
@@ -37,29 +37,32 @@ struct WordProducts {
     }
   }
 
+  // Of the sums of one token; of token t of four.
+  static v128_t total(const v128_t sums[2]) { return wasm_i32x4_add(sums[0], sums[1]); }
+  static v128_t total_of(const v128_t sums[8], int t) { return sums[t]; }
+
   // By what a sum of products is too large, where the activations of the row add up to `sum`.
-  int32_t excess(int32_t) const { return 0; }
+  static int32_t excess(int32_t) { return 0; }
 };
 
 template <class Products>
-inline v128_t row_dot(const Products& products, const int8_t* row, const int8_t* x, int32_t n) {
+inline v128_t row_dot(const int8_t* row, const int8_t* x, int32_t n) {
   v128_t sums[4] = {};
   int32_t k = 0;
   for (; k + 32 <= n; k += 32) {
-    products.add(sums, row + k, x + k);
-    products.add(sums + 2, row + k + 16, x + k + 16);
+    Products::add(sums, row + k, x + k);
+    Products::add(sums + 2, row + k + 16, x + k + 16);
   }
-  if (k < n) products.add(sums, row + k, x + k);
-  return wasm_i32x4_add(wasm_i32x4_add(sums[0], sums[1]), wasm_i32x4_add(sums[2], sums[3]));
+  if (k < n) Products::add(sums, row + k, x + k);
+  return wasm_i32x4_add(Products::total(sums), Products::total(sums + 2));
 }
 
 template <class Products>
-inline void row_dots_x4(const Products& products, v128_t sums[4], const int8_t* row,
-                        const typename Products::Wide* x4, int32_t n) {
+inline void row_dots_x4(v128_t sums[8], const int8_t* row, const typename Products::Wide* x4, int32_t n) {
   const int8_t* const stop = row + n;
   // Not unrolled: LLVM would finish one sum before it starts the next, and V8 spill (see t2_dots.h).
 #pragma clang loop unroll(disable)
-  for (; row != stop; row += 16, x4 += 64) products.add_fours(sums, row, x4);
+  for (; row != stop; row += 16, x4 += 64) Products::add_fours(sums, row, x4);
 }
 
 // Four tokens side by side, [count / 4][stride / 16][64]. Returns the tokens done: a multiple of 4, as many
@@ -79,8 +82,8 @@ inline int32_t prepare_fours(typename Products::Wide* x4, const ActsI8& x) {
 }
 
 template <class Products>
-inline void linear_i8_i8_by(const Products& products, const ActsI8& x, const RyzMatrix& w, float* y,
-                            int32_t y_stride, int32_t begin, int32_t end, void* scratch) {
+inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
+                            int32_t end, void* scratch) {
   const auto* weights = reinterpret_cast<const int8_t*>(w.weights);
   const int32_t stride = div_up(w.cols, FLAT_COLS) * FLAT_COLS;
   auto* x4 = static_cast<typename Products::Wide*>(scratch);
@@ -98,16 +101,17 @@ inline void linear_i8_i8_by(const Products& products, const ActsI8& x, const Ryz
 
     for (; t < fours; t += 4, ahead.pass++) {
       const auto* xs = x4 + static_cast<size_t>(t) * x.stride;
-      v128_t dots[4] = {};
+      v128_t dots[8] = {};
       for (int32_t k = 0; k < stride; k += TOUCH_BYTES) {
         ahead.touch(w.weights + (row_w - weights), k);
         const int32_t n = stride - k < TOUCH_BYTES ? stride - k : TOUCH_BYTES;
-        row_dots_x4(products, dots, row_w + k, xs + 4 * k, n);
+        row_dots_x4<Products>(dots, row_w + k, xs + 4 * k, n);
       }
       int32_t sums[4];
-      wasm_v128_store(sums, sum_lanes_i32(dots[0], dots[1], dots[2], dots[3]));
+      wasm_v128_store(sums, sum_lanes_i32(Products::total_of(dots, 0), Products::total_of(dots, 1),
+                                          Products::total_of(dots, 2), Products::total_of(dots, 3)));
       for (int32_t i = 0; i < 4; i++) {
-        const int32_t sum = sums[i] - products.excess(x.sums[t + i]);
+        const int32_t sum = sums[i] - Products::excess(x.sums[t + i]);
         to[static_cast<size_t>(t + i) * y_stride] = static_cast<float>(sum) * (w.scales[row] * x.inv[t + i]);
       }
     }
@@ -118,11 +122,11 @@ inline void linear_i8_i8_by(const Products& products, const ActsI8& x, const Ryz
       for (int32_t k = 0; k < stride; k += TOUCH_BYTES) {
         ahead.touch(w.weights + (row_w - weights), k);
         const int32_t n = stride - k < TOUCH_BYTES ? stride - k : TOUCH_BYTES;
-        dots = wasm_i32x4_add(dots, row_dot(products, row_w + k, q + k, n));
+        dots = wasm_i32x4_add(dots, row_dot<Products>(row_w + k, q + k, n));
       }
       const int32_t sum = wasm_i32x4_extract_lane(dots, 0) + wasm_i32x4_extract_lane(dots, 1) +
                           wasm_i32x4_extract_lane(dots, 2) + wasm_i32x4_extract_lane(dots, 3) -
-                          products.excess(x.sums[t]);
+                          Products::excess(x.sums[t]);
       to[static_cast<size_t>(t) * y_stride] = static_cast<float>(sum) * (w.scales[row] * x.inv[t]);
     }
   }

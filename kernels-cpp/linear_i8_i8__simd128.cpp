@@ -3,5 +3,5 @@
 
 void linear_i8_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
                   int32_t end, void* scratch) {
-  linear_i8_i8_by(WordProducts{}, x, w, y, y_stride, begin, end, scratch);
+  linear_i8_i8_by<WordProducts>(x, w, y, y_stride, begin, end, scratch);
 }

@@ -51,8 +51,10 @@ describe.each([
   })
 
   test('text of whole characters never shows a replacement character', () => {
+    // SentencePiece writes a space as U+2581 and so cannot tell one from it.
+    const text = fc.string({ unit: 'grapheme' }).filter(t => !t.includes('\u2581'))
     fc.assert(
-      fc.property(fc.string({ unit: 'grapheme' }), text => {
+      fc.property(text, text => {
         const shown = stream(tokenizer, tokenizer.encode(text, { addSpecial: false }))
         expect(shown.join('')).toBe(text)
         expect(shown.join('').includes('\ufffd')).toBe(text.includes('\ufffd'))
