@@ -25,7 +25,7 @@ struct WordProducts {
         sums[1], wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(x + 8), wasm_i16x8_load8x8(row + 8)));
   }
 
-  static void add_fours(v128_t sums[8], const int8_t* row, const int16_t* x4) {
+  static void add_fours(v128_t sums[4], const int8_t* row, const int16_t* x4) {
 #pragma unroll
     for (int half = 0; half < 2; half++) {
       const v128_t row_i16 = wasm_i16x8_load8x8(row + 8 * half);
@@ -37,9 +37,8 @@ struct WordProducts {
     }
   }
 
-  // Of the sums of one token; of token t of four.
+  // Of the two sums of one token.
   static v128_t total(const v128_t sums[2]) { return wasm_i32x4_add(sums[0], sums[1]); }
-  static v128_t total_of(const v128_t sums[8], int t) { return sums[t]; }
 
   // By what a sum of products is too large, where the activations of the row add up to `sum`.
   static int32_t excess(int32_t) { return 0; }
@@ -58,7 +57,7 @@ inline v128_t row_dot(const int8_t* row, const int8_t* x, int32_t n) {
 }
 
 template <class Products>
-inline void row_dots_x4(v128_t sums[8], const int8_t* row, const typename Products::Wide* x4, int32_t n) {
+inline void row_dots_x4(v128_t sums[4], const int8_t* row, const typename Products::Wide* x4, int32_t n) {
   const int8_t* const stop = row + n;
   // Not unrolled: LLVM would finish one sum before it starts the next, and V8 spill (see t2_dots.h).
 #pragma clang loop unroll(disable)
@@ -101,15 +100,14 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
 
     for (; t < fours; t += 4, ahead.pass++) {
       const auto* xs = x4 + static_cast<size_t>(t) * x.stride;
-      v128_t dots[8] = {};
+      v128_t dots[4] = {};
       for (int32_t k = 0; k < stride; k += TOUCH_BYTES) {
         ahead.touch(w.weights + (row_w - weights), k);
         const int32_t n = stride - k < TOUCH_BYTES ? stride - k : TOUCH_BYTES;
         row_dots_x4<Products>(dots, row_w + k, xs + 4 * k, n);
       }
       int32_t sums[4];
-      wasm_v128_store(sums, sum_lanes_i32(Products::total_of(dots, 0), Products::total_of(dots, 1),
-                                          Products::total_of(dots, 2), Products::total_of(dots, 3)));
+      wasm_v128_store(sums, sum_lanes_i32(dots[0], dots[1], dots[2], dots[3]));
       for (int32_t i = 0; i < 4; i++) {
         const int32_t sum = sums[i] - Products::excess(x.sums[t + i]);
         to[static_cast<size_t>(t + i) * y_stride] = static_cast<float>(sum) * (w.scales[row] * x.inv[t + i]);
