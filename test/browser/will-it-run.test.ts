@@ -34,7 +34,10 @@ test('a forecast tells what the load then is, and how fast', async () => {
   const stats = await engine.stats()
   await engine.close()
   const { weights, kv, scratch } = told.peakBytes
-  expect(stats.memory).toMatchObject({ weights, kv, scratch })
+  expect(stats.memory).toMatchObject({ kv, scratch })
+  // The plan has room for a scale every 256 columns, which become one a row; the header cannot tell.
+  expect(stats.memory?.weights).toBeLessThanOrEqual(weights)
+  expect(stats.memory?.weights).toBeGreaterThan(0.9 * weights)
   expect(stats.backend).toBe(told.path.backend)
   const { calibration } = stats
   // Another choice than the ladder's is measured twice, see engine/calibrate.ts.
