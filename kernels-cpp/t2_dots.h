@@ -7,8 +7,8 @@
 #include "simd.h"
 #include "touch.h"
 
-// Tiles after which int16 sums are widened: one piece of touch.h is. For four tokens a
-// lane takes 4 dots a tile of at most 512 in size, and 16 tiles would fit; see also t2_dots__relaxed.h.
+// Tiles after which int16 sums are widened: a piece of touch.h. Four tokens would have room for 16, as a lane takes
+// 4 dots a tile of at most 512 in size; one token for just these, see t2_dots__relaxed.h.
 constexpr int32_t WIDEN_TILES = TOUCH_BYTES / TILE_BYTES;
 
 // Four tokens side by side, so that one address and constant offsets reach them all:
