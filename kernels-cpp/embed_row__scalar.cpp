@@ -1,4 +1,5 @@
 // One row of an embedding table as f32. Memory-bound and once a token: the same in all builds.
+#include "i4.h"
 #include "math.h"
 #include "ryz.h"
 #include "t2_code.h"
@@ -14,6 +15,11 @@ void embed_row_t2(float* out, const RyzMatrix& w, int32_t row) {
 
 void embed_row_i8(float* out, const int8_t* w, float scale, int32_t n) {
   for (int32_t i = 0; i < n; i++) out[i] = static_cast<float>(w[i]) * scale;
+}
+
+void embed_row_i4(float* out, const uint8_t* row, float scale, int32_t n) {
+  const int8_t* scales = i4_scales(row, n);
+  for (int32_t i = 0; i < n; i++) out[i] = static_cast<float>(i4_weight(row, scales, i)) * scale;
 }
 
 void embed_row_f16(float* out, const uint16_t* w, int32_t n) {

@@ -1,7 +1,8 @@
 // Row-major int8 matrix (the output head) times int8 rows, for both SIMD builds: one row after another, as
 // memory lies (four rows side by side are four streams, three times slower: 8 against 24 GB/s, Nov 2026), and
 // four tokens share a piece of a row. Sums are int32, so exact in any order. The template argument says how
-// 16 columns are multiplied: WordProducts here, ByteProducts in linear_i8_i8__relaxed.cpp.
+// 16 columns of one token are multiplied: WordProducts here, ByteProducts in linear_i8_i8__relaxed.cpp; four
+// tokens go in words.
 #pragma once
 #include "lookup_t2_i8.h"
 #include "ryz.h"
@@ -9,15 +10,8 @@
 #include "t2_code.h"
 #include "touch.h"
 
-// Bytes widened to words, those of four tokens once for all rows.
+// Bytes widened to words.
 struct WordProducts {
-  using Wide = int16_t;
-
-  static void prepare(int16_t* to, const int8_t* x, int32_t token) {
-    wasm_v128_store(to + 8 * token, wasm_i16x8_load8x8(x));
-    wasm_v128_store(to + 8 * (token + 4), wasm_i16x8_load8x8(x + 8));
-  }
-
   static void add(v128_t sums[2], const int8_t* row, const int8_t* x) {
     sums[0] = wasm_i32x4_add(
         sums[0], wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(x), wasm_i16x8_load8x8(row)));
@@ -25,19 +19,7 @@ struct WordProducts {
         sums[1], wasm_i32x4_dot_i16x8(wasm_i16x8_load8x8(x + 8), wasm_i16x8_load8x8(row + 8)));
   }
 
-  static void add_fours(v128_t sums[4], const int8_t* row, const int16_t* x4) {
-#pragma unroll
-    for (int half = 0; half < 2; half++) {
-      const v128_t row_i16 = wasm_i16x8_load8x8(row + 8 * half);
-#pragma unroll
-      for (int t = 0; t < 4; t++) {
-        const v128_t x_i16 = wasm_v128_load(x4 + 32 * half + 8 * t);
-        sums[t] = wasm_i32x4_add(sums[t], wasm_i32x4_dot_i16x8(row_i16, x_i16));
-      }
-    }
-  }
-
-  // Of the two sums of one token.
+  // Of the two sums.
   static v128_t total(const v128_t sums[2]) { return wasm_i32x4_add(sums[0], sums[1]); }
 
   // By what a sum of products is too large, where the activations of the row add up to `sum`.
@@ -56,24 +38,33 @@ inline v128_t row_dot(const int8_t* row, const int8_t* x, int32_t n) {
   return wasm_i32x4_add(Products::total(sums), Products::total(sums + 2));
 }
 
-template <class Products>
-inline void row_dots_x4(v128_t sums[4], const int8_t* row, const typename Products::Wide* x4, int32_t n) {
+// Four tokens, their activations widened once for all rows: see prepare_fours.
+inline void row_dots_x4(v128_t sums[4], const int8_t* row, const int16_t* x4, int32_t n) {
   const int8_t* const stop = row + n;
   // Not unrolled: LLVM would finish one sum before it starts the next, and V8 spill (see t2_dots.h).
 #pragma clang loop unroll(disable)
-  for (; row != stop; row += 16, x4 += 64) Products::add_fours(sums, row, x4);
+  for (; row != stop; row += 16, x4 += 64) {
+#pragma unroll
+    for (int half = 0; half < 2; half++) {
+      const v128_t row_i16 = wasm_i16x8_load8x8(row + 8 * half);
+#pragma unroll
+      for (int t = 0; t < 4; t++) {
+        const v128_t x_i16 = wasm_v128_load(x4 + 32 * half + 8 * t);
+        sums[t] = wasm_i32x4_add(sums[t], wasm_i32x4_dot_i16x8(row_i16, x_i16));
+      }
+    }
+  }
 }
 
-// Four tokens side by side, [count / 4][stride / 16][64]. Returns the tokens done: a multiple of 4, as many
+// Four tokens side by side, [count / 4][stride / 8][4][8]. Returns the tokens done: a multiple of 4, as many
 // as there are and fit into the scratch.
-template <class Products>
-inline int32_t prepare_fours(typename Products::Wide* x4, const ActsI8& x) {
+inline int32_t prepare_fours(int16_t* x4, const ActsI8& x) {
   const int32_t room = LOOKUP_BYTES / static_cast<int32_t>(sizeof(*x4)) / x.stride;
   const int32_t count = (x.count < room ? x.count : room) / 4 * 4;
   for (int32_t first = 0; first < count; first += 4) {
-    for (int32_t k = 0; k < x.stride; k += 16, x4 += 64) {
-      for (int32_t t = 0; t < 4; t++) {
-        Products::prepare(x4, x.q + static_cast<size_t>(first + t) * x.stride + k, t);
+    for (int32_t k = 0; k < x.stride; k += 8) {
+      for (int32_t t = 0; t < 4; t++, x4 += 8) {
+        wasm_v128_store(x4, wasm_i16x8_load8x8(x.q + static_cast<size_t>(first + t) * x.stride + k));
       }
     }
   }
@@ -85,8 +76,8 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
                             int32_t end, void* scratch) {
   const auto* weights = reinterpret_cast<const int8_t*>(w.weights);
   const int32_t stride = div_up(w.cols, FLAT_COLS) * FLAT_COLS;
-  auto* x4 = static_cast<typename Products::Wide*>(scratch);
-  const int32_t fours = prepare_fours<Products>(x4, x);
+  auto* x4 = static_cast<int16_t*>(scratch);
+  const int32_t fours = prepare_fours(x4, x);
   const int32_t last = rows_end(w, end);
 
   const int32_t row_0 = begin * TILE_ROWS;
@@ -104,13 +95,12 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
       for (int32_t k = 0; k < stride; k += TOUCH_BYTES) {
         ahead.touch(w.weights + (row_w - weights), k);
         const int32_t n = stride - k < TOUCH_BYTES ? stride - k : TOUCH_BYTES;
-        row_dots_x4<Products>(dots, row_w + k, xs + 4 * k, n);
+        row_dots_x4(dots, row_w + k, xs + 4 * k, n);
       }
       int32_t sums[4];
       wasm_v128_store(sums, sum_lanes_i32(dots[0], dots[1], dots[2], dots[3]));
       for (int32_t i = 0; i < 4; i++) {
-        const int32_t sum = sums[i] - Products::excess(x.sums[t + i]);
-        to[static_cast<size_t>(t + i) * y_stride] = static_cast<float>(sum) * (w.scales[row] * x.inv[t + i]);
+        to[static_cast<size_t>(t + i) * y_stride] = static_cast<float>(sums[i]) * (w.scales[row] * x.inv[t + i]);
       }
     }
 
@@ -122,9 +112,7 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
         const int32_t n = stride - k < TOUCH_BYTES ? stride - k : TOUCH_BYTES;
         dots = wasm_i32x4_add(dots, row_dot<Products>(row_w + k, q + k, n));
       }
-      const int32_t sum = wasm_i32x4_extract_lane(dots, 0) + wasm_i32x4_extract_lane(dots, 1) +
-                          wasm_i32x4_extract_lane(dots, 2) + wasm_i32x4_extract_lane(dots, 3) -
-                          Products::excess(x.sums[t]);
+      const int32_t sum = sum_lanes_i32(dots) - Products::excess(x.sums[t]);
       to[static_cast<size_t>(t) * y_stride] = static_cast<float>(sum) * (w.scales[row] * x.inv[t]);
     }
   }

@@ -2,6 +2,7 @@
 // a RyzStatus. Knows which kernel serves which layout; the arithmetic is in the kernel files.
 // The two large ones have files of their own, ops_linear.cpp and ops_attend.cpp. Called by
 // src/backend/wasm/wasm-backend.ts.
+#include "i4.h"
 #include "ops.h"
 
 RyzScratch scratch;
@@ -54,6 +55,7 @@ void gate_task(const void* args, int32_t begin, int32_t end, int32_t) {
 
 struct Pour {
   int32_t source;
+  int32_t layout;
   const uint8_t* from;
   int32_t row_bytes;  // of the file
   int32_t cols;
@@ -66,13 +68,14 @@ struct Pour {
 // Items are rows of tiles, or rows.
 void pour_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
   const auto& a = *static_cast<const Pour*>(args);
-  if (a.source > RYZ_FROM_I2_S) {
+  if (a.layout != RYZ_T2) {
     // The caller lays the file's bytes into the front of this scratch; see mover.ts.
     auto* row = reinterpret_cast<float*>(scratch_of(thread) + POUR_ROW);
+    const auto pour = a.layout == RYZ_I4 ? pour_i4 : pour_i8;
+    const size_t stride = static_cast<size_t>(a.layout == RYZ_I4 ? i4_row_bytes(a.cols) : a.cols);
     for (int32_t r = begin; r < end; r++) {
-      auto* to = reinterpret_cast<int8_t*>(a.to) + static_cast<size_t>(r) * a.cols;
       const uint8_t* from = a.from + static_cast<size_t>(r) * a.row_bytes;
-      if (!pour_i8(a.source, from, a.cols, to, a.scales + r, row)) *a.bad = 1;
+      if (!pour(a.source, from, a.cols, a.to + r * stride, a.scales + r, row)) *a.bad = 1;
     }
     return;
   }
@@ -99,7 +102,7 @@ void ryz_setup(int8_t* q, float* x, float* inv, int32_t* sums, int32_t* tile_sum
   scratch = {q, x, inv, sums, tile_sums, lookup};
 }
 
-// The table is given by its parts, as it needs no descriptor: weights, scales (t2, i8).
+// The table is given by its parts, as it needs no descriptor: weights, scales (t2, i8, i4).
 RYZ_EXPORT(ryz_embed)
 int32_t ryz_embed(float* out, int32_t layout, const uint8_t* weights, const float* scales, int32_t cols,
                   int32_t scale_block, const int32_t* ids, int32_t count) {
@@ -110,6 +113,7 @@ int32_t ryz_embed(float* out, int32_t layout, const uint8_t* weights, const floa
     switch (layout) {
       case RYZ_T2: embed_row_t2(out, table, ids[r]); break;
       case RYZ_I8: embed_row_i8(out, reinterpret_cast<const int8_t*>(weights) + at, scales[ids[r]], cols); break;
+      case RYZ_I4: embed_row_i4(out, i4_row(table, ids[r]), scales[ids[r]], cols); break;
       case RYZ_F16: embed_row_f16(out, reinterpret_cast<const uint16_t*>(weights) + at, cols); break;
       default: embed_row_f32(out, reinterpret_cast<const float*>(weights) + at, cols); break;
     }
@@ -137,13 +141,13 @@ int32_t ryz_add(float* out, const float* x, int32_t count) {
   return RYZ_OK;
 }
 
-// While loading: `rows` rows of a file to their place in a matrix, from row `to` on; *bad becomes 1 when a
-// value is impossible. See pour_rows__scalar.cpp.
+// While loading: `rows` rows of a file to their place in a matrix of a layout (ternary types: t2, others: i8 or
+// i4), from row `to` on; *bad becomes 1 when a value is impossible. See pour_rows__scalar.cpp.
 RYZ_EXPORT(ryz_pour)
-int32_t ryz_pour(int32_t source, const uint8_t* from, int32_t row_bytes, int32_t cols, int32_t rows, uint8_t* to,
-                 float* scales, int32_t* bad) {
+int32_t ryz_pour(int32_t source, int32_t layout, const uint8_t* from, int32_t row_bytes, int32_t cols, int32_t rows,
+                 uint8_t* to, float* scales, int32_t* bad) {
   *bad = 0;
-  const Pour args{source, from, row_bytes, cols, rows, to, scales, bad};
-  const int32_t items = source > RYZ_FROM_I2_S ? rows : div_up(rows, TILE_ROWS);
+  const Pour args{source, layout, from, row_bytes, cols, rows, to, scales, bad};
+  const int32_t items = layout == RYZ_T2 ? div_up(rows, TILE_ROWS) : rows;
   return pool_run(pour_task, &args, items, grain_of(items, 4));
 }

@@ -37,7 +37,7 @@ struct LinearArgs {
 };
 
 bool takes_i8(const RyzMatrix& w, bool round) {
-  return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8);
+  return round && (w.layout == RYZ_T2 || w.layout == RYZ_I8 || w.layout == RYZ_I4);
 }
 
 // All parts or none: they share tables. Parts of a stack are of one kind (load-weights.ts sees to it).
@@ -53,12 +53,16 @@ void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begi
                  int32_t thread) {
   const int32_t stride = a.w->outputs;
   if (takes_i8(w, a.round)) {
-    LinearI8* kernel = w.layout == RYZ_I8 ? linear_i8_i8 : w.scale_block ? linear_t2b_i8 : linear_t2_i8;
+    LinearI8* kernel = w.layout == RYZ_I8   ? linear_i8_i8
+                       : w.layout == RYZ_I4 ? linear_i4_i8
+                       : w.scale_block      ? linear_t2b_i8
+                                            : linear_t2_i8;
     kernel(a.x_i8, w, y, stride, begin, end, scratch_of(thread));
     return;
   }
   LinearF32* kernel = w.layout == RYZ_T2    ? linear_t2_f32
                       : w.layout == RYZ_I8  ? linear_i8_f32
+                      : w.layout == RYZ_I4  ? linear_i4_f32
                       : w.layout == RYZ_F16 ? linear_f16_f32
                                             : linear_f32_f32;
   kernel(a.x_f32, w, y, stride, begin, end);

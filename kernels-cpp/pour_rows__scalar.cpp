@@ -1,6 +1,7 @@
 // Rows of a file's blocks on their way to the layouts, while a model loads; twins of the codecs in
 // src/format, which name the errors. Plain loops over words and lanes that clang turns into SIMD where the
 // build has it: bound by memory in all builds. Called by ryz_pour (ops.cpp).
+#include "i4.h"
 #include "math.h"
 #include "ryz.h"
 
@@ -105,13 +106,25 @@ void decode_q6_k(const uint8_t* from, int32_t cols, float* out) {
   }
 }
 
-// scale = max|w| / 127, q = round-half-even(w / scale); false when a value is not finite.
-bool row_to_i8(const float* x, int32_t n, int8_t* q, float* scale_out) {
-  uint32_t max = 0;  // of the bits without sign, which order like the magnitudes
+// The largest of the bits without sign, which order like the magnitudes.
+uint32_t most_bits(const float* x, int32_t n) {
+  uint32_t max = 0;
   for (int32_t i = 0; i < n; i++) {
     const uint32_t bits = f32_bits(x[i]) & 0x7fffffffu;
     max = bits > max ? bits : max;
   }
+  return max;
+}
+
+// x to the next integer from `least` to `most`, half to even.
+float round_within(float x, float least, float most) {
+  x = x > most ? most : x;
+  return round_even(x < least ? least : x);
+}
+
+// scale = max|w| / 127, q = round-half-even(w / scale); false when a value is not finite.
+bool row_to_i8(const float* x, int32_t n, int8_t* q, float* scale_out) {
+  const uint32_t max = most_bits(x, n);
   if (max >= 0x7f800000u) return false;
   const float scale = f32_from_bits(max) / 127.0f;
   *scale_out = scale;
@@ -119,14 +132,66 @@ bool row_to_i8(const float* x, int32_t n, int8_t* q, float* scale_out) {
     memset(q, 0, n);
     return true;
   }
+  // A subnormal scale may round far off: hence the limits.
   for (int32_t i = 0; i < n; i++) {
-    // A subnormal scale may round far off: hence the limits.
-    float v = x[i] / scale;
-    v = v > 127.0f ? 127.0f : v;
-    v = v < -127.0f ? -127.0f : v;
-    q[i] = static_cast<int8_t>(static_cast<int32_t>(round_even(v)));
+    q[i] = static_cast<int8_t>(static_cast<int32_t>(round_within(x[i] / scale, -127.0f, 127.0f)));
   }
   return true;
+}
+
+// One block of 64 columns to codes; `scales` are those of its groups, `scale` the row's.
+void block_to_i4(const float* x, const int8_t scales[I4_GROUPS], float scale, uint8_t* to) {
+  float steps[16];
+  for (int32_t c = 0; c < 16; c++) steps[c] = static_cast<float>(scales[c / 4]) * scale;
+  const auto code = [&](int32_t c, int32_t col) {
+    // Of a group without a scale the quotient is infinite or NaN.
+    const float v = steps[c] == 0.0f ? 0.0f : round_within(x[col] / steps[c], -8.0f, 7.0f);
+    return static_cast<uint8_t>(static_cast<int32_t>(v) + I4_ZERO);
+  };
+  for (int32_t half = 0; half < 2; half++) {
+    for (int32_t c = 0; c < 16; c++) {
+      const int32_t col = 32 * half + c;
+      to[16 * half + c] = static_cast<uint8_t>(code(c, col) | code(c, col + 16) << 4);
+    }
+  }
+}
+
+// Of each group, the value p that is largest in size becomes code -8: its step is p / -8. scale = max|step| / 127,
+// the group's scale = round-half-even(step / scale), code = round-half-even(w / (the group's scale * scale)). False
+// when a value is not finite.
+bool row_to_i4(const float* x, int32_t n, uint8_t* to, float* scale_out) {
+  const uint32_t max = most_bits(x, n);
+  if (max >= 0x7f800000u) return false;
+  const float scale = f32_from_bits(max) / 8.0f / 127.0f;
+  const int32_t blocks = i4_blocks(n);
+  *scale_out = scale;
+  memset(to, 0, i4_row_bytes(n));
+  auto* scales = reinterpret_cast<int8_t*>(to) + blocks * I4_BLOCK_BYTES;
+  for (int32_t b = 0; b < blocks; b++) {
+    float block[I4_COLS] = {};
+    const int32_t count = n - b * I4_COLS < I4_COLS ? n - b * I4_COLS : I4_COLS;
+    memcpy(block, x + b * I4_COLS, count * sizeof(float));
+    float peaks[16] = {};
+    for (int32_t k = 0; k < I4_COLS; k++) {
+      float& peak = peaks[k % 16];
+      if (__builtin_fabsf(block[k]) > __builtin_fabsf(peak)) peak = block[k];
+    }
+    for (int32_t g = 0; g < I4_GROUPS; g++) {
+      float peak = peaks[4 * g];
+      for (int32_t c = 1; c < 4; c++) {
+        if (__builtin_fabsf(peaks[4 * g + c]) > __builtin_fabsf(peak)) peak = peaks[4 * g + c];
+      }
+      const float rounded = scale == 0.0f ? 0.0f : round_within(peak / -8.0f / scale, -127.0f, 127.0f);
+      scales[b * I4_GROUPS + g] = static_cast<int8_t>(static_cast<int32_t>(rounded));
+    }
+    block_to_i4(block, scales + b * I4_GROUPS, scale, to + b * I4_BLOCK_BYTES);
+  }
+  return true;
+}
+
+void decode_row(int32_t source, const uint8_t* from, int32_t cols, float* row) {
+  const auto decode = source == RYZ_FROM_Q6_K ? decode_q6_k : source == RYZ_FROM_Q8_0 ? decode_q8_0 : decode_f16;
+  decode(from, cols, row);
 }
 
 }  // namespace
@@ -167,8 +232,12 @@ bool pour_i2_s(const uint8_t* from, int32_t cols, int32_t rows, uint8_t* to, flo
   return bad == 0;
 }
 
-bool pour_i8(int32_t source, const uint8_t* from, int32_t cols, int8_t* to, float* scale, float* row) {
-  const auto decode = source == RYZ_FROM_Q6_K ? decode_q6_k : source == RYZ_FROM_Q8_0 ? decode_q8_0 : decode_f16;
-  decode(from, cols, row);
-  return row_to_i8(row, cols, to, scale);
+bool pour_i8(int32_t source, const uint8_t* from, int32_t cols, uint8_t* to, float* scale, float* row) {
+  decode_row(source, from, cols, row);
+  return row_to_i8(row, cols, reinterpret_cast<int8_t*>(to), scale);
+}
+
+bool pour_i4(int32_t source, const uint8_t* from, int32_t cols, uint8_t* to, float* scale, float* row) {
+  decode_row(source, from, cols, row);
+  return row_to_i4(row, cols, to, scale);
 }

@@ -58,9 +58,7 @@ void quantize_row(const float* x, int32_t n, int8_t* q, int32_t stride, float* i
       wasm_v128_store(q + at, q_i8);
       sums_i16 = wasm_i16x8_add(sums_i16, wasm_i16x8_extadd_pairwise_i8x16(q_i8));
     }
-    const v128_t sums = wasm_i32x4_extadd_pairwise_i16x8(sums_i16);
-    tile_sums[tile] = wasm_i32x4_extract_lane(sums, 0) + wasm_i32x4_extract_lane(sums, 1) +
-                      wasm_i32x4_extract_lane(sums, 2) + wasm_i32x4_extract_lane(sums, 3);
+    tile_sums[tile] = sum_lanes_i32(wasm_i32x4_extadd_pairwise_i16x8(sums_i16));
     *sum += tile_sums[tile];
   }
   *inv = a / 127.0f;

@@ -23,7 +23,7 @@ constexpr int32_t FLAT_COLS = 16;  // columns of i8, f16 and f32 rows are padded
 constexpr int32_t KV_BLOCK = 32;   // tokens of one KV block
 
 enum RyzStatus : int32_t { RYZ_OK = 0, RYZ_WORKER_TRAPPED = 1, RYZ_WORKER_SILENT = 2 };
-enum RyzLayout : int32_t { RYZ_T2 = 0, RYZ_I8 = 1, RYZ_F16 = 2, RYZ_F32 = 3 };
+enum RyzLayout : int32_t { RYZ_T2 = 0, RYZ_I8 = 1, RYZ_F16 = 2, RYZ_F32 = 3, RYZ_I4 = 4 };
 enum RyzKvType : int32_t { RYZ_KV_F32 = 0, RYZ_KV_F16 = 1, RYZ_KV_INT8 = 2, RYZ_KV_INT4 = 3 };
 
 // ---- Structs written by src/backend/wasm/descriptors.ts, word by word (wasm32: 4 bytes a field) ----
@@ -100,9 +100,10 @@ void quantize_row(const float* x, int32_t n, int8_t* q, int32_t stride, float* i
 // out[i] = (x[i] * r) * gain[i], r = 1 / sqrt(sum16(x * x) / n + eps); out may be x.
 void norm_row(float* out, const float* x, const float* gain, float eps, int32_t n);
 
-// out[i] = w[i] * scale (i8), w[i] (f16, f32); n elements of one table row. t2: row `row` of a matrix.
+// out[i] = w[i] * scale (i8, i4), w[i] (f16, f32); n elements of one table row. t2: row `row` of a matrix.
 void embed_row_t2(float* out, const RyzMatrix& w, int32_t row);
 void embed_row_i8(float* out, const int8_t* w, float scale, int32_t n);
+void embed_row_i4(float* out, const uint8_t* row, float scale, int32_t n);
 void embed_row_f16(float* out, const uint16_t* w, int32_t n);
 void embed_row_f32(float* out, const float* w, int32_t n);
 
@@ -111,14 +112,14 @@ void embed_row_f32(float* out, const float* w, int32_t n);
 //   t2_i8   y = f32(sum q*w) * (row_scale * inv), sums exact int32
 //   t2b_i8  acc += f32(sum of the block) * scale per block in column order; y = acc * inv
 //   t2_f32  sum16 of x, -x or +0 in a block; acc += sum * scale (one scale a row: y = sum * scale)
-//   i8_i8   y = f32(sum q*w) * (row_scale * inv)
-//   *_f32   y = sum16(x * w), i8: * row_scale
+//   i8_i8   y = f32(sum q*w) * (row_scale * inv); i4_i8 with w = (code - 8) * scale of the group
+//   *_f32   y = sum16(x * w), i8 and i4: * row_scale
 // scratch: LOOKUP_BYTES (lookup_t2_i8.h) that no other thread uses, aligned to 64.
 using LinearI8 = void(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
                       int32_t end, void* scratch);
 using LinearF32 = void(const ActsF32& x, const RyzMatrix& w, float* y, int32_t y_stride,
                        int32_t begin, int32_t end);
-LinearI8 linear_t2_i8, linear_t2b_i8, linear_i8_i8;
+LinearI8 linear_t2_i8, linear_t2b_i8, linear_i8_i8, linear_i4_i8;
 // The same as linear_t2_i8 and linear_t2b_i8 for many tokens, by tables of activation sums, which the parts of a
 // stack share: units begin..end-1 of each, all of one width and one kind of scale.
 //   x.count at most LOOKUP_TOKENS, n_parts at most LOOKUP_PARTS, units of all at most LOOKUP_UNITS
@@ -132,7 +133,7 @@ void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int
 int32_t lookup_from();
 // What ryz_dots chose for few tokens, of builds that have both kinds of dot.
 bool dots_in_i32();
-LinearF32 linear_t2_f32, linear_i8_f32, linear_f16_f32, linear_f32_f32;
+LinearF32 linear_t2_f32, linear_i8_f32, linear_i4_f32, linear_f16_f32, linear_f32_f32;
 
 // ---- Loading: rows of a file's blocks to the layouts; numbered as MOVER_CODES in exports.ts ----
 
@@ -149,8 +150,9 @@ enum RyzSource : int32_t {
 // is not finite.
 bool pour_tq2_0(const uint8_t* from, int32_t cols, int32_t rows, uint8_t* to, float* scales);
 bool pour_i2_s(const uint8_t* from, int32_t cols, int32_t rows, uint8_t* to, float* scales);
-// One row of whole blocks to int8 with a scale; row: f32 [cols] of scratch. False when a value is not finite.
-bool pour_i8(int32_t source, const uint8_t* from, int32_t cols, int8_t* to, float* scale, float* row);
+// One row of whole blocks to int8 or i4 with a scale; row: f32 [cols] of scratch. False when a value is not finite.
+bool pour_i8(int32_t source, const uint8_t* from, int32_t cols, uint8_t* to, float* scale, float* row);
+bool pour_i4(int32_t source, const uint8_t* from, int32_t cols, uint8_t* to, float* scale, float* row);
 // Where `row` stands in a thread's lookup scratch; mover.ts uses thread 0's in front of it.
 constexpr int32_t POUR_ROW = 491520;
 

@@ -112,3 +112,8 @@ inline v128_t sum_lanes_i32(v128_t a, v128_t b, v128_t c, v128_t d) {
                                    wasm_i32x4_shuffle(c, d, 2, 6, 3, 7));
   return wasm_i32x4_add(wasm_i64x2_shuffle(ab, cd, 0, 2), wasm_i64x2_shuffle(ab, cd, 1, 3));
 }
+
+inline int32_t sum_lanes_i32(v128_t a) {
+  const v128_t two = wasm_i32x4_add(a, wasm_i32x4_shuffle(a, a, 2, 3, 2, 3));
+  return wasm_i32x4_extract_lane(two, 0) + wasm_i32x4_extract_lane(two, 1);
+}

@@ -35,6 +35,7 @@ export type {
   FinishReason,
   GenerateOptions,
   GenerateResult,
+  HeadType,
   I2sLayout,
   KernelRates,
   KernelVariant,

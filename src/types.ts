@@ -23,6 +23,8 @@ export type BackendName = 'reference' | 'wasm'
  */
 export type KernelVariant = 'relaxed' | 'relaxed-i32' | 'simd128' | 'scalar'
 export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
+/** Rounding of embedding and head; 'file': none. */
+export type HeadType = 'file' | 'int8' | 'int4'
 export type ActivationMode = 'int8' | 'float'
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
 export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
@@ -56,6 +58,12 @@ export interface LoadOptions {
   threads?: 'auto' | number
   /** Embeddings and head at the file's values, f32 KV, f32 head activations. Slower; for checking. */
   strict?: boolean
+  /**
+   * Rounding of embedding and head, most often one table: 'int8' with a scale a row (default), or 'int4'
+   * with a scale for every 16 columns: 0.56 of the size, faster, and less exact (docs/PERFORMANCE.md says
+   * by how much). Only taken when asked for; not with strict.
+   */
+  head?: Exclude<HeadType, 'file'>
   /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
   activations?: ActivationMode
   i2sLayout?: I2sLayout
@@ -372,6 +380,8 @@ export interface EngineStats {
   variant: KernelVariant | 'typescript'
   threads: number
   strict: boolean
+  /** Of embedding and head; see LoadOptions.head. */
+  head: HeadType
   activations: ActivationMode
   kv: KvType
   contextLength: number

@@ -56,5 +56,5 @@ int32_t ryz_embed(float*, int32_t, const uint8_t*, const float*, int32_t, int32_
 int32_t ryz_norm(float*, const float*, const float*, float, int32_t, int32_t);
 int32_t ryz_gate(float*, const float*, int32_t, int32_t, int32_t);
 int32_t ryz_add(float*, const float*, int32_t);
-int32_t ryz_pour(int32_t, const uint8_t*, int32_t, int32_t, int32_t, uint8_t*, float*, int32_t*);
+int32_t ryz_pour(int32_t, int32_t, const uint8_t*, int32_t, int32_t, int32_t, uint8_t*, float*, int32_t*);
 }

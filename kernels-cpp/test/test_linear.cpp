@@ -30,6 +30,17 @@ Part make_part(Random& random, int32_t layout, int32_t rows, int32_t cols, int32
   const size_t elements = static_cast<size_t>(rows) * stride;
   if (layout == RYZ_T2) p.bytes.assign(static_cast<size_t>(up(rows, 4)) / 4 * tiles * 64, 0x55);
   if (layout == RYZ_I8) p.bytes.assign(elements, 0);
+  // By the definition in src/format/layout.ts, not by i4.h.
+  const int32_t i4_row = up(tiles * 36, 16);
+  if (layout == RYZ_I4) {
+    p.bytes.assign(static_cast<size_t>(rows) * i4_row, 0);
+    for (int32_t n = 0; n < rows; n++) {
+      for (int32_t b = 0; b < tiles * 32; b++) p.bytes[static_cast<size_t>(n) * i4_row + b] = 0x88;
+      for (int32_t g = 0; g < tiles * 4; g++) {
+        p.bytes[static_cast<size_t>(n) * i4_row + tiles * 32 + g] = static_cast<uint8_t>(random.below(255) - 127);
+      }
+    }
+  }
   if (layout == RYZ_F16) p.bytes.assign(elements * 2, 0);
   if (layout == RYZ_F32) p.bytes.assign(elements * 4, 0);
   for (int32_t n = 0; n < rows; n++) {
@@ -42,6 +53,12 @@ Part make_part(Random& random, int32_t layout, int32_t rows, int32_t cols, int32
         const int32_t shift = k % 64 / 16 * 2;
         byte = static_cast<uint8_t>((byte & ~(3 << shift)) | (code << shift));
         w = static_cast<float>(code - 1);
+      } else if (layout == RYZ_I4) {
+        const int32_t code = random.below(16);
+        uint8_t* row = &p.bytes[static_cast<size_t>(n) * i4_row];
+        uint8_t& byte = row[k / 64 * 32 + k % 64 / 32 * 16 + k % 16];
+        byte = k / 16 % 2 ? static_cast<uint8_t>((byte & 15) | code << 4) : static_cast<uint8_t>((byte & 0xf0) | code);
+        w = static_cast<float>((code - 8) * static_cast<int8_t>(row[tiles * 32 + k / 64 * 4 + k % 16 / 4]));
       } else if (layout == RYZ_I8) {
         const auto q = static_cast<int8_t>(random.below(255) - 127);
         p.bytes[at] = static_cast<uint8_t>(q);
@@ -72,7 +89,7 @@ float expected(const Part& p, int32_t n, const float* x, bool round) {
   const float* w = &p.plain[static_cast<size_t>(n) * p.cols];
   const int32_t block = p.scale_block ? p.scale_block : p.cols;
   const float* scales = &p.scales[static_cast<size_t>(n) * (up(p.cols, block) / block)];
-  const bool integer = round && (p.layout == RYZ_T2 || p.layout == RYZ_I8);
+  const bool integer = round && p.layout != RYZ_F16 && p.layout != RYZ_F32;
   float a = 1e-5f;
   for (int32_t k = 0; k < p.cols; k++) a = std::fmax(a, std::fabs(x[k]));
   const float inverse = a / 127.0f;
@@ -148,7 +165,7 @@ void test_linear() {
         run({p}, 5, round);
       }
     }
-    for (const int32_t layout : {RYZ_I8, RYZ_F16, RYZ_F32}) {
+    for (const int32_t layout : {RYZ_I8, RYZ_I4, RYZ_F16, RYZ_F32}) {
       const Part p = make_part(random, layout, shape[0], shape[1], 0);
       run({p}, 3, true);
       run({p}, 3, false);

@@ -20,7 +20,7 @@ void test_pour() {
   }
   std::vector<uint8_t> tiles(2 * (cols / TILE_COLS) * TILE_BYTES);
   std::vector<float> scales(rows * 2, 9.0f);
-  CHECK(ryz_pour(RYZ_FROM_TQ2_0, tq.data(), 2 * 66, cols, rows, tiles.data(), scales.data(), &bad) == RYZ_OK);
+  CHECK(ryz_pour(RYZ_FROM_TQ2_0, RYZ_T2, tq.data(), 2 * 66, cols, rows, tiles.data(), scales.data(), &bad) == RYZ_OK);
   CHECK(bad == 0);
   for (int32_t r = 0; r < 8; r++) {
     if (r < 7) CHECK(scales[2 * r] == (r < 6 ? 1.0f : 0.0f), "scale of row %d", r);
@@ -30,7 +30,7 @@ void test_pour() {
     }
   }
   tq[3] = 0xff;
-  ryz_pour(RYZ_FROM_TQ2_0, tq.data(), 2 * 66, cols, rows, tiles.data(), scales.data(), &bad);
+  ryz_pour(RYZ_FROM_TQ2_0, RYZ_T2, tq.data(), 2 * 66, cols, rows, tiles.data(), scales.data(), &bad);
   CHECK(bad == 1);
 
   // f16 1.0 and one 0.5: int8 127 and 64.
@@ -38,9 +38,15 @@ void test_pour() {
   for (size_t i = 1; i < halves.size(); i += 2) halves[i] = 0x3c;
   halves[3] = 0x38;
   std::vector<uint8_t> i8(rows * cols);
-  CHECK(ryz_pour(RYZ_FROM_F16, halves.data(), 2 * cols, cols, rows, i8.data(), scales.data(), &bad) == RYZ_OK);
+  CHECK(ryz_pour(RYZ_FROM_F16, RYZ_I8, halves.data(), 2 * cols, cols, rows, i8.data(), scales.data(), &bad) == RYZ_OK);
   CHECK(bad == 0 && i8[0] == 127 && i8[1] == 64 && i8[rows * cols - 1] == 127);
+  // Each group's largest value becomes code 0 (-8), a half of it code 4, zeros code 8; the scale is max / 8 / 127.
+  std::vector<uint8_t> i4(rows * 288);
+  for (size_t i = 65; i < 128; i += 2) halves[i] = 0;  // columns 32 to 63
+  CHECK(ryz_pour(RYZ_FROM_F16, RYZ_I4, halves.data(), 2 * cols, cols, rows, i4.data(), scales.data(), &bad) == RYZ_OK);
+  CHECK(bad == 0 && i4[0] == 0x00 && i4[1] == 0x04 && i4[16] == 0x88 && i4[32] == 0x00 && i4[288] == 0x00);
+  CHECK(scales[0] == 1.0f / 8.0f / 127.0f && static_cast<int8_t>(i4[256]) == -127);
   halves[3] = 0x7c;
-  ryz_pour(RYZ_FROM_F16, halves.data(), 2 * cols, cols, rows, i8.data(), scales.data(), &bad);
+  ryz_pour(RYZ_FROM_F16, RYZ_I8, halves.data(), 2 * cols, cols, rows, i8.data(), scales.data(), &bad);
   CHECK(bad == 1);
 }

@@ -1,4 +1,5 @@
 // Row ops through their exports, against plain loops in the order of backend.ts.
+#include <algorithm>
 #include <cmath>
 
 #include "check.h"
@@ -94,6 +95,15 @@ static void test_embed() {
   for (size_t i = 0; i < out.size(); i++) {
     const int32_t id = ids[i / cols];
     CHECK(same_bits(out[i], static_cast<float>(table_i8[id * stride + i % cols]) * scales[id]));
+  }
+
+  // Codes 9 with scales 2 but for one column: see src/format/layout.ts.
+  std::vector<uint8_t> table_i4(rows * 48, 0x99);
+  for (int32_t r = 0; r < rows; r++) std::fill_n(&table_i4[r * 48 + 32], 4, uint8_t{2});
+  table_i4[8 * 48 + 16 + 1] = 0x39;  // column 49 of row 8: code 3
+  ryz_embed(out.data(), RYZ_I4, table_i4.data(), scales.data(), cols, 0, ids.data(), 3);
+  for (size_t i = 0; i < out.size(); i++) {
+    CHECK(same_bits(out[i], (i == 49 ? -10.0f : 2.0f) * scales[ids[i / cols]]));
   }
 
   std::vector<uint16_t> table_f16(rows * stride);

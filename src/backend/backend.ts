@@ -15,8 +15,8 @@
 //  - t2 matrix with float activations: sum16 over the columns of one scale block (the row is one block
 //    when there is one scale) of x, -x or +0; then acc += sum * scale per block from +0 (one scale a
 //    row: y = sum * rowScale).
-//  - i8 matrix: activations rounded as above; y = f32(sum q*w) * (rowScale * (a / 127)).
-//    With float activations: y = sum16(x * f32(w)) * rowScale.
+//  - i8 and i4 matrix, w the integers of layout.ts: activations rounded as above;
+//    y = f32(sum q*w) * (rowScale * (a / 127)). With float activations: y = sum16(x * f32(w)) * rowScale.
 //  - f16/f32 matrix: f32 activations; y = sum16(x * w).
 //  - RoPE: neox pairs (i, i + ropeDim/2), norm pairs (2i, 2i+1); out0 = a*cos - b*sin,
 //    out1 = b*cos + a*sin, tables from TypeScript. Elements from ropeDim on pass unchanged.
@@ -41,12 +41,12 @@
 //    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
 import type { LayoutId } from '../format/layout.ts'
-import type { MoverSource, RowMover } from '../format/row-mover.ts'
+import type { MoverLayout, MoverSource, RowMover } from '../format/row-mover.ts'
 import type { KernelVariant, KvType } from '../types.ts'
 
 export type { LayoutId } from '../format/layout.ts'
-export { FLAT_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
-export type { MoverSource, RowMover } from '../format/row-mover.ts'
+export { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
+export type { MoverLayout, MoverSource, RowMover } from '../format/row-mover.ts'
 
 /** Tokens of one KV block. */
 export const KV_BLOCK = 32
@@ -190,10 +190,16 @@ export interface Backend {
   alloc(bytes: number, label: string): Slot
   writer(slot: Slot): Sink
   /**
-   * Moves rows of a file's type into `slot`, in the layout transcode.ts would give them and with the same
+   * Moves rows of a file's type into `slot`, in the layout that transcode.ts asks for and with the same
    * bytes; undefined where it has no faster way than that. While loading only.
    */
-  rowMover?(source: MoverSource, rows: number, cols: number, slot: Slot): RowMover | undefined
+  rowMover?(
+    source: MoverSource,
+    layout: MoverLayout,
+    rows: number,
+    cols: number,
+    slot: Slot,
+  ): RowMover | undefined
 
   /** Load time only. Parts must agree in cols. */
   stack(parts: readonly Matrix[]): Linear
@@ -206,7 +212,7 @@ export interface Backend {
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void
   /** RMSNorm per row (Zhang & Sennrich 2019); x and out f32 [count][n], may be the same slot. */
   norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void
-  /** out f32 [count][w.outputs] = x f32 [count][w.cols] times w; int8 rounds t2 and i8 inputs per row. */
+  /** out f32 [count][w.outputs] = x f32 [count][w.cols] times w; int8 rounds t2, i8 and i4 inputs per row. */
   linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void
   /**
    * qkv f32 [count][(heads + 2*kvHeads) * headDim], q then k then v. Applies the QK-norm and RoPE,

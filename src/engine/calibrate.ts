@@ -13,7 +13,7 @@ export interface CalibratorParts {
    * Times one build; throws what keeps it from starting.
    * @returns the variant asked for first, then others that the same build has
    */
-  measure(variant: KernelVariant, threads: number, cols: number): Promise<readonly KernelRates[]>
+  measure(variant: KernelVariant, threads: number, work: ModelWork): Promise<readonly KernelRates[]>
   /** A rung with a thread count that the ladder does not have. */
   factory(variant: KernelVariant, threads: number): BackendFactory
   readonly remembered: Remembered
@@ -117,7 +117,7 @@ async function measureAll(
   const rates: KernelRates[] = []
   const attempt = async (variant: KernelVariant, threads: number): Promise<KernelRates | null> => {
     try {
-      const measured = await parts.measure(variant, threads, work.cols)
+      const measured = await parts.measure(variant, threads, work)
       rates.push(...measured)
       return measured[0]!
     } catch (caught) {

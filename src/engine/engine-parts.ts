@@ -8,6 +8,7 @@ import type {
   Calibration,
   Fallback,
   FaultStats,
+  HeadType,
   KernelVariant,
   KvType,
   LoadProgress,
@@ -26,6 +27,7 @@ export interface EngineParts {
   readonly variant: KernelVariant | 'typescript'
   readonly threads: number
   readonly strict: boolean
+  readonly head: HeadType
   readonly activations: ActivationMode
   readonly kvType: KvType
   /** What the cache did; absent where parts were made without a load. */

@@ -184,6 +184,7 @@ export class Engine {
       variant: parts.variant,
       threads: parts.threads,
       strict: parts.strict,
+      head: parts.head,
       activations: parts.activations,
       kv: kvType,
       contextLength: network.kv.contextLength,

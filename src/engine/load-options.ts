@@ -1,9 +1,10 @@
 // Validates LoadOptions at the edge: every value that is not usable ends in BAD_OPTION with the value.
 import { RyzError } from '../errors.ts'
-import type { ActivationMode, LoadOptions } from '../types.ts'
+import type { ActivationMode, HeadType, LoadOptions } from '../types.ts'
 
 export interface CheckedLoadOptions {
   readonly strict: boolean
+  readonly head: HeadType
   readonly activations: ActivationMode
   readonly maxSequences: number
   readonly prefillPiece: number
@@ -18,6 +19,7 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   oneOf('variant', o.variant, ['auto', 'relaxed', 'relaxed-i32', 'simd128', 'scalar'])
   oneOf('activations', o.activations, ['int8', 'float'])
   oneOf('i2sLayout', o.i2sLayout, ['x86', 'arm', 'rows4', 'sequential'])
+  oneOf('head', o.head, ['int8', 'int4'])
   oneOf('kv', o.kv, ['f32', 'f16', 'int8', 'int4'])
   if (o.threads !== 'auto') whole('threads', o.threads, 1, 64)
   whole('contextLength', o.contextLength, 1, 1 << 20)
@@ -30,10 +32,12 @@ export function checkLoadOptions(o: LoadOptions): CheckedLoadOptions {
   whole('cacheChunkBytes', o.cacheChunkBytes, 1 << 12, 1 << 26)
   checkHashes(o.sha256)
   flag('strict', o.strict)
+  if (o.strict && o.head) bad('head', o.head, 'left out where strict is true')
   flag('calibrate', o.calibrate)
   flag('autoRestart', o.autoRestart)
   return {
     strict: o.strict ?? false,
+    head: o.strict ? 'file' : (o.head ?? 'int8'),
     activations: o.activations ?? 'int8',
     maxSequences: o.maxSequences ?? 4,
     prefillPiece: o.prefillPiece ?? DEFAULT_PREFILL_PIECE,

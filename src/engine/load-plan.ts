@@ -1,13 +1,13 @@
 // What a header says a load will need: limits, memory plan, and the work of one token. Arithmetic on
 // the header only; shared by open-backend.ts, which then loads, and will-it-run.ts, which only tells.
 import type { BackendLimits } from '../backend/backend.ts'
-import { layoutBytes } from '../format/layout.ts'
+import { layoutBytes, tableLayout } from '../format/layout.ts'
 import type { ModelFile } from '../format/model-file.ts'
 import { requiredTensors } from '../model/config.ts'
 import type { MemoryPlan, PlannedTensor } from '../model/memory-plan.ts'
 import { DEFAULT_BUDGET, planMemory, weightBytes } from '../model/memory-plan.ts'
 import type { ModelConfig } from '../model/model-config.ts'
-import type { Fallback, LoadOptions } from '../types.ts'
+import type { Fallback, HeadType, LoadOptions } from '../types.ts'
 import type { CheckedLoadOptions } from './load-options.ts'
 
 /** Contexts longer than this are only opened when asked for: the RoPE tables and plan grow with it. */
@@ -34,7 +34,7 @@ export function planLoad(
 ): LoadPlan {
   const asked = options.contextLength ?? Math.min(config.contextLength, DEFAULT_CONTEXT_CAP)
   const contextLength = Math.min(asked, config.contextLength)
-  const { maxSequences, strict } = checked
+  const { maxSequences, strict, head } = checked
   const limits: BackendLimits = {
     maxRows: checked.prefillPiece + maxSequences,
     maxContext: contextLength,
@@ -42,9 +42,9 @@ export function planLoad(
     ropeDim: config.ropeDim,
   }
   const planned = [...plannedTensors(file, config)]
-  const weights = weightBytes(planned, strict)
+  const weights = weightBytes(planned, head)
   const float = planned.filter(t => t.role === 'linear' && t.mayStayFloat)
-  const floatBytes = weightBytes(float, strict)
+  const floatBytes = weightBytes(float, head)
   return {
     limits,
     shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
@@ -56,7 +56,6 @@ export function planLoad(
         contextFixed: options.contextLength !== undefined,
         maxSequences,
         maxRows: limits.maxRows,
-        strict,
         scratchBytes,
         floatBytes,
       }),
@@ -73,6 +72,8 @@ export interface ModelWork {
   /** Bytes of linear matrices that stay float. */
   readonly floatBytes: number
   readonly headBytes: number
+  /** What calibration takes for the head. */
+  readonly headLayout: 'i8' | 'i4'
   readonly layers: number
   /** Multiply-adds of attention per token of context. */
   readonly attendMacs: number
@@ -81,7 +82,7 @@ export interface ModelWork {
 }
 
 /** The work of one token of this model. */
-export function workOf(file: ModelFile, config: ModelConfig, strict: boolean): ModelWork {
+export function workOf(file: ModelFile, config: ModelConfig, head: HeadType): ModelWork {
   let ternaryBytes = 0
   let ternaryWeights = 0
   let floatBytes = 0
@@ -99,10 +100,11 @@ export function workOf(file: ModelFile, config: ModelConfig, strict: boolean): M
     ternaryBytes,
     ternaryWeights,
     floatBytes,
-    headBytes: layoutBytes(strict ? 'f32' : 'i8', vocab, hidden),
+    headBytes: layoutBytes(tableLayout(head, false), vocab, hidden),
+    headLayout: head === 'int4' ? 'i4' : 'i8',
     layers,
     attendMacs: 2 * layers * heads * headDim,
-    key: [hidden, ffn, heads, kvHeads, headDim, layers, vocab, strict ? 'strict' : ''].join(','),
+    key: [hidden, ffn, heads, kvHeads, headDim, layers, vocab, head].join(','),
   }
 }
 

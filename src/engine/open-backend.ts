@@ -105,14 +105,14 @@ async function openParts(
 
   const plan = planLoad(file, config, options, checked)
   const { limits } = plan
-  const arranged = await arrange(factories, workOf(file, config, checked.strict))
+  const arranged = await arrange(factories, workOf(file, config, checked.head))
   throwIfAborted(hooks.signal, 'loading')
 
   const opened = await openFirst(arranged.factories, limits, plan.memory, guards)
   const { backend } = opened
   try {
     const poured = await loadWeights(file, config, backend, {
-      strict: checked.strict,
+      head: checked.head,
       i2sLayout: options.i2sLayout ?? 'x86',
       signal: hooks.signal,
       onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
@@ -168,6 +168,7 @@ async function openParts(
       variant: backend.variant,
       threads: backend.threads,
       strict: checked.strict,
+      head: checked.head,
       activations: checked.activations,
       kvType: opened.plan.kv,
       cache: stored.stats(),

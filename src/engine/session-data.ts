@@ -4,7 +4,7 @@
 // The checksum covers everything behind it. Pure; called by session.ts.
 import { KV_BLOCK } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
-import type { ActivationMode, KvType } from '../types.ts'
+import type { ActivationMode, HeadType, KvType } from '../types.ts'
 import { Checksum } from './checksum.ts'
 
 const MAGIC = 'RYZSESS2'
@@ -18,6 +18,7 @@ export interface SessionFacts {
   readonly kv: KvType
   readonly activations: ActivationMode
   readonly strict: boolean
+  readonly head: HeadType
   readonly blockBytes: number
 }
 
@@ -119,9 +120,10 @@ function compare(saved: Header, here: SessionFacts): void {
     kv: 'KV type',
     activations: 'activations',
     strict: 'strict mode',
+    head: 'head type',
     model: 'model',
   }
-  for (const key of ['kv', 'activations', 'strict', 'model'] as const) {
+  for (const key of ['kv', 'activations', 'strict', 'head', 'model'] as const) {
     if (saved[key] === here[key]) continue
     const [was, is] = [String(saved[key]), String(here[key])]
     throw bad(

@@ -124,7 +124,7 @@ export class Sessions {
   }
 
   async #probe(): Promise<SessionFacts> {
-    const { network, kvType: kv, activations, strict } = this.#parts
+    const { network, kvType: kv, activations, strict, head } = this.#parts
     const { vocab } = network.config
     const count = Math.min(PROBES, network.kv.contextLength - 1)
     const ids = Array.from({ length: count }, (_, i) => Math.floor((i * (vocab - 1)) / PROBES))
@@ -137,7 +137,7 @@ export class Sessions {
         () => undefined,
       ),
     )
-    return { model: sum.hex, kv, activations, strict, blockBytes: network.blockBytes }
+    return { model: sum.hex, kv, activations, strict, head, blockBytes: network.blockBytes }
   }
 }
 

@@ -52,7 +52,7 @@ export async function forecast(
     }
     const config = readConfig(file)
     name(told, config)
-    const arranged = await arrange(factories, workOf(file, config, checked.strict))
+    const arranged = await arrange(factories, workOf(file, config, checked.head))
     if (arranged.calibration) told.calibration = arranged.calibration
     const rung = choosePath(told, arranged.factories)
     const plan = planLoad(file, config, options, checked)

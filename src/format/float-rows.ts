@@ -1,9 +1,10 @@
-// Rows of f32 values on their way to the i8, f16 or f32 layout, one row alive at a time. Called by
+// Rows of f32 values on their way to the i8, i4, f16 or f32 layout, one row alive at a time. Called by
 // transcode.ts.
 import { RyzError } from '../errors.ts'
 import type { FloatCodec } from './codecs/codec.ts'
 import { halfBits } from './codecs/half.ts'
-import { FLAT_COLS } from './layout.ts'
+import { quantizeRowI4 } from './i4-rows.ts'
+import { FLAT_COLS, layoutBytes } from './layout.ts'
 import type { ByteSink } from './ternary.ts'
 
 export interface RowWriter {
@@ -11,7 +12,7 @@ export interface RowWriter {
   add(values: Float32Array, count: number): void
   /** Takes the next block, straight into its row where it does not cross one. */
   decode(codec: FloatCodec, src: Uint8Array, at: number): void
-  /** Scales of the i8 layout, f32 [rows]. */
+  /** Scales of the i8 and i4 layouts, f32 [rows]. */
   readonly scales: Float32Array | undefined
 }
 
@@ -20,7 +21,7 @@ export interface RowWriter {
  * @param firstRow where it begins, for messages
  */
 export function rowWriter(
-  layout: 'i8' | 'f16' | 'f32',
+  layout: 'i8' | 'i4' | 'f16' | 'f32',
   name: string,
   rows: number,
   cols: number,
@@ -29,11 +30,11 @@ export function rowWriter(
 ): RowWriter {
   const padded = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
   const values = new Float32Array(padded)
-  const scales = layout === 'i8' ? new Float32Array(rows) : undefined
-  const i8 = new Int8Array(layout === 'i8' ? padded : 0)
-  const f16 = new Uint16Array(layout === 'f16' ? padded : 0)
-  const coded = layout === 'i8' ? i8 : layout === 'f16' ? f16 : values
-  const bytes = new Uint8Array(coded.buffer)
+  const scales = layout === 'i8' || layout === 'i4' ? new Float32Array(rows) : undefined
+  const bytes =
+    layout === 'f32' ? new Uint8Array(values.buffer) : new Uint8Array(layoutBytes(layout, 1, cols))
+  const i8 = new Int8Array(bytes.buffer)
+  const f16 = new Uint16Array(bytes.buffer)
   let row = 0
   let col = 0
 
@@ -44,7 +45,8 @@ export function rowWriter(
       if (magnitude > max) max = magnitude
       if (!(magnitude < Number.POSITIVE_INFINITY)) throw notFinite(name, values, firstRow + row) // NaN, too
     }
-    if (scales) scales[row] = quantizeRow(values, cols, max, i8)
+    if (layout === 'i8') scales![row] = quantizeRow(values, cols, max, i8)
+    else if (layout === 'i4') scales![row] = quantizeRowI4(values, cols, max, bytes)
     else if (layout === 'f16') for (let c = 0; c < cols; c++) f16[c] = halfBits(values[c])
     sink.write(row * bytes.length, bytes)
   }

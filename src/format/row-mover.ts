@@ -4,6 +4,9 @@
 /** File types that can be moved so; I2_S is the 128-interleave without its tail. */
 export type MoverSource = 'TQ2_0' | 'I2_S' | 'Q6_K' | 'Q8_0' | 'F16'
 
+/** Where they go: ternary types to t2, the others to i8 or i4. */
+export type MoverLayout = 't2' | 'i8' | 'i4'
+
 /** Moves the rows of one matrix; used by one tensor at a time. */
 export interface RowMover {
   /** Bytes of the next rows go here, from the front; a whole number of rows, and of rows of tiles. */

@@ -2,7 +2,7 @@
 // streams where it can; only float matrices and the scattered Hugging Face packing are staged whole.
 // Separate scale tensors are the model loader's. Called by model/load-weights.ts.
 import { RyzError } from '../errors.ts'
-import type { I2sLayout } from '../types.ts'
+import type { HeadType, I2sLayout } from '../types.ts'
 import { blockFeeder } from './block-feeder.ts'
 import { asFloat, type FloatCodec, type TernaryCodec } from './codecs/codec.ts'
 import { floatCodec } from './codecs/float-blocks.ts'
@@ -12,10 +12,10 @@ import { I2S_TAIL, i2sCodec } from './codecs/i2s.ts'
 import { Q2_0_64, Q2_0_128, TQ1_0, TQ2_0 } from './codecs/ternary-blocks.ts'
 import { I2S_X86_TILES, type TileCodec, TQ2_0_TILES } from './codecs/tile-codecs.ts'
 import { type RowWriter, rowWriter } from './float-rows.ts'
-import type { LayoutId } from './layout.ts'
+import { I4_MAX_COLS, type LayoutId, tableLayout } from './layout.ts'
 import type { TensorInfo } from './model-file.ts'
 import { movedRows } from './moved-rows.ts'
-import { type MoverSource, moverRowBytes, type RowMover } from './row-mover.ts'
+import { type MoverLayout, type MoverSource, moverRowBytes, type RowMover } from './row-mover.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
 import { fillsTiles, tileWriter } from './tile-rows.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
@@ -25,14 +25,14 @@ export interface TranscodePolicy {
   readonly role: 'linear' | 'table' | 'vector'
   /** Float linears that are not ternary yet are rounded by absmean. */
   readonly masters: boolean
-  /** Tables keep the file's values. */
-  readonly strict: boolean
+  /** How tables are rounded. */
+  readonly head: HeadType
   readonly i2sLayout: I2sLayout
 }
 
 export interface Transcoded {
   readonly layout: LayoutId
-  /** f32 [rows], or [rows][ceil(cols / scaleBlock)]; absent for f16 and f32. */
+  /** f32 [rows], or (t2) [rows][ceil(cols / scaleBlock)]; absent for f16 and f32. */
   readonly scales?: Float32Array
   readonly scaleBlock: 0 | 64 | 128 | 256
   /** Something worth telling in stats(). */
@@ -47,7 +47,7 @@ export interface Transcoder {
 }
 
 /** Asked after the layout was told; undefined where the backend has no way of its own. */
-export type Movers = (source: MoverSource) => RowMover | undefined
+export type Movers = (source: MoverSource, layout: MoverLayout) => RowMover | undefined
 
 /**
  * @param target called once with the layout; its sink gets every byte of the layout, padding included,
@@ -85,13 +85,20 @@ function pick(
   if (type === 'HF_T2' || (type === 'I2_S' && policy.role === 'vector')) {
     throw new RyzError('UNSUPPORTED_TYPE', `${info.sourceName} is a ${policy.role} of type ${type}`)
   }
-  const layout =
-    policy.role === 'vector' ? 'f32' : !policy.strict ? 'i8' : type === 'F16' ? 'f16' : 'f32'
+  const layout = policy.role === 'vector' ? 'f32' : tableLayout(policy.head, type === 'F16')
+  if (layout === 'i4' && cols > I4_MAX_COLS) {
+    throw new RyzError(
+      'UNSUPPORTED_FEATURE',
+      `${info.sourceName} has ${cols} columns and a head of int4 takes ${I4_MAX_COLS} at most; load it with head: 'int8'`,
+      { tensor: info.sourceName, cols },
+    )
+  }
   const shape = policy.role === 'vector' ? [1, rows * cols] : [rows, cols]
   const sink = target(layout)
-  if (layout === 'i8' && (type === 'Q6_K' || type === 'Q8_0' || type === 'F16')) {
-    const mover = movers(type)
-    if (mover) return movedTable(info, type, mover)
+  const rounded = layout === 'i8' || layout === 'i4'
+  if (rounded && (type === 'Q6_K' || type === 'Q8_0' || type === 'F16')) {
+    const mover = movers(type, layout)
+    if (mover) return movedTable(info, type, layout, mover)
   }
   const writer = rowWriter(layout, name, shape[0], shape[1], sink)
   const done = (): Transcoded => ({ layout, scales: writer.scales, scaleBlock: 0 })
@@ -231,18 +238,23 @@ function requireScale(info: TensorInfo, scale: number, block: number): void {
 
 const NOWHERE: ByteSink = { write: () => undefined }
 
-function movedTable(info: TensorInfo, type: 'Q6_K' | 'Q8_0' | 'F16', mover: RowMover): Transcoder {
+function movedTable(
+  info: TensorInfo,
+  type: 'Q6_K' | 'Q8_0' | 'F16',
+  layout: 'i8' | 'i4',
+  mover: RowMover,
+): Transcoder {
   const { name, rows, cols } = info
   const scales = new Float32Array(rows)
   const push = movedRows(mover, rows, moverRowBytes(type, cols)!, {
     keep: (found, first) => scales.set(found, first),
     explain(bytes, first) {
-      const writer = rowWriter('i8', name, rows, cols, NOWHERE, first)
+      const writer = rowWriter(layout, name, rows, cols, NOWHERE, first)
       floatFeeder(floatCodec(type, rows * cols), writer).push(bytes)
       throw badWeights(info, `could not be read from row ${first} on`)
     },
   })
-  return { push, finish: () => ({ layout: 'i8', scales, scaleBlock: 0 }) }
+  return { push, finish: () => ({ layout, scales, scaleBlock: 0 }) }
 }
 
 function ternaryBlocks(
@@ -253,7 +265,7 @@ function ternaryBlocks(
 ): Transcoder {
   const { rows, cols } = info
   const blockScales = new Float32Array((rows * cols) / codec.blockElems)
-  const mover = codec === TQ2_0 ? movers('TQ2_0') : undefined
+  const mover = codec === TQ2_0 ? movers('TQ2_0', 't2') : undefined
   let push: (bytes: Uint8Array) => void
   if (mover) {
     const perRow = cols / codec.blockElems
@@ -294,7 +306,7 @@ function i2sLinear(
   sink: ByteSink,
   movers: Movers,
 ): Transcoder {
-  const mover = tiled && movers('I2_S')
+  const mover = tiled && movers('I2_S', 't2')
   const pushBody = mover
     ? movedRows(mover, info.rows, moverRowBytes('I2_S', info.cols)!, {
         keep: () => undefined,

@@ -6,14 +6,14 @@ import { layoutBytes } from '../backend/backend.ts'
 import { RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../format/model-file.ts'
 import { createTranscoder, type Transcoder } from '../format/transcode.ts'
-import type { I2sLayout } from '../types.ts'
+import type { HeadType, I2sLayout } from '../types.ts'
 import type { LayerWeights, NetworkWeights } from './bitnet.ts'
 import type { RequiredTensor } from './config.ts'
 import { requiredTensors } from './config.ts'
 import type { ModelConfig } from './model-config.ts'
 
 export interface PourOptions {
-  readonly strict: boolean
+  readonly head: HeadType
   readonly i2sLayout: I2sLayout
   readonly signal?: AbortSignal
   readonly onBytes?: (loaded: number, total: number) => void
@@ -137,14 +137,14 @@ function startPour(
   const policy = {
     role,
     masters: config.masters,
-    strict: options.strict,
+    head: options.head,
     i2sLayout: options.i2sLayout,
   }
   const transcoder = createTranscoder(
     info,
     policy,
     target,
-    source => slot && backend.rowMover?.(source, info.rows, info.cols, slot),
+    (source, layout) => slot && backend.rowMover?.(source, layout, info.rows, info.cols, slot),
   )
   return {
     transcoder,

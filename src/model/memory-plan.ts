@@ -2,8 +2,8 @@
 // how KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
 import { KV_BLOCK, kvCacheBytes } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
-import { layoutBytes } from '../format/layout.ts'
-import type { Fallback, KvType } from '../types.ts'
+import { layoutBytes, tableLayout } from '../format/layout.ts'
+import type { Fallback, HeadType, KvType } from '../types.ts'
 import { activationBytes } from './bitnet.ts'
 import type { ModelConfig } from './model-config.ts'
 
@@ -26,7 +26,6 @@ export interface PlanRequest {
   readonly contextFixed: boolean
   readonly maxSequences: number
   readonly maxRows: number
-  readonly strict: boolean
   /** Bytes the backend needs beside weights, KV and activations. */
   readonly scratchBytes: number
   /** Of the weights, what is planned for linears that may stay float. */
@@ -56,19 +55,19 @@ export interface PlannedTensor {
   readonly mayStayFloat: boolean
   /** Ternary with a scale per block in the file; planned as if they all differed. */
   readonly scaleBlock: number
-  /** Element type is F16 (strict tables keep it). */
+  /** Element type is F16 (tables may keep it). */
   readonly half: boolean
 }
 
 /** Upper bound of the resident bytes of the weights, 64 bytes of alignment each included. */
-export function weightBytes(tensors: Iterable<PlannedTensor>, strict: boolean): number {
+export function weightBytes(tensors: Iterable<PlannedTensor>, head: HeadType): number {
   let total = 0
   for (const t of tensors) {
     total += 2 * 64
     if (t.role === 'vector') total += 4 * t.rows * t.cols
     else if (t.role === 'table') {
-      const layout = !strict ? 'i8' : t.half ? 'f16' : 'f32'
-      total += layoutBytes(layout, t.rows, t.cols) + (strict ? 0 : 4 * t.rows)
+      const scales = head === 'file' ? 0 : 4 * t.rows
+      total += layoutBytes(tableLayout(head, t.half), t.rows, t.cols) + scales
     } else if (t.mayStayFloat) {
       total += layoutBytes(t.half ? 'f16' : 'f32', t.rows, t.cols) + 4 * t.rows
     } else {

@@ -87,13 +87,13 @@ async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined
   if (best && best.variant !== 'typescript') kernels(best.variant, best.threads)
   const arrange = calibrator(
     {
-      measure: async (variant, threads, cols) => {
+      measure: async (variant, threads, { cols, headLayout }) => {
         const variants: KernelVariant[] =
           variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
             ? [variant, 'relaxed-i32']
             : [variant]
         const wasm = await kernels(variant, threads)
-        return measureKernels({ variants, threads, cols, wasm })
+        return measureKernels({ variants, threads, cols, headLayout, wasm })
       },
       factory: (variant, threads) => allowed({ name: 'wasm', variant, threads }),
       remembered: rememberedInIndexedDb(),

@@ -10,6 +10,7 @@ it('measures a kernel build on one thread and on two', async () => {
       variants: ['relaxed', 'relaxed-i32'],
       threads,
       cols: 1536,
+      headLayout: threads > 1 ? 'i4' : 'i8',
       wasm: kernelModule('relaxed', threads > 1),
       spawn,
     })

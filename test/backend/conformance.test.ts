@@ -58,6 +58,8 @@ const LINEARS: LinearCase[] = SHAPES.flatMap(shape => [
   ]),
   { ...shape, layout: 'i8', scaleBlock: 0, activations: 'int8' },
   { ...shape, layout: 'i8', scaleBlock: 0, activations: 'float' },
+  { ...shape, layout: 'i4', scaleBlock: 0, activations: 'int8' },
+  { ...shape, layout: 'i4', scaleBlock: 0, activations: 'float' },
   { ...shape, layout: 'f16', scaleBlock: 0, activations: 'int8' },
   { ...shape, layout: 'f32', scaleBlock: 0, activations: 'float' },
 ])
@@ -151,6 +153,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
       { rows: 33, cols: 200, layout: 't2', scaleBlock: 0, activations: 'int8' },
       { rows: 1, cols: 200, layout: 't2', scaleBlock: 128, activations: 'int8' },
       { rows: 18, cols: 200, layout: 'i8', scaleBlock: 0, activations: 'int8' },
+      { rows: 19, cols: 200, layout: 'i4', scaleBlock: 0, activations: 'int8' },
       { rows: 7, cols: 200, layout: 'f16', scaleBlock: 0, activations: 'int8' },
       { rows: 6, cols: 200, layout: 'f32', scaleBlock: 0, activations: 'int8' },
     ]
@@ -162,22 +165,16 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
-  it('linear of a vocabulary of 32002 rows', async () => {
+  it.each(['i8', 'i4'] as const)('linear of a vocabulary of 32002 rows in %s', async layout => {
     await tested.ready()
     await reference.ready()
-    const c: LinearCase = {
-      rows: 32002,
-      cols: 64,
-      layout: 'i8',
-      scaleBlock: 0,
-      activations: 'int8',
-    }
+    const c: LinearCase = { rows: 32002, cols: 64, layout, scaleBlock: 0, activations: 'int8' }
     sameBits(await linearRows(tested, [c], 2, SEED), await linearRows(reference, [c], 2, SEED))
   })
 
   it('a row of a linear does not depend on the rows beside it', async () => {
     await tested.ready()
-    for (const layout of ['t2', 'i8', 'f32'] as const) {
+    for (const layout of ['t2', 'i8', 'i4', 'f32'] as const) {
       const c: LinearCase = { rows: 70, cols: 320, layout, scaleBlock: 0, activations: 'int8' }
       const together = await linearRows(tested, [c], 7, SEED)
       for (let r = 0; r < 7; r++) {
@@ -199,6 +196,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
       for (const [layout, block] of [
         ['t2', 256],
         ['i8', 0],
+        ['i4', 0],
       ] as const) {
         const want = await extremeRows(reference, layout, block, 8640, sign)
         sameBits(await extremeRows(tested, layout, block, 8640, sign), want)
@@ -208,7 +206,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
 
   it('NaN and infinity pass through linear without a trap or a hang', async () => {
     await tested.ready()
-    for (const layout of ['t2', 'i8', 'f16', 'f32'] as const) {
+    for (const layout of ['t2', 'i8', 'i4', 'f16', 'f32'] as const) {
       for (const activations of ['int8', 'float'] as const) {
         const c: LinearCase = { rows: 9, cols: 100, layout, scaleBlock: 0, activations }
         for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -219,7 +217,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
-  it.each(['t2', 'i8', 'f16', 'f32'] as const)('embed from a %s table', async layout => {
+  it.each(['t2', 'i8', 'i4', 'f16', 'f32'] as const)('embed from a %s table', async layout => {
     await tested.ready()
     await reference.ready()
     for (const cols of [64, 100]) {

@@ -115,6 +115,22 @@ function weightsOf(layout: LayoutId, rows: number, cols: number, next: () => num
         if (i % stride < cols) w[i] = Math.floor(next() * 255) - 127
       return w
     }
+    case 'i4': {
+      const bytes = layoutBytes('i4', 1, cols)
+      const blocks = Math.ceil(cols / 64)
+      const w = new Int8Array(rows * bytes)
+      for (let n = 0; n < rows; n++) {
+        const row = w.subarray(n * bytes)
+        row.fill(0x88 - 256, 0, 32 * blocks) // padding is code 8
+        for (let k = 0; k < cols; k++) {
+          const at = (k >> 6) * 32 + ((k >> 5) & 1) * 16 + (k & 15)
+          const shift = 4 * ((k >> 4) & 1)
+          row[at] = (row[at] & ~(15 << shift)) | (Math.floor(next() * 16) << shift)
+        }
+        for (let g = 0; g < 4 * blocks; g++) row[32 * blocks + g] = Math.floor(next() * 255) - 127
+      }
+      return w
+    }
     case 'f16': {
       const w = new Uint16Array(rows * stride)
       for (let i = 0; i < w.length; i++) {
@@ -188,16 +204,24 @@ export async function linearRows(
 /** The largest sums there are: every weight and every activation at the end of its range. */
 export async function extremeRows(
   on: Resetable,
-  layout: 't2' | 'i8',
+  layout: 't2' | 'i8' | 'i4',
   scaleBlock: 0 | 256,
   cols: number,
   sign: 1 | -1,
 ): Promise<Float32Array> {
   const { backend } = on
   const [rows, count] = [4, 5]
-  // Code 2 in all four places of a byte, or -127.
-  const fill = layout === 't2' ? 0xaa : -127
-  const weights = slotOf(backend, new Int8Array(layoutBytes(layout, rows, cols)).fill(fill))
+  // Code 2 in all four places of a byte; or -127; or code 0 (-8) in both, and scales of 127.
+  const fill = { t2: 0xaa, i8: -127, i4: 0 }[layout]
+  const data = new Int8Array(layoutBytes(layout, rows, cols)).fill(fill)
+  if (layout === 'i4') {
+    const blocks = cols / 64
+    for (let n = 0; n < rows; n++) {
+      const first = (n * data.length) / rows + 32 * blocks
+      data.fill(127, first, first + 4 * blocks)
+    }
+  }
+  const weights = slotOf(backend, data)
   const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1
   const scales = slotOf(backend, new Float32Array(rows * perRow).fill(0.5))
   const w = backend.stack([{ layout, rows, cols, weights, scales, scaleBlock }])

@@ -6,11 +6,12 @@ import { scratchBytes, type WasmBackend } from '../../src/backend/wasm/wasm-back
 import type { TensorInfo } from '../../src/format/model-file.ts'
 import { type MoverSource, moverRowBytes } from '../../src/format/row-mover.ts'
 import { createTranscoder, type Transcoded } from '../../src/format/transcode.ts'
+import type { HeadType } from '../../src/types.ts'
 import { noise } from '../cache/support.ts'
 import { wasmFactory } from '../support/wasm.ts'
 
 const LIMITS = { maxRows: 8, maxContext: 64, maxCols: 4096 }
-const POLICY = { masters: false, strict: false, i2sLayout: 'x86' } as const
+const POLICY = { masters: false, i2sLayout: 'x86' } as const
 const I2S_TAIL = 32
 
 const VARIANTS = [
@@ -79,19 +80,24 @@ function tensor(
 const roleOf = (type: MoverSource) => (type === 'TQ2_0' || type === 'I2_S' ? 'linear' : 'table')
 
 /** Through the transcoder in pieces of odd sizes. */
-function pour(t: ReturnType<typeof tensor>, type: MoverSource, backend: WasmBackend | undefined) {
+function pour(
+  t: ReturnType<typeof tensor>,
+  type: MoverSource,
+  backend: WasmBackend | undefined,
+  head: HeadType = 'int8',
+) {
   let written = new Uint8Array(0)
   let slot: Slot | undefined
   const transcoder = createTranscoder(
     t.info,
-    { role: roleOf(type), ...POLICY },
+    { role: roleOf(type), head, ...POLICY },
     layout => {
       const bytes = layoutBytes(layout, t.info.rows, t.info.cols)
       written = new Uint8Array(bytes)
       slot = backend?.alloc(bytes, 'w')
       return { write: (at, b) => written.set(b, at) }
     },
-    source => slot && backend?.rowMover(source, t.info.rows, t.info.cols, slot),
+    (source, layout) => slot && backend?.rowMover(source, layout, t.info.rows, t.info.cols, slot),
   )
   for (let at = 0, step = 1; at < t.bytes.length; at += step, step = (step * 7 + 13) % 70_000) {
     transcoder.push(t.bytes.subarray(at, Math.min(at + step, t.bytes.length)))
@@ -109,22 +115,26 @@ describe.each(VARIANTS)('rows moved by %s kernels on %i threads', (variant, thre
   afterAll(() => backend.close())
 
   test.each([
-    ['TQ2_0', 1, 256],
-    ['TQ2_0', 7, 768],
-    ['TQ2_0', 2500, 1536],
-    ['I2_S', 5, 128],
-    ['I2_S', 3001, 640],
-    ['Q6_K', 3, 256],
-    ['Q6_K', 1030, 1536],
-    ['Q8_0', 3, 32],
-    ['Q8_0', 900, 1056],
-    ['F16', 2, 16],
-    ['F16', 20_000, 16],
-    ['F16', 700, 1200],
-  ] as const)('are the plain bytes: %s, %i rows of %i', async (type, rows, cols) => {
+    ['TQ2_0', 1, 256, 'int8'],
+    ['TQ2_0', 7, 768, 'int8'],
+    ['TQ2_0', 2500, 1536, 'int8'],
+    ['I2_S', 5, 128, 'int8'],
+    ['I2_S', 3001, 640, 'int8'],
+    ['Q6_K', 3, 256, 'int8'],
+    ['Q6_K', 1030, 1536, 'int8'],
+    ['Q8_0', 3, 32, 'int8'],
+    ['Q8_0', 900, 1056, 'int8'],
+    ['F16', 2, 16, 'int8'],
+    ['F16', 20_000, 16, 'int8'],
+    ['F16', 700, 1200, 'int8'],
+    ['Q6_K', 1030, 1536, 'int4'],
+    ['Q8_0', 900, 1056, 'int4'],
+    ['F16', 2000, 16, 'int4'],
+    ['F16', 700, 1200, 'int4'],
+  ] as const)('are the plain bytes: %s, %i rows of %i, head %s', async (type, rows, cols, head) => {
     const t = tensor(type, rows, cols)
-    const plain = pour(t, type, undefined)
-    const moved = pour(t, type, backend)
+    const plain = pour(t, type, undefined, head)
+    const moved = pour(t, type, backend, head)
     expect(moved.result.layout).toBe(plain.result.layout)
     expect(moved.result.scaleBlock).toBe(plain.result.scaleBlock)
     expect(Buffer.from(moved.result.scales!.buffer)).toEqual(
@@ -160,7 +170,7 @@ describe.each(VARIANTS)('rows moved by %s kernels on %i threads', (variant, thre
 
   test('rows that are no whole blocks are left to the plain code', () => {
     const slot = backend.alloc(64, 'none')
-    expect(backend.rowMover('TQ2_0', 4, 192, slot)).toBeUndefined()
-    expect(backend.rowMover('F16', 4, 128_000, slot)).toBeUndefined()
+    expect(backend.rowMover('TQ2_0', 't2', 4, 192, slot)).toBeUndefined()
+    expect(backend.rowMover('F16', 'i8', 4, 128_000, slot)).toBeUndefined()
   })
 })

@@ -25,6 +25,7 @@ const CASES: LinearCase[] = SHAPES.flatMap(shape => [
   { ...shape, layout: 't2' as const, scaleBlock: 0 as const, activations: 'int8' as const },
   { ...shape, layout: 't2' as const, scaleBlock: 64 as const, activations: 'int8' as const },
   { ...shape, layout: 't2' as const, scaleBlock: 256 as const, activations: 'int8' as const },
+  { ...shape, layout: 'i4' as const, scaleBlock: 0 as const, activations: 'int8' as const },
   { ...shape, layout: 'i8' as const, scaleBlock: 0 as const, activations: 'int8' as const },
 ])
 
@@ -53,7 +54,7 @@ describe.each([
     }
   })
 
-  test.each(['t2', 'i8'] as const)('%s at the ends of its range', async layout => {
+  test.each(['t2', 'i8', 'i4'] as const)('%s at the ends of its range', async layout => {
     for (const [cols, sign] of [
       [1536, 1],
       [8640, -1],

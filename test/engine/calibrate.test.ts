@@ -14,6 +14,7 @@ const work: ModelWork = {
   ternaryWeights: 680e6,
   floatBytes: 0,
   headBytes: 49e6,
+  headLayout: 'i8',
   layers: 24,
   attendMacs: 2 * 24 * 1536,
   key: 'large',

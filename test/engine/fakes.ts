@@ -176,6 +176,7 @@ export function fakeParts(network: FakeNetwork): EngineParts {
     variant: 'typescript',
     threads: 1,
     strict: false,
+    head: 'int8',
     activations: 'int8',
     kvType: 'f16',
     close: () => network.close(),

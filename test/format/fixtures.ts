@@ -33,7 +33,7 @@ export interface Run extends Transcoded {
 export const LINEAR: TranscodePolicy = {
   role: 'linear',
   masters: false,
-  strict: false,
+  head: 'int8',
   i2sLayout: 'x86',
 }
 

@@ -20,6 +20,8 @@ interface Golden {
   scaleBlock?: number
   i8?: string
   i8scales?: string
+  i4?: string
+  i4scales?: string
   flat?: string
   f16?: string
 }
@@ -61,8 +63,18 @@ test.each(goldens.filter(g => g.i8 && g.type !== 'HF_T2'))(
   },
 )
 
+test.each(goldens.filter(g => g.i4 && g.type !== 'HF_T2'))(
+  '$name: pours as an int4 table',
+  golden => {
+    const made = run(golden, { role: 'table', head: 'int4' })
+    expect(made.layout).toBe('i4')
+    expect(made.scales).toEqual(floats(golden.i4scales!))
+    expect(made.bytes).toEqual(bytes(golden.i4!))
+  },
+)
+
 test.each(flat)('$name: pours as a strict table with the exact values', golden => {
-  const made = run(golden, { role: 'table', strict: true })
+  const made = run(golden, { role: 'table', head: 'file' })
   expect(made.scales).toBeUndefined()
   expect(made.layout).toBe(golden.type === 'F16' ? 'f16' : 'f32')
   expect(made.bytes).toEqual(bytes(golden.f16 ?? golden.flat!))

@@ -42,7 +42,6 @@ const request = (over: Partial<PlanRequest>): PlanRequest => ({
   contextFixed: false,
   maxSequences: 1,
   maxRows: 132,
-  strict: false,
   scratchBytes: 1e6,
   ...over,
 })
@@ -119,13 +118,14 @@ describe('weightBytes', () => {
   const tensor = { rows: 1536, cols: 4096, mayStayFloat: false, scaleBlock: 0, half: true }
 
   test('counts a ternary matrix at 2 bits and its scales', () => {
-    const bytes = weightBytes([{ ...tensor, role: 'linear' }], false)
+    const bytes = weightBytes([{ ...tensor, role: 'linear' }], 'int8')
     expect(bytes).toBe((1536 * 4096) / 4 + 1536 * 4 + 128)
   })
 
-  test('a table is int8, or the values of the file when strict', () => {
+  test('a table is int8, or int4 of half the size and a scale a row, or the values of the file', () => {
     const table = [{ ...tensor, role: 'table' as const }]
-    expect(weightBytes(table, false)).toBe(1536 * 4096 + 1536 * 4 + 128)
-    expect(weightBytes(table, true)).toBe(1536 * 4096 * 2 + 128)
+    expect(weightBytes(table, 'int8')).toBe(1536 * 4096 + 1536 * 4 + 128)
+    expect(weightBytes(table, 'int4')).toBe(1536 * ((4096 / 64) * 36 + 4) + 128)
+    expect(weightBytes(table, 'file')).toBe(1536 * 4096 * 2 + 128)
   })
 })

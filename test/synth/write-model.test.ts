@@ -30,7 +30,7 @@ async function make(
 function transcoded(file: GgufModelFile, bytes: Buffer, name: string) {
   const info = file.tensors.get(name)
   if (!info) throw new Error(`no ${name}`)
-  const policy = { role: 'linear', masters: true, strict: false, i2sLayout: 'x86' } as const
+  const policy = { role: 'linear', masters: true, head: 'int8', i2sLayout: 'x86' } as const
   const codes: [number, string][] = []
   const transcoder = createTranscoder(info, policy, layout => {
     expect(layout).toBe('t2')

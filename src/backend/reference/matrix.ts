@@ -1,14 +1,14 @@
 // Rows of resident matrices for the reference backend: unpacking from the layouts of backend.ts and
 // the dot products in their defined order.
 import type { Matrix } from '../backend.ts'
-import { FLAT_COLS, T2_COLS, T2_ROWS } from '../backend.ts'
+import { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../backend.ts'
 import { foldLanes, fromF16 } from './math.ts'
 
 const f = Math.fround
 
-/** Row n without its scales: w in {-1, 0, 1} for t2, the integers of i8, the values of f16 and f32. */
+/** Row n without its scales: w in {-1, 0, 1} for t2, the integers of i8 and i4, the values of f16 and f32. */
 export function unpackRow(
-  row: Int8Array | Float32Array,
+  row: Int16Array | Float32Array,
   m: Matrix,
   weights: Uint8Array,
   n: number,
@@ -31,6 +31,17 @@ export function unpackRow(
     case 'i8':
       row.set(new Int8Array(weights.buffer, n * stride, K))
       return
+    case 'i4': {
+      const codes = n * layoutBytes('i4', 1, K)
+      const scales = new Int8Array(weights.buffer, codes + Math.ceil(K / I4_COLS) * 32)
+      for (let k = 0; k < K; k++) {
+        const [block, column] = [Math.floor(k / I4_COLS), k % I4_COLS]
+        const byte = weights[codes + block * 32 + (column >> 5) * 16 + (column & 15)]
+        const code = (byte >> (4 * ((column >> 4) & 1))) & 15
+        row[k] = Math.imul(code - 8, scales[block * 4 + ((column & 15) >> 2)]) // never -0
+      }
+      return
+    }
     case 'f16': {
       const halves = new Uint16Array(weights.buffer, n * stride * 2, K)
       for (let k = 0; k < K; k++) row[k] = fromF16(halves[k])
@@ -53,7 +64,7 @@ export function dequantRow(
   n: number,
 ): void {
   unpackRow(row, m, weights, n)
-  if (m.layout !== 'i8' && m.layout !== 't2') return
+  if (m.layout === 'f16' || m.layout === 'f32') return
   const block = m.scaleBlock || m.cols
   const perRow = Math.ceil(m.cols / block)
   for (let k = 0; k < m.cols; k++) row[k] = f(row[k] * scales[n * perRow + Math.floor(k / block)])
@@ -63,7 +74,7 @@ export function dequantRow(
 export function dotInt8(
   q: Int8Array,
   at: number,
-  row: Int8Array | Float32Array,
+  row: Int16Array | Float32Array,
   m: Matrix,
   scales: Float32Array,
   n: number,
@@ -86,7 +97,7 @@ export function dotInt8(
 export function dotFloat(
   x: Float32Array,
   at: number,
-  row: Int8Array | Float32Array,
+  row: Int16Array | Float32Array,
   m: Matrix,
   scales: Float32Array,
   n: number,

@@ -136,8 +136,8 @@ class ReferenceBackend implements Backend {
     for (const part of w.parts) {
       const weights = this.#bytes(part.weights)
       const scales = this.#scales(part)
-      const integer = activations === 'int8' && (part.layout === 't2' || part.layout === 'i8')
-      const row = integer ? new Int8Array(K) : new Float32Array(K)
+      const integer = activations === 'int8' && part.layout !== 'f16' && part.layout !== 'f32'
+      const row = integer ? new Int16Array(K) : new Float32Array(K)
       for (let n = 0; n < part.rows; n++) {
         unpackRow(row, part, weights, n)
         for (let r = 0; r < count; r++) {

@@ -15,6 +15,7 @@ export interface MeasureOptions {
   readonly wasm: WebAssembly.Module | BufferSource
   /** Input width of the matrices. */
   readonly cols: number
+  readonly headLayout: 'i8' | 'i4'
   readonly spawn?: SpawnPoolWorker
   /** Milliseconds; a test may hand in its own. */
   readonly now?: () => number
@@ -41,19 +42,19 @@ const MIN_SAMPLES = 5
  * @throws RyzError whatever keeps this build from starting
  */
 export async function measureKernels(options: MeasureOptions): Promise<KernelRates[]> {
-  const { variants, threads, cols } = options
+  const { variants, threads, cols, headLayout } = options
   const now = options.now ?? (() => performance.now())
   const limits: BackendLimits = { maxRows: GEMM_ROWS, maxContext: 32, maxCols: cols }
   const rows = {
     gemv: rowsOf('t2', WEIGHT_BYTES, cols),
     gemm: rowsOf('t2', SMALL_BYTES, cols),
-    head: rowsOf('i8', WEIGHT_BYTES, cols),
-    smallHead: rowsOf('i8', SMALL_BYTES, cols),
+    head: rowsOf(headLayout, WEIGHT_BYTES, cols),
+    smallHead: rowsOf(headLayout, SMALL_BYTES, cols),
   }
   const most = Math.max(rows.gemv, rows.head)
   const weightBytes = Math.max(
     layoutBytes('t2', rows.gemv, cols),
-    layoutBytes('i8', rows.head, cols),
+    layoutBytes(headLayout, rows.head, cols),
   )
   const outValues = Math.max(most, GEMM_ROWS * rows.gemm)
   const backend = await createWasmBackend({
@@ -76,13 +77,13 @@ export async function measureKernels(options: MeasureOptions): Promise<KernelRat
     fill(backend, weights, codes())
     const scales = backend.alloc(4 * most, 'calibration scales')
     fill(backend, scales, new Uint8Array(new Float32Array(256).fill(0.5).buffer))
-    const linear = (layout: 't2' | 'i8', count: number, matrixRows: number) => {
+    const linear = (layout: LayoutId, count: number, matrixRows: number) => {
       const w = backend.stack([{ layout, rows: matrixRows, cols, weights, scales, scaleBlock: 0 }])
       return () => backend.linear(out, x, w, count, 'int8')
     }
     const gemm = linear('t2', GEMM_ROWS, rows.gemm)
     const smallGemv = linear('t2', 1, rows.gemm)
-    const smallHead = linear('i8', 1, rows.smallHead)
+    const smallHead = linear(headLayout, 1, rows.smallHead)
     repeat(gemm, 3, WARM_MS, now)
     for (const variant of variants) {
       backend.useDots(variant)
@@ -91,7 +92,7 @@ export async function measureKernels(options: MeasureOptions): Promise<KernelRat
     await new Promise(resolve => setTimeout(resolve, PAUSE_MS))
     const gemv = linear('t2', 1, rows.gemv)
     const gemmMs = medianMs(gemm, now)
-    const head = linear('i8', 1, rows.head)
+    const head = linear(headLayout, 1, rows.head)
     return variants.map(variant => {
       backend.useDots(variant)
       return {
@@ -99,7 +100,7 @@ export async function measureKernels(options: MeasureOptions): Promise<KernelRat
         threads,
         gemvBytesPerSecond: (layoutBytes('t2', rows.gemv, cols) / medianMs(gemv, now)) * 1000,
         gemmMacsPerSecond: ((GEMM_ROWS * rows.gemm * cols) / gemmMs) * 1000,
-        headBytesPerSecond: (layoutBytes('i8', rows.head, cols) / medianMs(head, now)) * 1000,
+        headBytesPerSecond: (layoutBytes(headLayout, rows.head, cols) / medianMs(head, now)) * 1000,
       }
     })
   } finally {

@@ -27,7 +27,7 @@ export interface KernelExports {
   readonly ryz_gate: Op
   /** (out, x, count) */
   readonly ryz_add: Op
-  /** (source, from, rowBytes, cols, rows, to, scales, bad): rows of a file to their place, while loading. */
+  /** (source, layout, from, rowBytes, cols, rows, to, scales, bad): rows of a file to their place, while loading. */
   readonly ryz_pour: Op
   // The rest is in threaded builds only.
   /** (threads, spins before a thread sleeps, time limit of a join in ms) */
@@ -45,7 +45,13 @@ export const STATUS_OK = 0
 export const STATUS_WORKER_TRAPPED = 1
 
 /** RyzLayout */
-export const LAYOUT_CODES: Readonly<Record<LayoutId, number>> = { t2: 0, i8: 1, f16: 2, f32: 3 }
+export const LAYOUT_CODES: Readonly<Record<LayoutId, number>> = {
+  t2: 0,
+  i8: 1,
+  f16: 2,
+  f32: 3,
+  i4: 4,
+}
 /** RyzKvType */
 export const KV_CODES: Readonly<Record<KvType, number>> = {
   f32: 0,

@@ -1,9 +1,9 @@
 // Rows of a file to their layout by the kernels (ryz_pour), shared out over the pool. Bytes are laid into
 // scratch that ops use later and loading does not: no memory of its own. Made by wasm-backend.ts.
 import { moverRowBytes, moverRowScales, type RowMover } from '../../format/row-mover.ts'
-import type { MoverSource, Slot } from '../backend.ts'
+import type { MoverLayout, MoverSource, Slot } from '../backend.ts'
 import { layoutBytes, T2_ROWS } from '../backend.ts'
-import { type KernelExports, LOOKUP_BYTES, MOVER_CODES, POUR_ROW } from './exports.ts'
+import { type KernelExports, LAYOUT_CODES, LOOKUP_BYTES, MOVER_CODES, POUR_ROW } from './exports.ts'
 
 /** Bytes of the file in scratch at a time; scales stand behind them, then a word for bad values. */
 const STAGE_BYTES = 393_216
@@ -28,6 +28,7 @@ export interface MoverParts {
 export function rowMover(
   parts: MoverParts,
   source: MoverSource,
+  layout: MoverLayout,
   cols: number,
   slot: Slot,
 ): RowMover | undefined {
@@ -40,15 +41,14 @@ export function rowMover(
   const fits = Math.min(byBytes, byScales)
   const most = fits - (fits % T2_ROWS)
   if (most === 0) return undefined
-  const layout = source === 'TQ2_0' || source === 'I2_S' ? 't2' : 'i8'
   const scalesAt = scratch + STAGE_BYTES
   const badAt = scratch + POUR_ROW - BAD_BYTES
   return {
     stage: bytes.subarray(scratch, scratch + most * rowBytes),
     move(first, count) {
       const to = slot.at + layoutBytes(layout, first, cols)
-      const code = MOVER_CODES[source]
-      parts.done(kernels.ryz_pour(code, scratch, rowBytes, cols, count, to, scalesAt, badAt))
+      const [from, into] = [MOVER_CODES[source], LAYOUT_CODES[layout]]
+      parts.done(kernels.ryz_pour(from, into, scratch, rowBytes, cols, count, to, scalesAt, badAt))
       if (i32[badAt / 4] !== 0) return undefined
       return f32.subarray(scalesAt / 4, scalesAt / 4 + count * perRow)
     },

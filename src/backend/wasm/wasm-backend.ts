@@ -10,6 +10,7 @@ import type {
   KvSpec,
   Linear,
   Matrix,
+  MoverLayout,
   MoverSource,
   RowMover,
   Sink,
@@ -182,7 +183,13 @@ export class WasmBackend implements Backend {
     }
   }
 
-  rowMover(source: MoverSource, rows: number, cols: number, slot: Slot): RowMover | undefined {
+  rowMover(
+    source: MoverSource,
+    layout: MoverLayout,
+    rows: number,
+    cols: number,
+    slot: Slot,
+  ): RowMover | undefined {
     this.#check()
     const parts = {
       kernels: this.#kernels,
@@ -192,7 +199,7 @@ export class WasmBackend implements Backend {
       scratch: this.#scratch.lookup,
       done: (status: number) => this.#done(status),
     }
-    const mover = rowMover(parts, source, cols, slot)
+    const mover = rowMover(parts, source, layout, cols, slot)
     return (
       mover && {
         stage: mover.stage,

@@ -147,6 +147,36 @@ def int8_rows(values):
     return pad16(np.clip(np.rint(values / safe[:, None]), -127, 127).astype(np.int8)), scale
 
 
+def int4_rows(values):
+    """Groups of 16 columns, [row][block][part][group][lane]: the peak becomes -8, scales are in 127ths."""
+    rows, cols = values.shape
+    blocks = -(-cols // 64)
+    v = np.zeros((rows, blocks * 64), F32)
+    v[:, :cols] = values
+    v = v.reshape(rows, blocks, 4, 4, 4)
+    in_group = v.transpose(0, 1, 3, 4, 2).reshape(rows, blocks, 4, 16)  # lane by lane
+    first = np.abs(in_group).argmax(-1)[..., None]
+    peak = np.take_along_axis(in_group, first, -1)[..., 0]
+    scale = np.abs(values).max(1).astype(F32) / F32.type(8) / F32.type(127)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.nan_to_num(peak / F32.type(-8) / scale[:, None, None], nan=0)
+        factors = np.clip(np.rint(ratio), -127, 127)
+        step = factors.astype(F32) * scale[:, None, None]
+        quotient = np.where(step[:, :, None, :, None] == 0, F32.type(0), v / step[:, :, None, :, None])
+    codes = (np.clip(np.rint(quotient), -8, 7) + 8).astype(np.uint8).reshape(rows, blocks, 2, 2, 16)
+    packed = (codes[:, :, :, 0] | codes[:, :, :, 1] << 4).reshape(rows, -1)
+    out = np.zeros((rows, -(-blocks * 36 // 16) * 16), np.uint8)
+    out[:, : blocks * 32] = packed
+    out[:, blocks * 32 : blocks * 36] = factors.astype(np.int8).view(np.uint8).reshape(rows, -1)
+    return out, scale
+
+
+def tables(values):
+    """The values as int8 and as int4 tables."""
+    (i8, i8scales), (i4, i4scales) = int8_rows(values), int4_rows(values)
+    return {"i8": b64(i8), "i8scales": b64(i8scales), "i4": b64(i4), "i4scales": b64(i4scales)}
+
+
 cases = []
 
 
@@ -160,7 +190,7 @@ def ternary_case(name, type_, codes, scales, raw, block=0, **more):
     each = np.repeat(scales.reshape(rows, -1), cols // scales.reshape(rows, -1).shape[1], 1)
     values = (codes.astype(np.int32) - 1).astype(F32) * each
     case(name, type_, rows, cols, raw, t2=b64(t2(codes)), scales=b64(scales.astype(F32)),
-         scaleBlock=block, i8=b64(int8_rows(values)[0]), i8scales=b64(int8_rows(values)[1]), **more)
+         scaleBlock=block, **tables(values), **more)
     return values
 
 
@@ -207,9 +237,8 @@ ternary_case("HF packed", "HF_T2", codes, np.ones(12, F32), hf_packed(codes))
 
 
 def float_case(name, type_, values, raw, masters=False, **more):
-    q, scale = int8_rows(values)
     case(name, type_, *values.shape, raw, flat=b64(pad16(values)),
-         i8=b64(q), i8scales=b64(scale), masters=masters, **more)
+         **tables(values), masters=masters, **more)
 
 
 plain = rng.normal(0, 0.05, (5, 84)).astype(F32)
