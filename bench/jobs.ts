@@ -64,6 +64,8 @@ export function allJobs(cores: number): Job[] {
   return [
     job('bandwidth', { sweep: 'bandwidth' }, null),
     job('empty', { sweep: 'threads', kv: 'f16', prompt: 4 }),
+    job('head', { sweep: 'head', kv: 'f16', prompt: 4 }),
+    job('head@1', { sweep: 'head', kv: 'f16', prompt: 4, threads: 1 }),
     job('threads', { sweep: 'threads', kv: 'f16' }),
     job('variant', { sweep: 'variant', values: variants, ...nodeLike }),
     {

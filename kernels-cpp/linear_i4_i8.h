@@ -71,30 +71,49 @@ struct RowStream {
   }
 };
 
+// Where a row's dots have got to.
+struct I4At {
+  const uint8_t* codes;
+  const v128_t* starts;  // of the first token
+  const int8_t* q;
+};
+
+// Adds one block to the totals and steps to the next.
+template <class Products, int TOKENS>
+inline void add_i4_block(v128_t totals[TOKENS], I4At& at, v128_t scales, int32_t blocks, int32_t stride) {
+  const I4Codes codes = i4_codes(at.codes);
+#pragma unroll
+  for (int t = 0; t < TOKENS; t++) {
+    const v128_t sums = Products::add_block(at.starts[t * blocks], at.q + static_cast<size_t>(t) * stride, codes);
+    totals[t] = wasm_i32x4_add(totals[t], wasm_i32x4_dot_i16x8(sums, scales));
+  }
+  at.codes += I4_BLOCK_BYTES;
+  at.starts++;
+  at.q += I4_COLS;
+}
+
 // The sums of a row for TOKENS tokens from `token` on, without the row's scale.
 template <class Products, int TOKENS>
 inline void i4_row_dots(v128_t totals[TOKENS], const uint8_t* row, const ActsI8& x, int32_t token,
-                        const v128_t* all_starts, RowStream& stream) {
-  const int32_t blocks = x.stride / I4_COLS;
-  const v128_t* starts = all_starts + static_cast<size_t>(token) * blocks;
-  const int8_t* q = x.q + static_cast<size_t>(token) * x.stride;
+                        const v128_t* starts, RowStream& stream) {
+  const int32_t stride = x.stride;
+  const int32_t blocks = stride / I4_COLS;
+  I4At at{row, starts + static_cast<size_t>(token) * blocks, x.q + static_cast<size_t>(token) * stride};
   const uint8_t* scales = row + blocks * I4_BLOCK_BYTES;
-
-  const auto add = [&](int32_t b, v128_t block_scales) {
-    const I4Codes codes = i4_codes(row + b * I4_BLOCK_BYTES);
-#pragma unroll
-    for (int t = 0; t < TOKENS; t++) {
-      const int8_t* at = q + static_cast<size_t>(t) * x.stride + b * I4_COLS;
-      const v128_t sums = Products::add_block(starts[t * blocks + b], at, codes);
-      totals[t] = wasm_i32x4_add(totals[t], wasm_i32x4_dot_i16x8(sums, block_scales));
+  const uint8_t* const codes_end = scales;
+  while (at.codes != codes_end) {
+    stream.reach(at.codes);
+    const uint8_t* stop = codes_end - at.codes < TOUCH_BYTES ? codes_end : at.codes + TOUCH_BYTES;
+    // Two blocks have eight scales. Behind those of the last block stand zeros, or the row ends with a pair.
+    while (stop - at.codes >= 2 * I4_BLOCK_BYTES) {
+      const v128_t two = wasm_i16x8_load8x8(scales);
+      add_i4_block<Products, TOKENS>(totals, at, Products::first_scales(two), blocks, stride);
+      add_i4_block<Products, TOKENS>(totals, at, Products::second_scales(two), blocks, stride);
+      scales += 2 * I4_GROUPS;
     }
-  };
-  for (int32_t b = 0; b < blocks; b += 2) {
-    if (b % (TOUCH_BYTES / I4_BLOCK_BYTES) == 0) stream.reach(row + b * I4_BLOCK_BYTES);
-    // Behind the scales stand zeros, or the row is a whole number of vectors: eight can be read.
-    const v128_t two = wasm_i16x8_load8x8(scales + b * I4_GROUPS);
-    add(b, Products::first_scales(two));
-    if (b + 1 < blocks) add(b + 1, Products::second_scales(two));
+    if (at.codes != stop) {
+      add_i4_block<Products, TOKENS>(totals, at, Products::first_scales(wasm_i16x8_load8x8(scales)), blocks, stride);
+    }
   }
 }
 

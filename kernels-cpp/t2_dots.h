@@ -27,8 +27,9 @@ inline int32_t interleave_fours(int8_t* q4, const ActsI8& x) {
   return count;
 }
 
-// Sums in pairs: int16 lanes, widened by total_i32.
+// Sums in pairs: int16 lanes, widened by total_i32 after WIDEN_TILES.
 struct DotPairs {
+  static constexpr bool WIDENED = true;
   static v128_t add(v128_t sums, v128_t x_i8, v128_t codes) {
     return wasm_i16x8_add(sums, dot_pairs_i16(x_i8, codes));
   }
@@ -40,6 +41,7 @@ struct DotPairs {
 template <class Dot>
 inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int32_t first, int32_t last,
                         const Ahead& ahead) {
+  v128_t sums[8] = {};
   v128_t sums_i32[8] = {};
   const uint8_t* tile_w = w + static_cast<size_t>(first) * TILE_BYTES;
   const int8_t* x = q4 + static_cast<size_t>(first) * 4 * TILE_COLS;
@@ -48,7 +50,6 @@ inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int3
     int32_t tiles = rest < WIDEN_TILES ? rest : WIDEN_TILES;
     rest -= tiles;
     ahead.touch(w, static_cast<size_t>(tile_w - w));
-    v128_t sums[8] = {};
 #pragma clang loop unroll(disable)
     do {
       v128_t packed_0 = wasm_v128_load(tile_w);
@@ -71,8 +72,13 @@ inline void t2_dots_2x4(v128_t dots[2], const uint8_t* w, const int8_t* q4, int3
       } while (x != stop);
       tile_w += TILE_BYTES;
     } while (--tiles > 0);
-    for (int i = 0; i < 8; i++) sums_i32[i] = wasm_i32x4_add(sums_i32[i], Dot::total_i32(sums[i]));
+    if (!Dot::WIDENED) continue;
+    for (int i = 0; i < 8; i++) {
+      sums_i32[i] = wasm_i32x4_add(sums_i32[i], Dot::total_i32(sums[i]));
+      sums[i] = wasm_i32x4_splat(0);
+    }
   }
-  dots[0] = sum_lanes_i32(sums_i32[0], sums_i32[1], sums_i32[2], sums_i32[3]);
-  dots[1] = sum_lanes_i32(sums_i32[4], sums_i32[5], sums_i32[6], sums_i32[7]);
+  const v128_t* all = Dot::WIDENED ? sums_i32 : sums;
+  dots[0] = sum_lanes_i32(all[0], all[1], all[2], all[3]);
+  dots[1] = sum_lanes_i32(all[4], all[5], all[6], all[7]);
 }

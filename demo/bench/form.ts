@@ -11,7 +11,7 @@ import {
   splitValues,
 } from './settings.ts'
 
-const TEXTS = ['model', 'backend', 'variant', 'kv', 'sweep'] as const
+const TEXTS = ['model', 'backend', 'variant', 'kv', 'head', 'sweep'] as const
 const NUMBERS = ['threads', 'batch', 'prompt', 'generate', 'repeat', 'budget'] as const
 
 const NOTES: Partial<Record<SweepKind, string>> = {
@@ -31,7 +31,7 @@ export class SettingsForm {
   #shape = ''
 
   constructor() {
-    for (const name of ['backend', 'variant', 'kv'] as const) {
+    for (const name of ['backend', 'variant', 'kv', 'head'] as const) {
       fillSelect(`set-${name}`, CHOICES[name], 'auto')
     }
     byId('settings', HTMLFormElement).addEventListener('submit', event => event.preventDefault())

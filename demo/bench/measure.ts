@@ -54,6 +54,7 @@ function emptyRow({ model, shape }: Bench, { sweep, value, load, ...cell }: Cell
     batch: cell.batch,
     context: cell.prompt + cell.generate,
     kv: load.kv ?? 'auto',
+    head: load.head ?? 'auto',
     prompt_tokens: cell.prompt,
     new_tokens: cell.generate,
     prefill_tok_s: null,
@@ -156,6 +157,7 @@ function recordPath(row: BenchRow, stats: EngineStats): void {
   row.variant = stats.variant
   row.threads = stats.threads
   row.kv = stats.kv
+  row.head = stats.head
   row.shape ||= stats.model.name
   row.fallbacks = stats.fallbacks.map(f => `${f.to} instead of ${f.from}: ${f.reason}`)
   const { weights, kv, scratch, total } = stats.memory

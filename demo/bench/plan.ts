@@ -36,6 +36,8 @@ export function standardValues(sweep: SweepKind, cores: number): string[] {
       return ['1', '2', '4', '8']
     case 'kv':
       return ['f32', 'f16', 'int8', 'int4']
+    case 'head':
+      return ['int8', 'int4']
     case 'prompt':
       return ['16', '64', '128', '512']
     case 'requests':
@@ -71,12 +73,13 @@ export function planCells(settings: BenchSettings, cores: number): Cell[] {
 function cellOf(settings: BenchSettings, value: string): Cell {
   const { sweep } = settings
   const size = () => wholeNumber(sweep, value)
-  let { threads, variant, kv, batch, prompt, generate } = settings
+  let { threads, variant, kv, head, batch, prompt, generate } = settings
   let measure: Cell['measure'] = 'speed'
   if (sweep === 'threads') threads = size()
   else if (sweep === 'bandwidth') [threads, measure] = [size(), sweep]
   else if (sweep === 'variant') [variant, threads] = variantAndThreads(value, threads)
   else if (sweep === 'kv') kv = value
+  else if (sweep === 'head') head = value
   else if (sweep === 'batch' || sweep === 'requests') batch = size()
   else if (sweep === 'prompt') prompt = size()
   else if (sweep === 'context') {
@@ -89,7 +92,7 @@ function cellOf(settings: BenchSettings, value: string): Cell {
   const seats = sweep === 'requests' ? Math.min(SEATS, batch) : batch
   // The breakdown asks for one token more, the warm-up for sixteen.
   const context = Math.max(16, prompt + generate + (measure === 'breakdown' ? 1 : 0))
-  const load = loadOptions(settings, { variant, threads, kv, seats, context })
+  const load = loadOptions(settings, { variant, threads, kv, head, seats, context })
   return { ...cell, load, repeat: measure === 'soak' ? size() : settings.repeat }
 }
 
@@ -97,6 +100,7 @@ interface Chosen {
   variant: string
   threads: number
   kv: string
+  head: string
   seats: number
   context: number
 }
@@ -107,6 +111,7 @@ function loadOptions({ backend, strict, budget }: BenchSettings, chosen: Chosen)
     ...(chosen.variant === 'auto' ? {} : { variant: chosen.variant as LoadOptions['variant'] }),
     ...(chosen.threads === 0 ? {} : { threads: chosen.threads }),
     ...(chosen.kv === 'auto' ? {} : { kv: chosen.kv as LoadOptions['kv'] }),
+    ...(chosen.head === 'auto' ? {} : { head: chosen.head as LoadOptions['head'] }),
     ...(strict ? { strict } : {}),
     ...(budget === 0 ? {} : { memoryBudget: budget * 1e6 }),
     contextLength: chosen.context,

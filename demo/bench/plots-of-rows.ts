@@ -9,6 +9,7 @@ const AXIS: Record<string, string> = {
   context: 'tokens of context',
   batch: 'sequences at a time',
   kv: 'type of the KV cache',
+  head: 'type of embedding and head',
   prompt: 'tokens of the prompt',
   requests: 'requests at a time',
   load: '',
@@ -33,7 +34,7 @@ export function plotsOf(rows: readonly BenchRow[]): Plot[] {
   if (sweep === 'breakdown') return rows.flatMap(breakdownPlot)
   if (sweep === 'soak') return rows.flatMap(soakPlot)
   const xLabel = AXIS[sweep] ?? sweep
-  const kind = ['variant', 'kv', 'load'].includes(sweep) ? 'bar' : 'line'
+  const kind = ['variant', 'kv', 'head', 'load'].includes(sweep) ? 'bar' : 'line'
   const one = (title: string, figure: Figure, yLabel: string): Plot[] => {
     const series: PlotSeries = { name: title, points: points(rows, figure) }
     return series.points.length === 0 ? [] : [{ title, xLabel, yLabel, kind, series: [series] }]

@@ -18,7 +18,7 @@ const COLUMNS: Columns = [
   ['read GB/s', row => figure(row.read_gb_s ?? null)],
   ['load ms', row => figure(row.load_ms)],
   ['MB', row => figure(row.memory_mb?.total ?? null)],
-  ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv}`],
+  ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv} KV, ${row.head} head`],
 ]
 
 /** Empties the view and shows these rows. */

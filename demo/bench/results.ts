@@ -47,6 +47,8 @@ export interface BenchRow {
   /** Tokens a sequence holds at the end of the measurement. */
   context: number
   kv: string
+  /** Rounding of embedding and head: 'int8', 'int4' or 'file'; rows from before it was a choice: int8. */
+  head?: string
   prompt_tokens: number
   new_tokens: number
   /** Of all sequences together. null: not measured in this row. */

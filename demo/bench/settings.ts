@@ -7,6 +7,7 @@ export const SWEEPS = [
   'context',
   'batch',
   'kv',
+  'head',
   'prompt',
   'requests',
   'breakdown',
@@ -31,6 +32,7 @@ export interface BenchSettings {
   /** 0 is automatic. */
   readonly threads: number
   readonly kv: string
+  readonly head: string
   readonly batch: number
   readonly prompt: number
   readonly generate: number
@@ -49,6 +51,7 @@ export const DEFAULTS: BenchSettings = {
   variant: 'auto',
   threads: 0,
   kv: 'auto',
+  head: 'auto',
   batch: 1,
   prompt: 128,
   generate: 64,
@@ -59,7 +62,7 @@ export const DEFAULTS: BenchSettings = {
 
 /** Reads settings from a query string; what is missing or not usable takes its default. */
 export function settingsFrom(query: URLSearchParams): BenchSettings {
-  const text = (key: 'model' | 'shape' | 'backend' | 'variant' | 'kv') =>
+  const text = (key: 'model' | 'shape' | 'backend' | 'variant' | 'kv' | 'head') =>
     query.get(key) || DEFAULTS[key]
   const number = (key: 'threads' | 'batch' | 'prompt' | 'generate' | 'repeat' | 'budget') => {
     const value = Number(query.get(key) ?? Number.NaN)
@@ -76,6 +79,7 @@ export function settingsFrom(query: URLSearchParams): BenchSettings {
     variant: text('variant'),
     threads: number('threads'),
     kv: text('kv'),
+    head: text('head'),
     batch: number('batch'),
     prompt: number('prompt'),
     generate: number('generate'),

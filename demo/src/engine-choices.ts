@@ -1,11 +1,20 @@
 // The load options that both pages offer in selects: their values, and how a select is filled. The first
 // choice of each is "automatic".
-import type { ActivationMode, BackendName, I2sLayout, KernelVariant, KvType } from 'ryzanstein'
+import type {
+  ActivationMode,
+  BackendName,
+  HeadType,
+  I2sLayout,
+  KernelVariant,
+  KvType,
+} from 'ryzanstein'
 import { byId } from './dom.ts'
 
 const BACKENDS: readonly BackendName[] = ['wasm', 'reference']
 const VARIANTS: readonly KernelVariant[] = ['relaxed', 'relaxed-i32', 'simd128', 'scalar']
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8', 'int4']
+/** 'file' is what strict gives. */
+const HEADS: readonly Exclude<HeadType, 'file'>[] = ['int8', 'int4']
 const ACTIVATIONS: readonly ActivationMode[] = ['int8', 'float']
 const I2S_LAYOUTS: readonly I2sLayout[] = ['x86', 'arm', 'rows4', 'sequential']
 
@@ -13,6 +22,7 @@ export const CHOICES = {
   backend: BACKENDS,
   variant: VARIANTS,
   kv: KV_TYPES,
+  head: HEADS,
   activations: ACTIVATIONS,
   i2sLayout: I2S_LAYOUTS,
 } as const

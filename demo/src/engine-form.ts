@@ -22,6 +22,7 @@ export function readEngineOptions(): LoadOptions {
   const backend = choice<BackendName>('opt-backend')
   const variant = choice<KernelVariant>('opt-variant')
   const kv = choice<KvType>('opt-kv')
+  const head = choice<'int8' | 'int4'>('opt-head')
   const activations = choice<ActivationMode>('opt-activations')
   const i2sLayout = choice<I2sLayout>('opt-i2sLayout')
   const threads = number('opt-threads')
@@ -30,6 +31,7 @@ export function readEngineOptions(): LoadOptions {
   if (backend) options.backend = backend
   if (variant) options.variant = variant
   if (kv) options.kv = kv
+  if (head) options.head = head
   if (activations) options.activations = activations
   if (i2sLayout) options.i2sLayout = i2sLayout
   if (threads !== undefined) options.threads = threads

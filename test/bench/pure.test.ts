@@ -38,6 +38,7 @@ describe('the link of a run', () => {
       variant: 'simd128',
       threads: 2,
       kv: 'int8',
+      head: 'int4',
       batch: 4,
       prompt: 512,
       generate: 32,
