@@ -1,6 +1,7 @@
 // The key-value part of a GGUF header: strings, scalars, arrays, each length checked before anything is
 // allocated for it. Called by gguf.ts.
 import { RyzError } from '../errors.ts'
+import { TextListWriter } from '../text-list.ts'
 import type { HeaderCursor } from './header-cursor.ts'
 import type { ByteSource, GgufArray, GgufValue } from './model-file.ts'
 
@@ -129,14 +130,12 @@ async function readArray(
     )
   }
   if (type === STRING) {
-    const strings: string[] = []
+    const strings = new TextListWriter(count)
     for (let i = 0; i < count; i++) {
-      strings.push(
-        cursor.tryText(MAX_STRING_BYTES) ??
-          (await readString(cursor, source, MAX_STRING_BYTES, `entry ${i} of ${key}`)),
-      )
+      if (cursor.tryTextTo(strings, MAX_STRING_BYTES)) continue
+      strings.add(await readString(cursor, source, MAX_STRING_BYTES, `entry ${i} of ${key}`))
     }
-    return strings
+    return strings.take()
   }
   if (type === ARRAY) {
     const arrays: GgufValue[] = []

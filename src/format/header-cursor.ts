@@ -1,8 +1,9 @@
 // A forward cursor over the first bytes of a ByteSource, for header readers. Holds only what has
 // arrived and is not yet read, so a lying length never allocates; knows nothing of containers.
 import { RyzError } from '../errors.ts'
+import type { TextListWriter } from '../text-list.ts'
 import type { ByteSource } from './model-file.ts'
-import { utf8Text } from './utf8.ts'
+import { utf8Text, utf8ToList } from './utf8.ts'
 
 /** No header is larger; the largest known (262k tokens with scores and merges) is about 16 MB. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024
@@ -129,15 +130,17 @@ export class HeaderCursor {
   }
 
   /**
-   * A length-prefixed string that has wholly arrived and is at most `limit` bytes; else undefined, and
+   * Appends a length-prefixed string that has wholly arrived and is at most `limit` bytes; else false, and
    * nothing is read. Saves the turns of need() in lists of 100,000 strings.
    */
-  tryText(limit: number): string | undefined {
-    if (!this.has(8) || this.#view.getUint32(this.#at + 4, true) !== 0) return undefined
+  tryTextTo(list: TextListWriter, limit: number): boolean {
+    if (!this.has(8) || this.#view.getUint32(this.#at + 4, true) !== 0) return false
     const bytes = this.#view.getUint32(this.#at, true)
-    if (bytes > limit || !this.has(8 + bytes)) return undefined
+    if (bytes > limit || !this.has(8 + bytes)) return false
     this.#at += 8
-    return this.text(bytes)
+    const from = this.#step(bytes)
+    utf8ToList(this.#buffer, from, from + bytes, list)
+    return true
   }
 
   /** Ends the stream; may be called twice. */

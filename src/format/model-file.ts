@@ -1,6 +1,7 @@
 // What every container reader (gguf.ts, safetensors.ts) delivers and what transcode.ts and the model
 // loader consume: a header with canonical tensor names, and a way to stream the bytes. No container
 // detail passes this file.
+import type { TextList } from '../text-list.ts'
 
 /** Random access to the bytes of one file: HTTP (Range), File or Blob. See source.ts. */
 export interface ByteSource {
@@ -53,7 +54,7 @@ export interface TensorInfo {
 export type GgufValue = number | bigint | boolean | string | GgufArray
 /** Arrays of strings or of numbers; numeric arrays are typed where possible. */
 export type GgufArray =
-  | readonly string[]
+  | TextList
   | readonly number[]
   | readonly boolean[]
   | Float32Array

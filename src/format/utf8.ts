@@ -1,6 +1,7 @@
 // Short UTF-8 strings to text without TextDecoder: a vocabulary is 30,000 to 130,000 of them, and each call
 // into the browser leaves objects of its own behind (20 MB for 32,000 tokens, measured). Used by
 // header-cursor.ts.
+import type { TextListWriter } from '../text-list.ts'
 
 // ignoreBOM: a token may be exactly U+FEFF.
 const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -14,6 +15,21 @@ export function utf8Text(bytes: Uint8Array, from: number, to: number): string {
     return utf8.decode(bytes.subarray(from, to))
   }
   return String.fromCharCode(...units)
+}
+
+/** Appends bytes [from, to) to a list as its next text; the same text as utf8Text gives. */
+export function utf8ToList(
+  bytes: Uint8Array,
+  from: number,
+  to: number,
+  list: TextListWriter,
+): void {
+  if (to - from > SHORT_BYTES || !readUnits(bytes, from, to)) {
+    list.add(utf8.decode(bytes.subarray(from, to)))
+    return
+  }
+  for (let i = 0; i < units.length; i++) list.push(units[i])
+  list.end()
 }
 
 /** Fills `units`; false for what is invalid or beyond the basic plane. */

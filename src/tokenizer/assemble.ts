@@ -24,8 +24,8 @@ export function assembleTokenizer(
 ): Tokenizer {
   const writtenOut = (kinds: number[]) => {
     const tokens: [string, number][] = []
-    table.texts.forEach((text, id) => {
-      if (kinds.includes(table.kinds[id])) tokens.push([text, id])
+    table.kinds.forEach((kind, id) => {
+      if (kinds.includes(kind)) tokens.push([table.text(id), id])
     })
     return new SpecialSplitter(tokens)
   }

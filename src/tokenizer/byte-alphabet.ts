@@ -5,6 +5,8 @@ import type { ByteList } from './byte-list.ts'
 
 const CHAR_OF_BYTE: string[] = []
 const BYTE_OF_CHAR = new Map<string, number>()
+/** The last of the 68 is U+0143. */
+const BYTE_OF_UNIT = new Int16Array(0x144).fill(-1)
 
 function printsAsItself(byte: number): boolean {
   return (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xff && byte !== 0xad)
@@ -14,6 +16,7 @@ for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const char = String.fromCharCode(printsAsItself(byte) ? byte : next++)
   CHAR_OF_BYTE.push(char)
   BYTE_OF_CHAR.set(char, byte)
+  BYTE_OF_UNIT[char.charCodeAt(0)] = byte
 }
 
 /** The stand-in character of a byte. */
@@ -34,5 +37,21 @@ export function pushCharBytes(chars: string, to: ByteList): void {
     const byte = BYTE_OF_CHAR.get(char)
     if (byte === undefined) to.pushText(char)
     else to.push(byte)
+  }
+}
+
+/** The same of an entry in UTF-16 units [from, to): no string is made of it. */
+export function pushUnitBytes(units: Uint16Array, from: number, to: number, list: ByteList): void {
+  for (let at = from; at < to; at++) {
+    const byte = BYTE_OF_UNIT[units[at]] ?? -1
+    if (byte >= 0) {
+      list.push(byte)
+      continue
+    }
+    const pair =
+      at + 1 < to && (units[at] & 0xfc00) === 0xd800 && (units[at + 1] & 0xfc00) === 0xdc00
+    const end = pair ? at + 2 : at + 1
+    list.pushUnits(units, at, end)
+    at = end - 1
   }
 }

@@ -17,24 +17,41 @@ export class ByteList {
   /** Appends text; half a surrogate pair becomes U+FFFD, as in TextEncoder. */
   pushText(text: string): void {
     for (let at = 0; at < text.length; at++) {
-      let code = text.codePointAt(at)!
+      const code = text.codePointAt(at)!
       if (code > 0xffff) at++
-      else if ((code & 0xf800) === 0xd800) code = 0xfffd
-      if (code < 0x80) {
-        this.push(code)
-        continue
-      }
-      if (code < 0x800) this.push(0xc0 | (code >> 6))
-      else {
-        if (code < 0x10000) this.push(0xe0 | (code >> 12))
-        else {
-          this.push(0xf0 | (code >> 18))
-          this.push(0x80 | ((code >> 12) & 0x3f))
-        }
-        this.push(0x80 | ((code >> 6) & 0x3f))
-      }
-      this.push(0x80 | (code & 0x3f))
+      this.#pushCode(code)
     }
+  }
+
+  /** Appends UTF-16 units [from, to) as pushText does their text. */
+  pushUnits(units: Uint16Array, from: number, to: number): void {
+    for (let at = from; at < to; at++) {
+      const unit = units[at]
+      const low = (unit & 0xfc00) === 0xd800 && at + 1 < to ? units[at + 1] : 0
+      if ((low & 0xfc00) !== 0xdc00) this.#pushCode(unit)
+      else {
+        this.#pushCode(0x10000 + ((unit & 0x3ff) << 10) + (low & 0x3ff))
+        at++
+      }
+    }
+  }
+
+  #pushCode(point: number): void {
+    const code = (point & ~0x7ff) === 0xd800 ? 0xfffd : point
+    if (code < 0x80) {
+      this.push(code)
+      return
+    }
+    if (code < 0x800) this.push(0xc0 | (code >> 6))
+    else {
+      if (code < 0x10000) this.push(0xe0 | (code >> 12))
+      else {
+        this.push(0xf0 | (code >> 18))
+        this.push(0x80 | ((code >> 12) & 0x3f))
+      }
+      this.push(0x80 | ((code >> 6) & 0x3f))
+    }
+    this.push(0x80 | (code & 0x3f))
   }
 
   /** A copy of just these bytes. */

@@ -1,13 +1,15 @@
 // Reads the tokenizer of a GGUF file out of its metadata (tokenizer.ggml.*): byte-level BPE ("gpt2")
 // and SentencePiece BPE ("llama"). Validates everything it takes; the encoders trust it.
 import { RyzError } from '../errors.ts'
+import { TextList, TextListWriter } from '../text-list.ts'
 import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
-import { pushCharBytes } from './byte-alphabet.ts'
+import { pushUnitBytes } from './byte-alphabet.ts'
 import type { ByteList } from './byte-list.ts'
 import { bytePairEncoder } from './byte-pair.ts'
 import { knownTemplate } from './known-templates.ts'
 import { preTokenizer } from './pre-tokenizers.ts'
 import { SPACE_MARK, sentencePieceEncoder } from './sentence-piece.ts'
+import { TokenIndex } from './token-index.ts'
 import {
   BYTE,
   CONTROL,
@@ -24,6 +26,7 @@ import type { Tokenizer } from './tokenizer.ts'
 export type Metadata = ReadonlyMap<string, unknown>
 
 const KEY = 'tokenizer.ggml.'
+const MARK_UNIT = SPACE_MARK.charCodeAt(0)
 const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/
 
 /**
@@ -48,18 +51,21 @@ export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
 
 function readBytePair(metadata: Metadata): Tokenizer {
   const vocab = readVocabulary(metadata)
-  const { texts, kinds, idOf } = vocab
-  const merges = metadata.get(`${KEY}merges`)
-  if (!Array.isArray(merges)) throw invalid(`${KEY}merges is missing; convert the model again`)
+  const { texts, kinds, index } = vocab
+  const merges = textsAt(metadata, 'merges', 'merge')
+  if (!merges) throw invalid(`${KEY}merges is missing; convert the model again`)
 
   const pre = preTokenizer(preTokenizerName(metadata))
   const unknown = readId(metadata, 'unknown', texts.length)
   const facts = readFacts(metadata, vocab, { addBos: pre.addBos })
-  const table = new TokenTable(texts, kinds, (id, to) =>
-    kinds[id] === USER_DEFINED ? to.pushText(texts[id]) : pushCharBytes(texts[id], to),
-  )
+  const { units, starts } = texts
+  const table = new TokenTable(texts, kinds, (id, to) => {
+    const [from, end] = [starts[id], starts[id + 1]]
+    if (kinds[id] === USER_DEFINED) to.pushUnits(units, from, end)
+    else pushUnitBytes(units, from, end, to)
+  })
   const ordinary = (id: number) => !table.isSpecial(id)
-  return assembleTokenizer(table, bytePairEncoder(idOf, merges, pre, ordinary, unknown), facts)
+  return assembleTokenizer(table, bytePairEncoder(index, merges, pre, ordinary, unknown), facts)
 }
 
 /** The published BitNet b1.58 files leave the name out and mean Llama 3's. */
@@ -73,19 +79,19 @@ function preTokenizerName(metadata: Metadata): string {
 
 function readSentencePiece(metadata: Metadata): Tokenizer {
   const vocab = readVocabulary(metadata)
-  const { texts, kinds, idOf } = vocab
+  const { texts, kinds, index } = vocab
   const scores = numbers(metadata, 'scores', texts.length)
   if (!scores) throw invalid(`${KEY}scores is missing; convert the model again`)
   if (scores.some(Number.isNaN)) throw invalid(`${KEY}scores holds a value that is no number`)
   if (!metadata.has(`${KEY}token_type`)) {
-    texts.forEach((text, id) => {
-      if (BYTE_TOKEN.test(text)) kinds[id] = BYTE
-    })
+    for (let id = 0; id < texts.length; id++) {
+      if (BYTE_TOKEN.test(texts.at(id)!)) kinds[id] = BYTE
+    }
   }
 
   // Ids that files may leave out: sentencepiece's own defaults, unless they are ordinary tokens.
   const standard = (id: number, name: string) =>
-    texts[id] === name || kinds[id] === CONTROL || kinds[id] === UNKNOWN ? id : undefined
+    texts.at(id) === name || kinds[id] === CONTROL || kinds[id] === UNKNOWN ? id : undefined
   const unknown = readId(metadata, 'unknown', texts.length) ?? standard(0, '<unk>')
   const facts = readFacts(metadata, vocab, {
     addBos: true,
@@ -93,25 +99,27 @@ function readSentencePiece(metadata: Metadata): Tokenizer {
     eos: standard(2, '</s>'),
     stripsLeadingSpace: readFlag(metadata, 'add_space_prefix') ?? true,
   })
-  if (unknown !== undefined && texts[unknown] === '<unk>') kinds[unknown] = UNKNOWN
+  if (unknown !== undefined && texts.at(unknown) === '<unk>') kinds[unknown] = UNKNOWN
 
   const idOfByte = new Int32Array(256).fill(-1)
+  const { units, starts } = texts
   const write = (id: number, to: ByteList): void => {
-    const hex = kinds[id] === BYTE ? BYTE_TOKEN.exec(texts[id])?.[1] : undefined
-    if (hex !== undefined) to.push(Number.parseInt(hex, 16))
-    else if (kinds[id] === BYTE) {
-      throw invalid(`byte token ${id} is written "${texts[id].slice(0, 20)}"`)
-    } else if (kinds[id] === USER_DEFINED) to.pushText(texts[id])
-    else to.pushText(texts[id].replaceAll(SPACE_MARK, ' '))
+    const [from, end] = [starts[id], starts[id + 1]]
+    if (kinds[id] === BYTE) to.push(byteOf(id, texts.at(id)!))
+    else if (kinds[id] === USER_DEFINED) to.pushUnits(units, from, end)
+    else pushMarked(units, from, end, to)
   }
   const table = new TokenTable(texts, kinds, write)
-  // What is left are the ordinary tokens; a second map of them would cost 2 MB for 32,000.
-  for (const [text, id] of idOf) {
+  let longest = 0
+  const ordinary = (id: number) => kinds[id] !== BYTE && !table.isSpecial(id)
+  for (let id = 0; id < texts.length; id++) {
     if (kinds[id] === BYTE) idOfByte[table.bytes(id)[0]] = id
-    if (kinds[id] === BYTE || table.isSpecial(id)) idOf.delete(text)
+    if (ordinary(id)) longest = Math.max(longest, starts[id + 1] - starts[id])
   }
   const encode = sentencePieceEncoder({
-    idOf,
+    index,
+    ordinary,
+    longest,
     scores,
     idOfByte,
     unknown,
@@ -120,42 +128,55 @@ function readSentencePiece(metadata: Metadata): Tokenizer {
   return assembleTokenizer(table, encode, facts)
 }
 
+/** The byte that a byte token stands for. */
+function byteOf(id: number, text: string): number {
+  const hex = BYTE_TOKEN.exec(text)?.[1]
+  if (hex === undefined) throw invalid(`byte token ${id} is written "${text.slice(0, 20)}"`)
+  return Number.parseInt(hex, 16)
+}
+
+/** Appends units [from, to) with spaces for their marks. */
+function pushMarked(units: Uint16Array, from: number, to: number, list: ByteList): void {
+  for (let at = from; at < to; ) {
+    let mark = at
+    while (mark < to && units[mark] !== MARK_UNIT) mark++
+    list.pushUnits(units, at, mark)
+    if (mark < to) list.push(0x20)
+    at = mark + 1
+  }
+}
+
 interface Vocabulary {
-  texts: readonly string[]
+  texts: TextList
   kinds: Uint8Array
-  idOf: Map<string, number>
+  index: TokenIndex
 }
 
 function readVocabulary(metadata: Metadata): Vocabulary {
-  const tokens = metadata.get(`${KEY}tokens`)
-  if (tokens === undefined) {
+  if (!metadata.has(`${KEY}tokens`)) {
     throw new RyzError(
       'TOKENIZER_MISSING',
       `the GGUF file names a tokenizer but holds no ${KEY}tokens; use a complete file`,
     )
   }
-  if (!Array.isArray(tokens) || tokens.length === 0)
-    throw invalid(`${KEY}tokens is no list of strings`)
+  const tokens = textsAt(metadata, 'tokens', 'token')
+  if (!tokens || tokens.length === 0) throw invalid(`${KEY}tokens is no list of strings`)
 
-  const idOf = new Map<string, number>()
-  tokens.forEach((text: unknown, id) => {
-    if (typeof text !== 'string') throw invalid(`token ${id} is ${typeof text}, not a string`)
-    if (text === '') return // a hole; nothing can be encoded to it
-    const twin = idOf.get(text)
-    if (twin !== undefined) {
-      throw invalid(
-        `tokens ${twin} and ${id} are both "${text.slice(0, 60)}"; convert the model again`,
-      )
-    }
-    idOf.set(text, id)
-  })
+  const index = new TokenIndex(tokens)
+  for (let id = 0; id < tokens.length; id++) {
+    if (tokens.starts[id] === tokens.starts[id + 1]) continue // a hole; nothing can be encoded to it
+    const twin = index.add(id)
+    if (twin < 0) continue
+    const text = tokens.at(id)!.slice(0, 60)
+    throw invalid(`tokens ${twin} and ${id} are both "${text}"; convert the model again`)
+  }
 
   const types = numbers(metadata, 'token_type', tokens.length)
   const kinds = new Uint8Array(tokens.length).fill(NORMAL)
   types?.forEach((type, id) => {
     if (type >= UNKNOWN && type <= BYTE) kinds[id] = type
   })
-  return { texts: tokens, kinds, idOf }
+  return { texts: tokens, kinds, index }
 }
 
 interface Defaults {
@@ -167,7 +188,7 @@ interface Defaults {
 
 /** bos, eos and end tokens; those are made control tokens whatever type the file gives them. */
 function readFacts(metadata: Metadata, vocab: Vocabulary, defaults: Defaults): TokenizerFacts {
-  const { texts, kinds, idOf } = vocab
+  const { texts, kinds, index } = vocab
   const bos = readId(metadata, 'bos', texts.length) ?? defaults.bos
   const eos = readId(metadata, 'eos', texts.length) ?? defaults.eos
   const endTokens = new Set<number>()
@@ -180,7 +201,7 @@ function readFacts(metadata: Metadata, vocab: Vocabulary, defaults: Defaults): T
   }
   const typed = metadata.has(`${KEY}token_type`)
   for (const name of END_TOKEN_NAMES) {
-    const id = idOf.get(name)
+    const id = index.idOf(name)
     // An ordinary token of that name is text: "</s>" closes a tag in HTML.
     if (id !== undefined && (!typed || kinds[id] === CONTROL || kinds[id] === USER_DEFINED)) {
       endTokens.add(id)
@@ -206,7 +227,10 @@ function readFacts(metadata: Metadata, vocab: Vocabulary, defaults: Defaults): T
     chatTemplate:
       typeof template === 'string' && template !== ''
         ? template
-        : knownTemplate(metadata.get('general.architecture'), idOf),
+        : knownTemplate(
+            metadata.get('general.architecture'),
+            text => index.idOf(text) !== undefined,
+          ),
     stripsLeadingSpace: defaults.stripsLeadingSpace ?? false,
   }
 }
@@ -219,6 +243,20 @@ function readId(metadata: Metadata, name: string, size: number): number | undefi
   if (id === -1 || id === 0xffffffff) return undefined
   if (Number.isInteger(id) && id >= 0 && id < size) return id
   throw invalid(`${KEY}${name}_token_id is ${String(value)}, outside the ${size} tokens`)
+}
+
+/** A list of strings, as the reader delivers it or as an array; undefined for what is no list. */
+function textsAt(metadata: Metadata, name: string, entry: string): TextList | undefined {
+  const value = metadata.get(`${KEY}${name}`)
+  if (value instanceof TextList || !Array.isArray(value)) {
+    return value instanceof TextList ? value : undefined
+  }
+  const list = new TextListWriter(value.length)
+  value.forEach((text: unknown, i) => {
+    if (typeof text !== 'string') throw invalid(`${entry} ${i} is ${typeof text}, not a string`)
+    list.add(text)
+  })
+  return list.take()
 }
 
 function readFlag(metadata: Metadata, name: string): boolean | undefined {

@@ -10,10 +10,10 @@ const BITNET_2B_4T =
 /** The template that a GGUF file without one is known to want; told by architecture and tokens. */
 export function knownTemplate(
   architecture: unknown,
-  idOf: ReadonlyMap<string, number>,
+  hasToken: (text: string) => boolean,
 ): string | undefined {
   const bitnet = architecture === 'bitnet-b1.58' || architecture === 'bitnet-25'
-  return bitnet && idOf.has('<|begin_of_text|>') && idOf.has('<|eot_id|>')
+  return bitnet && hasToken('<|begin_of_text|>') && hasToken('<|eot_id|>')
     ? BITNET_2B_4T
     : undefined
 }

@@ -3,13 +3,18 @@
 // special tokens; called by from-gguf.ts.
 import type { TextEncoderFn } from './byte-pair.ts'
 import { PairMerger, type PairRule } from './pair-merger.ts'
+import type { TokenIndex } from './token-index.ts'
 
 /** What stands for a space inside the vocabulary. */
 export const SPACE_MARK = '\u2581'
 
 export interface SentencePieceOptions {
-  /** Ordinary tokens by text: no control, unknown or byte tokens. */
-  idOf: ReadonlyMap<string, number>
+  /** Every token by text. */
+  index: TokenIndex
+  /** Whether text may become this token: no control, unknown or byte token. */
+  ordinary: (id: number) => boolean
+  /** UTF-16 units of the longest of them. */
+  longest: number
   scores: ArrayLike<number>
   /** Byte token of each byte, -1 where the vocabulary has none. */
   idOfByte: ArrayLike<number>
@@ -20,45 +25,52 @@ export interface SentencePieceOptions {
 
 /** The encoder of a score-ordered SentencePiece vocabulary. */
 export function sentencePieceEncoder(options: SentencePieceOptions): TextEncoderFn {
-  const { idOf, idOfByte, unknown, addSpacePrefix } = options
+  const { index, ordinary, longest, idOfByte, unknown, addSpacePrefix } = options
   const rankOf = scoreRanks(options.scores)
-  let longest = 0
-  for (const token of idOf.keys()) longest = Math.max(longest, token.length)
 
   const merger = new PairMerger()
   const utf8 = new TextEncoder()
-  let text = ''
+  /** The text that is being encoded, in UTF-16. */
+  let units = new Uint16Array(64)
+  let length = 0
   let starts = new Int32Array(64)
 
-  const endOf = (symbol: number) =>
-    merger.next[symbol] < 0 ? text.length : starts[merger.next[symbol]]
+  const endOf = (symbol: number) => (merger.next[symbol] < 0 ? length : starts[merger.next[symbol]])
+  const tokenAt = (start: number, end: number) => {
+    const id = index.find(units, start, end)
+    return id >= 0 && ordinary(id) ? id : -1
+  }
   const rule: PairRule = {
     rank: (left, right) => {
       const start = starts[left]
       const end = endOf(right)
       if (end - start > longest) return -1
-      const id = idOf.get(text.slice(start, end))
-      return id === undefined ? -1 : rankOf[id]
+      const id = tokenAt(start, end)
+      return id < 0 ? -1 : rankOf[id]
     },
     joined: () => {},
   }
 
   return (raw, out, first) => {
     if (raw === '') return
-    text = (addSpacePrefix && first ? ` ${raw}` : raw).replaceAll(' ', SPACE_MARK)
-    if (starts.length < text.length) starts = new Int32Array(text.length)
+    const text = (addSpacePrefix && first ? ` ${raw}` : raw).replaceAll(' ', SPACE_MARK)
+    length = text.length
+    if (starts.length < length) {
+      starts = new Int32Array(length)
+      units = new Uint16Array(length)
+    }
+    for (let i = 0; i < length; i++) units[i] = text.charCodeAt(i)
     let count = 0
     for (let at = 0; at < text.length; at += text.codePointAt(at)! > 0xffff ? 2 : 1) {
       starts[count++] = at
     }
     merger.run(count, rule)
     for (let symbol = 0; symbol >= 0; symbol = merger.next[symbol]) {
-      const piece = text.slice(starts[symbol], endOf(symbol))
-      const id = idOf.get(piece)
-      if (id === undefined) spell(piece, out)
+      const end = endOf(symbol)
+      const id = tokenAt(starts[symbol], end)
+      if (id < 0) spell(text.slice(starts[symbol], end), out)
       else out.push(id)
     }
-    text = ''
   }
 
   function spell(piece: string, out: number[]): void {

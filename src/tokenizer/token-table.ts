@@ -26,22 +26,24 @@ export const END_TOKEN_NAMES: readonly string[] = [
   '</s>',
 ]
 
+/** Written forms by id: a TextList or an array. */
+export interface Texts {
+  readonly length: number
+  at(id: number): string | undefined
+}
+
 /** Kinds, texts and bytes of a vocabulary; ids beyond it stand for nothing and count as special. */
 export class TokenTable {
   readonly size: number
-  readonly texts: readonly string[]
   readonly kinds: Uint8Array
+  readonly #texts: Texts
   readonly #bytes: Uint8Array
   readonly #offsets: Uint32Array
 
   /** @param write  appends the bytes of an ordinary token; control and unknown tokens have none */
-  constructor(
-    texts: readonly string[],
-    kinds: Uint8Array,
-    write: (id: number, to: ByteList) => void,
-  ) {
+  constructor(texts: Texts, kinds: Uint8Array, write: (id: number, to: ByteList) => void) {
     this.size = texts.length
-    this.texts = texts
+    this.#texts = texts
     this.kinds = kinds
     this.#offsets = new Uint32Array(texts.length + 1)
     const bytes = new ByteList()
@@ -66,7 +68,7 @@ export class TokenTable {
 
   text(id: number): string {
     checkId(id)
-    return id < this.size ? this.texts[id] : ''
+    return this.#texts.at(id) ?? ''
   }
 }
 

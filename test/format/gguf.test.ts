@@ -6,6 +6,7 @@ import type { ErrorCode } from '../../src/errors.ts'
 import { openGguf, siblingName } from '../../src/format/gguf.ts'
 import type { ByteSource, GgufModelFile } from '../../src/format/model-file.ts'
 import { blobSource } from '../../src/format/source.ts'
+import { TextList } from '../../src/text-list.ts'
 import { TYPE_IDS } from './encode.ts'
 import { ByteWriter, buildGguf, failure, type GgufTensor, type MetaValue } from './fixtures.ts'
 
@@ -50,8 +51,8 @@ describe('the embedded model', () => {
     expect(model.metadata.get('general.architecture')).toBe('bitnet')
     expect(model.metadata.get('bitnet.rope.freq_base')).toBe(10_000)
     expect(model.metadata.get('tokenizer.ggml.add_bos_token')).toBe(true)
-    expect((model.metadata.get('tokenizer.ggml.tokens') as string[]).length).toBe(4096)
-    expect((model.metadata.get('tokenizer.ggml.merges') as string[])[0]).toBe('Ġ t')
+    expect((model.metadata.get('tokenizer.ggml.tokens') as TextList).length).toBe(4096)
+    expect((model.metadata.get('tokenizer.ggml.merges') as TextList).at(0)).toBe('Ġ t')
     expect(model.metadata.get('tokenizer.ggml.token_type')).toBeInstanceOf(Int32Array)
     expect(model.tensors.size).toBe(46)
     expect(model.tensors.get('token_embd.weight')).toMatchObject({
@@ -99,7 +100,11 @@ describe('values', () => {
         ],
       ),
     )
-    expect([...metadata]).toEqual([
+    const plain = [...metadata].map(([key, value]) => [
+      key,
+      value instanceof TextList ? [...value] : value,
+    ])
+    expect(plain).toEqual([
       ['a', 200],
       ['b', -5],
       ['c', 0.1],
