@@ -93,6 +93,8 @@ export class CachedFile implements RangeSource {
     let next = first
     try {
       for (let index = first; index <= last; index++) {
+        // Who asks for the next has done with the one before: its buffer takes what is begun now.
+        if (index > first) this.#keep(undefined)
         while (next <= last && next < index + ahead(next)) {
           const chunk = this.#chunk(next++, either.signal)
           chunk.catch(() => undefined) // heard below, or not at all when the stream is closed
