@@ -37,7 +37,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['api', 'cache', 'L0'],
 }
 
-const L0 = ['errors.ts', 'types.ts', 'features.ts', 'body-reader.ts', 'text-list.ts']
+const L0 = ['errors.ts', 'types.ts', 'features.ts', 'body-reader.ts', 'text-list.ts', 'discard.ts']
 
 /** Packages, and the areas that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {

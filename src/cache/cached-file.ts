@@ -1,6 +1,7 @@
 // One file, chunk by chunk: from the store where a chunk is there and its hash is right, else from the
 // network and into the store as it passes. Several chunks are under way at once, they are handed out in
 // order. Same shape as the byte sources of src/format. Opened by open-file.ts.
+import { discard } from '../discard.ts'
 import { RyzError, throwIfAborted } from '../errors.ts'
 import type { ChunkFetcher } from './chunk-fetcher.ts'
 import type { Counters } from './counters.ts'
@@ -354,12 +355,4 @@ function anySignal(signals: readonly AbortSignal[]): { signal: AbortSignal; rele
       for (const signal of signals) signal.removeEventListener('abort', fire)
     },
   }
-}
-
-/** Frees buffers now: sent to a port that nobody reads. Collected some time later they would add 12 MB. */
-function discard(buffers: ArrayBuffer[]): void {
-  const { port1, port2 } = new MessageChannel()
-  port2.close()
-  port1.postMessage(null, buffers)
-  port1.close()
 }

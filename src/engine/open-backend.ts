@@ -2,6 +2,7 @@
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
 import type { Backend, BackendLimits } from '../backend/backend.ts'
+import { collectGarbage } from '../discard.ts'
 import { asRyzError, type ErrorCode, RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile } from '../format/model-file.ts'
 import { Network } from '../model/bitnet.ts'
@@ -118,6 +119,7 @@ async function openParts(
       onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
     })
     await stored.finish(config)
+    collectGarbage()
     const { kv, contextLength } = opened.plan
     const guard =
       guards &&
@@ -174,12 +176,17 @@ async function openParts(
       cache: stored.stats(),
       calibration: arranged.calibration,
       faults: guard?.stats,
-      close: () => network.close(),
+      close: closing(network),
     }
   } catch (caught) {
     backend.close()
     throw caught
   }
+}
+
+/** Not written where the file is open: it would hold the vocabulary as it stood in the header, 7 MB. */
+function closing(network: Network): () => void {
+  return () => network.close()
 }
 
 /** The first rung that is available, fits, starts and computes right; what was passed over is named. */
