@@ -41,8 +41,8 @@ export function bytePairEncoder(
     const left = known ? index.find(units, start, space) : -1
     const right = known ? index.find(units, space + 1, end) : -1
     if (joined.length < end - start) joined = new Uint16Array(2 * (end - start))
-    joined.set(units.subarray(start, space))
-    if (known) joined.set(units.subarray(space + 1, end), space - start)
+    // Not by subarray(): views of 280,000 merges are 30 MB of garbage.
+    for (let i = start; i + 1 < end; i++) joined[i - start] = units[i < space ? i : i + 1]
     const merged = known ? index.find(joined, 0, end - start - 1) : -1
     if (left < 0 || right < 0 || merged < 0) {
       throw new RyzError(
