@@ -184,7 +184,7 @@ async function openParts(
   }
 }
 
-/** Not written where the file is open: it would hold the vocabulary as it stood in the header, 7 MB. */
+/** Not written where the file is open: it would hold all of the header, merges included. */
 function closing(network: Network): () => void {
   return () => network.close()
 }

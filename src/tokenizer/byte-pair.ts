@@ -41,7 +41,7 @@ export function bytePairEncoder(
     const left = known ? index.find(units, start, space) : -1
     const right = known ? index.find(units, space + 1, end) : -1
     if (joined.length < end - start) joined = new Uint16Array(2 * (end - start))
-    // Not by subarray(): views of 280,000 merges are 30 MB of garbage.
+    // Not by subarray(): views of 127,000 merges left the heap 7 MB larger.
     for (let i = start; i + 1 < end; i++) joined[i - start] = units[i < space ? i : i + 1]
     const merged = known ? index.find(joined, 0, end - start - 1) : -1
     if (left < 0 || right < 0 || merged < 0) {
@@ -85,7 +85,7 @@ export function bytePairEncoder(
   }
 }
 
-/** (left id, right id) -> rank. Open addressing over ranks alone: 4.3 MB for 280 k pairs, a Map has 60. */
+/** (left id, right id) -> rank. Open addressing over ranks alone: 4.3 MB for 280 k pairs, a Map 15x that. */
 class PairTable {
   /** Ranks, -1 where there is none; at most two thirds are taken. */
   readonly #slots: Int32Array
