@@ -6,11 +6,13 @@
 #include "lookup_t2_i8.h"
 #include "simd.h"
 #include "t2_code.h"
+#include "touch.h"
 
 namespace {
 
 // 4 tiles of 64 columns: 256 * 127 = 32512 is the most that fits an int16 sum.
 constexpr int32_t SUM_TILES = 4;
+constexpr int32_t AHEAD = 8;
 
 // x_t[c][t] = column c of one tile of token t, as 16x16 transposes; missing tokens are 0.
 template <int T>
@@ -179,9 +181,10 @@ inline void add_part(v128_t*& kept, v128_t*& totals, const LookupPart& part, con
   const size_t unit_bytes = static_cast<size_t>(tiles) * TILE_BYTES;
   const uint8_t* tile_w = w.weights + part.begin * unit_bytes + tile * TILE_BYTES;
   for (int32_t unit = part.begin; unit < part.end; unit++) {
-    // A tile of the unit after next, to have it on its way: the stride defeats the prefetcher.
-    const uint8_t touched = *(unit + 2 < part.end ? tile_w + 2 * unit_bytes : tile_w);
-    asm volatile("" ::"r"(touched));
+    if ((unit - part.begin) % AHEAD == 0 && unit + 2 * AHEAD <= part.end) {
+#pragma unroll
+      for (int32_t i = 0; i < AHEAD; i++) touch_lines<1>(tile_w + (AHEAD + i) * unit_bytes);
+    }
     for (int32_t row = unit * TILE_ROWS; row < (unit + 1) * TILE_ROWS; row++) {
       v128_t sums[T / 8];
 #pragma unroll
