@@ -60,6 +60,10 @@ export function allJobs(cores: number): Job[] {
   // Node's rows are compared with the browser's.
   const nodeLike = { kv: 'f16', prompt: 64, repeat: 3 } as const
   const matrix = { sweep: 'context', values: ['512'], kv: 'f16', budget: NO_LIMIT } as const
+  const batch = { sweep: 'batch', prompt: 32, generate: 32, kv: 'int8', repeat: 3 } as const
+  const eight = { sweep: 'batch', values: ['8'], budget: DEEP, repeat: 3 } as const
+  const eight192 = { ...eight, prompt: 128, kv: 'int8' } as const
+  const eight384 = { ...eight, prompt: 320, kv: 'int4' } as const
   const twoB = { budget: TWO_B_LIMIT, kv: 'int8', generate: 48 } as const
   return [
     job('bandwidth', { sweep: 'bandwidth' }, null),
@@ -83,31 +87,36 @@ export function allJobs(cores: number): Job[] {
     job('context-f16', { ...deep, kv: 'f16', values: ['128', '512', '2048'], repeat: 2 }),
     job('context-int4', { ...deep, kv: 'int4', values: ['512', '2048'], repeat: 2 }),
     job('kv-512', { sweep: 'kv', prompt: 448, budget: DEEP, repeat: 3 }),
-    job('batch', { sweep: 'batch', prompt: 64, kv: 'int8', repeat: 3 }),
-    job('batch-8x192', {
-      sweep: 'batch',
-      values: ['8'],
-      prompt: 128,
-      kv: 'int8',
-      budget: DEEP,
-      repeat: 3,
-    }),
-    job('batch-8x384', {
-      sweep: 'batch',
-      values: ['8'],
-      prompt: 320,
-      kv: 'int4',
-      budget: DEEP,
-      repeat: 3,
-    }),
+    job('batch', batch),
+    job('batch-8x192', eight192),
+    job('batch-8x384', eight384),
+    // The smaller head, wherever a target is near.
+    job('context-int8-head4', { ...deep, kv: 'int8', head: 'int4', values: ['512', '2048'] }),
+    job('context-int4-head4', { ...deep, kv: 'int4', head: 'int4', values: ['2048'] }),
+    job('batch-head4', { ...batch, values: ['4', '8'], head: 'int4' }),
+    job('batch-8x192-head4', { ...eight192, head: 'int4' }),
+    job('batch-8x384-head4', { ...eight384, head: 'int4' }),
     job('requests', { sweep: 'requests', prompt: 64, generate: 100, kv: 'int8', repeat: 2 }),
     job('breakdown', { sweep: 'breakdown', prompt: 448, kv: 'f16' }),
     job('breakdown-empty', { sweep: 'breakdown', prompt: 4, kv: 'f16' }),
     job('load', { sweep: 'load', kv: 'int8', repeat: 3 }),
     job('matrix-ternary', { ...matrix, repeat: 3 }, LARGE_LLAMA),
-    job('matrix-f16', { ...matrix, generate: 32, repeat: 1 }, LARGE_F16),
+    {
+      ...job('matrix-f16', { ...matrix, generate: 32, repeat: 1 }, LARGE_F16),
+      limitSeconds: 400, // its prompt is slow
+    },
     job('2b-empty', { sweep: 'threads', ...twoB, prompt: 4, repeat: 3 }, TWO_B),
     job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB, repeat: 2 }, TWO_B),
+    job(
+      '2b-head4',
+      { sweep: 'threads', values: [String(cores)], ...twoB, head: 'int4', prompt: 4, repeat: 3 },
+      TWO_B,
+    ),
+    job(
+      '2b-context-head4',
+      { sweep: 'context', values: ['2048'], ...twoB, head: 'int4', repeat: 2 },
+      TWO_B,
+    ),
     // Small and fast: more repetitions, as the browser still optimises during the first ones.
     job('embedded', { sweep: 'threads', prompt: 64, generate: 256, repeat: 9 }, null),
     job('embedded-prompt', { sweep: 'prompt', values: ['128'], generate: 8, repeat: 15 }, null),

@@ -16,7 +16,14 @@ import { type SoakReport, sustained, tMac } from './outside-sections.ts'
 import { overheadSection, rooflineSection } from './overheads.ts'
 import { type PeersReport, peersSection } from './peers-section.ts'
 import { Rows } from './rows.ts'
-import { baseline, contextSection, kvSection, threadsSection, variants } from './speed-sections.ts'
+import {
+  baseline,
+  contextSection,
+  headSection,
+  kvSection,
+  threadsSection,
+  variants,
+} from './speed-sections.ts'
 import { targetSection } from './targets.ts'
 
 export interface ReportParts {
@@ -66,6 +73,7 @@ export function performanceMarkdown(report: ReportParts): string {
     withPlots(promptSection(rows), 'prompt-prefill', 'prompt-first-token'),
     withPlots(contextSection(rows), 'context-int8-decode', 'context-int8-memory'),
     kvSection(rows),
+    headSection(rows),
     withPlots(batchSection(rows), 'batch-decode', 'batch-memory'),
     withPlots(latencySection(rows), 'breakdown-one-token'),
     overheadSection(rows, results),

@@ -8,10 +8,10 @@ import { activationBytes } from './bitnet.ts'
 import type { ModelConfig } from './model-config.ts'
 
 /**
- * What the renderer has besides weights, KV and scratch: an empty page (120 to 140 MB), code, JavaScript
- * and what loading leaves behind; measured 158 MB at 512 tokens of the 0.7B shape (docs/PERFORMANCE.md).
+ * What the renderer has besides weights, KV and scratch: an empty page (120 to 143 MB), code, JavaScript
+ * and what loading leaves behind; measured 158 to 170 MB with the 0.7B shape and 2B-4T (docs/PERFORMANCE.md).
  */
-export const PAGE_BYTES = 160e6
+export const PAGE_BYTES = 170e6
 /** The default of LoadOptions.memoryBudget. */
 export const DEFAULT_BUDGET = 500e6
 /** A context is never lowered below this. */

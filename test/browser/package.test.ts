@@ -84,12 +84,33 @@ describe('cancel', () => {
   })
 })
 
+test('a head of int4 is stated, smaller, and writes on every path what it writes on one', async () => {
+  const texts = new Set<string>()
+  const weights: number[] = []
+  for (const variant of ['relaxed', 'simd128', 'scalar'] as const) {
+    await withEngine({ head: 'int4', variant }, async engine => {
+      const stats = await engine.stats()
+      expect(stats.head).toBe('int4')
+      expect(stats.model.layouts.i4).toBe(1)
+      weights.push(stats.memory.weights)
+      texts.add(await engine.generate('Once upon a time', GREEDY).text())
+    })
+  }
+  expect(texts.size).toBe(1)
+  await withEngine({}, async engine => {
+    const { head, memory } = await engine.stats()
+    expect(head).toBe('int8')
+    expect(memory.weights).toBeGreaterThan(weights[0]!)
+  })
+})
+
 describe('errors cross the worker with their code', () => {
   test.each([
     ['NETWORK', '/no/such/model.gguf', {}],
     ['NOT_A_MODEL', '/README.md', {}],
     ['MEMORY_BUDGET', MODEL, { memoryBudget: 120_500_000, contextLength: 512 }],
     ['BAD_OPTION', MODEL, { threads: 0 }],
+    ['BAD_OPTION', MODEL, { head: 'int4', strict: true }],
   ] as const)('%s', async (code, source, options) => {
     const error = await load(source, options).catch(e => e)
     expect(error).toBeInstanceOf(RyzError)

@@ -1,4 +1,4 @@
-// The size of a prefill piece follows the measured speed, towards 100 ms, or 180 when alone.
+// The size of a prefill piece follows the measured speed, towards 100 ms, or 200 when alone.
 import { describe, expect, it } from 'vitest'
 import { ALONE_MS, PIECE_MS, PieceSize } from '../../src/engine/piece-size.ts'
 
@@ -32,6 +32,26 @@ describe('PieceSize', () => {
     for (let i = 0; i < 8; i++) piece.learn(piece.tokens(true), cost(piece.tokens(true)))
     expect(piece.tokens(true)).toBe(32)
     expect(piece.tokens(false)).toBeLessThan(32)
+  })
+
+  it('takes a whole block where more than half of one fits, as both take as long', () => {
+    const piece = new PieceSize(128)
+    piece.learn(1, 30)
+    piece.learn(16, 160)
+    // 10 and 30 ms mixed: ten tokens.
+    expect(piece.tokens(true)).toBe(10)
+    piece.learn(10, 80)
+    piece.learn(17, 170)
+    expect(piece.tokens(true)).toBe(32)
+    piece.learn(32, 200)
+    expect(piece.tokens(true)).toBe(32)
+  })
+
+  it('stays below a block that has turned out to be late', () => {
+    const piece = new PieceSize(128)
+    piece.learn(16, 160)
+    piece.learn(32, 320)
+    expect(piece.tokens(true)).toBe(20)
   })
 
   it('shrinks to one token where each takes longer', () => {

@@ -101,6 +101,7 @@ describe('a session is refused', () => {
     const cases = [
       [{ kvType: 'int8' as const }, 'kv'],
       [{ strict: true }, 'strict'],
+      [{ head: 'int4' as const }, 'head'],
       [{ activations: 'float' as const }, 'activations'],
     ] as const
     for (const [change, differs] of cases) {

@@ -62,7 +62,7 @@ describe('will it run', () => {
       downloadBytes: bytes.length,
       fileBytes: bytes.length,
       path: { backend: 'wasm', variant: 'relaxed', threads: 2, fallbacks: [] },
-      peakBytes: { ...reserved, page: 160e6 },
+      peakBytes: { ...reserved, page: 170e6 },
       kv: parts.kvType,
       contextLength: parts.network.kv.contextLength,
       name: parts.info.name,

@@ -97,7 +97,7 @@ describe('planMemory', () => {
 
   test('the refusal names every part', () => {
     expect(() => planMemory(LARGE, WEIGHTS, request({ budget: 340e6 }))).toThrow(
-      /weights 219\.0 MB, KV .* MB for 2048 tokens, scratch .* MB, page 160\.0 MB/,
+      /weights 219\.0 MB, KV .* MB for 2048 tokens, scratch .* MB, page 170\.0 MB/,
     )
   })
 
