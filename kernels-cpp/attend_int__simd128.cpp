@@ -133,6 +133,18 @@ struct BlockAhead {
   }
 };
 
+// The pages of blocks begin..end-1 of a sequence, together: see PAGES in touch.h.
+void touch_pages(const uint8_t* kv, const int32_t* table, int32_t block_bytes, int32_t begin, int32_t end) {
+  for (int32_t b = begin; b < end; b++) {
+    const uint8_t* const block = kv + static_cast<size_t>(table[b]) * block_bytes;
+    touch_lines<2>(block);
+    const size_t in_page = reinterpret_cast<size_t>(block) % PAGE_BYTES;
+    for (size_t at = PAGE_BYTES - in_page; at + 2 * LINE_BYTES <= static_cast<size_t>(block_bytes); at += PAGE_BYTES) {
+      touch_lines<2>(block + at);
+    }
+  }
+}
+
 template <class Kv>
 __attribute__((noinline)) void add_block(Running& run, float* out, const int16_t* q, const uint8_t* head,
                                          int32_t n, int32_t width, bool is_first, const BlockAhead& ahead) {
@@ -165,6 +177,12 @@ void attend(const AttendQueries& queries, const uint8_t* kv, const int32_t* tabl
   for (int32_t first = 0; first < last; first += KV_BLOCK) {
     const uint8_t* head = kv + static_cast<size_t>(table[first / KV_BLOCK]) * block_bytes;
     if (count < WIDE_FROM) {
+      const int32_t blocks = (last + KV_BLOCK - 1) / KV_BLOCK;
+      const int32_t block = first / KV_BLOCK;
+      if (block % PAGES == 0 && block + 2 < blocks) {
+        const int32_t end = block + 2 + PAGES < blocks ? block + 2 + PAGES : blocks;
+        touch_pages(kv, table, block_bytes, block + 2, end);
+      }
       const int32_t next = first + KV_BLOCK < last ? first / KV_BLOCK + 1 : first / KV_BLOCK;
       BlockAhead ahead{head, kv + static_cast<size_t>(table[next]) * block_bytes, block_bytes / 4};
       for (int32_t i = 0; i < count; i++) {
