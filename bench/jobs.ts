@@ -91,7 +91,7 @@ export function allJobs(cores: number): Job[] {
     job('batch-8x192', eight192),
     job('batch-8x384', eight384),
     // The smaller head, wherever a target is near.
-    job('context-int8-head4', { ...deep, kv: 'int8', head: 'int4', values: ['512', '2048'] }),
+    job('context-int8-head4', { ...deep, kv: 'int8', head: 'int4', values: ['2048', '512'] }),
     job('context-int4-head4', { ...deep, kv: 'int4', head: 'int4', values: ['2048'] }),
     job('batch-head4', { ...batch, values: ['4', '8'], head: 'int4' }),
     job('batch-8x192-head4', { ...eight192, head: 'int4' }),
