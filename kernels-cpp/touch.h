@@ -50,7 +50,7 @@ struct Ahead {
     // A new page costs a walk through the page tables and the whole latency of memory, as prefetchers end at pages
     // and a load that waits holds up what follows: so the first lines of several pages are touched together, by
     // the piece that begins the first of as many (one page at a time: +35 % for one token, +15 % for four; four
-    // pages: 8 % and 5 % more; eight lines in one set of the first-level cache are too many: -3 %).
+    // pages: 8 % and 5 % more; eight put sixteen lines into one set of the first-level cache: 3 % less).
     const size_t in_page = reinterpret_cast<size_t>(at + from) % (PAGES * PAGE_BYTES);
     const size_t next_page = from + PAGE_BYTES - in_page;
     if (pass == 0 && in_page < TOUCH_BYTES && next_page + (PAGES - 1) * PAGE_BYTES + TOUCH_BYTES <= left) {

@@ -82,7 +82,10 @@ export interface LoadOptions {
   queueLimit?: number
   /** Milliseconds a request may wait before it starts (default 30000). */
   queueTimeoutMs?: number
-  /** Tokens of a prefill piece at most (default 128); a piece never takes longer than about 100 ms. */
+  /**
+   * Tokens of a prefill piece at most (default 128); a piece takes about 100 ms at most while other requests
+   * generate, 200 ms alone.
+   */
   prefillPiece?: number
   /**
    * Measure kernels and thread counts (half a second at most) and take the fastest. Default: only for

@@ -10,6 +10,9 @@
 #include "ryz.h"
 #include "t2_code.h"
 
+// The original's processor has no dots of 32 bits.
+bool dots_in_i32() { return false; }
+
 namespace {
 
 constexpr int32_t LAYERS = 3;
