@@ -41,7 +41,7 @@ test('load, generate and close write the golden text', async ({ page }) => {
     return { phases: [...phases], text, pieces, result, stats, code }
   }, MODEL)
   expect(seen.text).toContain(GREEDY)
-  expect(seen.pieces).toBeGreaterThan(5)
+  expect(seen.pieces).toBeGreaterThan(1) // messages take up to 4 ms of tokens
   expect(seen.result).toMatchObject({ text: seen.text, finishReason: 'length', promptTokens: 5 })
   expect(seen.result.tokens).toHaveLength(24)
   expect(seen.phases).toEqual(expect.arrayContaining(['header', 'weights', 'ready']))
