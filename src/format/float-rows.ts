@@ -5,6 +5,7 @@ import type { FloatCodec } from './codecs/codec.ts'
 import { halfBits } from './codecs/half.ts'
 import { quantizeRowI4 } from './i4-rows.ts'
 import { FLAT_COLS, layoutBytes } from './layout.ts'
+import { MAGIC, roundWithin } from './rounding.ts'
 import type { ByteSink } from './ternary.ts'
 
 export interface RowWriter {
@@ -96,17 +97,12 @@ function quantizeRow(values: Float32Array, cols: number, max: number, out: Int8A
     out.fill(0) // a subnormal maximum, too: such a row is as good as zero
     return 0
   }
-  // Adding 1.5 * 2^52 leaves no fraction bits, rounded half to even; for |x| < 2^51.
-  const MAGIC = 6755399441055744
   if (scale >= 2 ** -126) {
     for (let c = 0; c < cols; c++) out[c] = Math.fround(values[c] / scale) + MAGIC - MAGIC
     return scale
   }
-  for (let c = 0; c < cols; c++) {
-    // A subnormal scale may round far off: hence the limits.
-    const q = Math.fround(values[c] / scale) + MAGIC - MAGIC
-    out[c] = q > 127 ? 127 : q < -127 ? -127 : q
-  }
+  // A subnormal scale may round far off: hence the limits.
+  for (let c = 0; c < cols; c++) out[c] = roundWithin(Math.fround(values[c] / scale), -127, 127)
   return scale
 }
 

@@ -1,11 +1,10 @@
 // One row of f32 values to the i4 layout (layout.ts). Called by float-rows.ts; row_to_i4 in kernels-cpp
 // gives the same bytes.
 import { I4_COLS } from './layout.ts'
+import { roundWithin } from './rounding.ts'
 
 const GROUPS = 4
 const CODE_BYTES = 32
-/** Adding 1.5 * 2^52 leaves no fraction bits, rounded half to even. */
-const MAGIC = 6755399441055744
 
 /**
  * Of each group of 16 columns, the value p that is largest in size (of equals the first one, by column mod 16,
@@ -31,7 +30,7 @@ export function quantizeRowI4(
     for (let group = 0; group < GROUPS; group++) {
       const peak = peakOf(values, cols, first + 4 * group)
       const ratio = scale === 0 ? 0 : f(f(peak / -8) / scale)
-      const factor = within(ratio, -127, 127)
+      const factor = roundWithin(ratio, -127, 127)
       out[blocks * CODE_BYTES + block * GROUPS + group] = factor
       const step = f(factor * scale)
       for (let lane = 4 * group; lane < 4 * group + 4; lane++) {
@@ -39,7 +38,7 @@ export function quantizeRowI4(
           const column = first + 16 * part + lane
           const value = column < cols && step !== 0 ? values[column] / step : 0
           const at = block * CODE_BYTES + (part >> 1) * 16 + lane
-          out[at] |= (within(f(value), -8, 7) + 8) << (4 * (part & 1))
+          out[at] |= (roundWithin(f(value), -8, 7) + 8) << (4 * (part & 1))
         }
       }
     }
@@ -56,10 +55,4 @@ function peakOf(values: Float32Array, cols: number, first: number): number {
     }
   }
   return peak
-}
-
-/** To the next integer between two limits, half to even. */
-function within(x: number, least: number, most: number): number {
-  const q = x + MAGIC - MAGIC
-  return q > most ? most : q < least ? least : q
 }
