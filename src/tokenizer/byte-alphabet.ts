@@ -4,7 +4,6 @@
 import type { ByteList } from './byte-list.ts'
 
 const CHAR_OF_BYTE: string[] = []
-const BYTE_OF_CHAR = new Map<string, number>()
 /** The last of the 68 is U+0143. */
 const BYTE_OF_UNIT = new Int16Array(0x144).fill(-1)
 
@@ -15,7 +14,6 @@ function printsAsItself(byte: number): boolean {
 for (let byte = 0, next = 0x100; byte < 256; byte++) {
   const char = String.fromCharCode(printsAsItself(byte) ? byte : next++)
   CHAR_OF_BYTE.push(char)
-  BYTE_OF_CHAR.set(char, byte)
   BYTE_OF_UNIT[char.charCodeAt(0)] = byte
 }
 
@@ -34,8 +32,8 @@ export function bytesToChars(bytes: Uint8Array): string {
 /** Appends the bytes of a vocabulary entry; a character outside the table stands for its own UTF-8. */
 export function pushCharBytes(chars: string, to: ByteList): void {
   for (const char of chars) {
-    const byte = BYTE_OF_CHAR.get(char)
-    if (byte === undefined) to.pushText(char)
+    const byte = BYTE_OF_UNIT[char.charCodeAt(0)] ?? -1
+    if (byte < 0) to.pushText(char)
     else to.push(byte)
   }
 }
