@@ -2,8 +2,8 @@
 // the demo site and the library in dist/. Run `make build` first. Each host below is e2e/server.mjs
 // with other headers; E2E_PORT moves them all.
 import { defineConfig } from '@playwright/test'
-import { CHROMIUM, CHROMIUM_ARGS } from './e2e/chromium.ts'
 import { HOSTS } from './e2e/hosts.ts'
+import { CHROMIUM, CHROMIUM_ARGS } from './tools/chromium.ts'
 
 export default defineConfig({
   testDir: 'e2e',

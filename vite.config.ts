@@ -51,7 +51,7 @@ export default defineConfig({
         index: resolve(here, 'src/index.ts'),
         worker: resolve(here, 'src/worker/main.ts'),
         'pool-worker': resolve(here, 'src/backend/wasm/pool-worker.ts'),
-        'shared-hub': resolve(here, 'src/api/shared-hub.ts'),
+        'shared-hub': resolve(here, 'src/api/link/hub.ts'),
         'template-worker': resolve(here, 'src/tokenizer/template-worker.ts'),
       },
       formats: ['es'],

@@ -3,7 +3,7 @@
 import { resolve } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
-import { CHROMIUM, CHROMIUM_ARGS } from './e2e/chromium.ts'
+import { CHROMIUM, CHROMIUM_ARGS } from './tools/chromium.ts'
 
 // Vitest's reporter groups failures with Map.groupBy, which Node 20 lacks; without this the first failed
 // test hides its own message.

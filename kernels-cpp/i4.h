@@ -1,4 +1,4 @@
-// The i4 layout (src/format/layout.ts): where code and scale of (row, column) stand. Scalar.
+// The i4 layout (src/format/layouts/layout.ts): where code and scale of (row, column) stand. Scalar.
 #pragma once
 #include "ryz.h"
 #include "t2_code.h"
@@ -7,7 +7,7 @@ constexpr int32_t I4_COLS = TILE_COLS;       // columns of a block
 constexpr int32_t I4_BLOCK_BYTES = 32;       // their codes
 constexpr int32_t I4_GROUPS = 4;             // scales of a block: column c of it belongs to group c % 16 / 4
 constexpr int32_t I4_ZERO = 8;               // the code of 0
-constexpr int32_t I4_MAX_COLS = 16384;       // wider rows could overflow int32; src/format/layout.ts repeats it
+constexpr int32_t I4_MAX_COLS = 16384;       // wider rows could overflow int32; src/format/layouts/layout.ts repeats it
 
 inline int32_t i4_blocks(int32_t cols) { return div_up(cols, I4_COLS); }
 

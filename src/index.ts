@@ -5,7 +5,7 @@ export {
   type ChatCompletionRequest,
   type OpenAiFacade,
   openai,
-} from './api/openai.ts'
+} from './adapters/openai/openai.ts'
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
 export { type SavedSession, sessions } from './api/sessions.ts'
 export type { TokenStream } from './api/token-stream.ts'
@@ -57,4 +57,4 @@ export type {
   StoredModel,
   TokenChunk,
   TokenLogprob,
-} from './types.ts'
+} from './types/index.ts'

@@ -4,7 +4,7 @@ import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CHROMIUM, CHROMIUM_ARGS } from '../../e2e/chromium.ts'
+import { CHROMIUM, CHROMIUM_ARGS } from '../../tools/chromium.ts'
 import { browserProcesses } from './processes.ts'
 
 export interface Browser {

@@ -7,7 +7,7 @@ import { planCells } from '../../demo/bench/plan.ts'
 import { ask, randomPrompt } from '../../demo/bench/requests.ts'
 import { runCells } from '../../demo/bench/run.ts'
 import { type BenchSettings, settingsFrom } from '../../demo/bench/settings.ts'
-import { loadInNode } from './engine.ts'
+import { loadInNode } from '../../tools/node-engine.ts'
 
 /** Bytes that a decoded token allocates, in the JavaScript heap and in buffers outside of it. */
 export interface Allocation {

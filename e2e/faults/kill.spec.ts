@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type BrowserContext, chromium, expect, test } from '@playwright/test'
-import { CHROMIUM, CHROMIUM_ARGS } from '../chromium.ts'
+import { CHROMIUM, CHROMIUM_ARGS } from '../../tools/chromium.ts'
 import { type FaultServer, startFaultServer } from './server.mjs'
 import { CHUNK, CHUNKS, expectText, loadAndWrite, MODEL, openPage } from './support.ts'
 

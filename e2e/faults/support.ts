@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, type Page } from '@playwright/test'
 import type * as Sdk from '../../src/index.ts'
-import type { LoadOptions } from '../../src/types.ts'
+import type { LoadOptions } from '../../src/types/index.ts'
 import { MODEL_FILE } from '../demo-page.ts'
 
 declare global {

@@ -30,7 +30,7 @@ Part make_part(Random& random, int32_t layout, int32_t rows, int32_t cols, int32
   const size_t elements = static_cast<size_t>(rows) * stride;
   if (layout == RYZ_T2) p.bytes.assign(static_cast<size_t>(up(rows, 4)) / 4 * tiles * 64, 0x55);
   if (layout == RYZ_I8) p.bytes.assign(elements, 0);
-  // By the definition in src/format/layout.ts, not by i4.h.
+  // By the definition in src/format/layouts/layout.ts, not by i4.h.
   const int32_t i4_row = up(tiles * 36, 16);
   if (layout == RYZ_I4) {
     p.bytes.assign(static_cast<size_t>(rows) * i4_row, 0);

@@ -97,7 +97,7 @@ static void test_embed() {
     CHECK(same_bits(out[i], static_cast<float>(table_i8[id * stride + i % cols]) * scales[id]));
   }
 
-  // Codes 9 with scales 2 but for one column: see src/format/layout.ts.
+  // Codes 9 with scales 2 but for one column: see src/format/layouts/layout.ts.
   std::vector<uint8_t> table_i4(rows * 48, 0x99);
   for (int32_t r = 0; r < rows; r++) std::fill_n(&table_i4[r * 48 + 32], 4, uint8_t{2});
   table_i4[8 * 48 + 16 + 1] = 0x39;  // column 49 of row 8: code 3

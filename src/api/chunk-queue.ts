@@ -2,7 +2,7 @@
 // or questions that nothing has come for. An iterator by hand, as an async generator leaves three times
 // as much a token to the collector (1.7 kB). Used by token-stream.ts.
 import type { RyzError } from '../errors.ts'
-import type { TokenChunk } from '../types.ts'
+import type { TokenChunk } from '../types/index.ts'
 import { joinChunk } from '../worker/protocol.ts'
 
 /** Chunks kept for a reader that is slow; what comes then joins the last one. */

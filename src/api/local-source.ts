@@ -1,7 +1,7 @@
 // Local sources that are neither Blob nor File become one, on the page's side: a handle gives its file, a
 // stream is collected by the browser (outside the page's own memory). Called by ryzanstein.ts.
 import { asRyzError } from '../errors.ts'
-import type { ModelSource } from '../types.ts'
+import type { ModelSource } from '../types/index.ts'
 
 /** @throws RyzError NETWORK when the handle or the stream cannot be read */
 export async function localSource(source: ModelSource): Promise<ModelSource> {

@@ -11,12 +11,12 @@ import type {
   RestoredSession,
   ScoreOptions,
   ScoreResult,
-} from '../types.ts'
+} from '../types/index.ts'
 import type { Input } from '../worker/protocol.ts'
-import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './connection.ts'
-import { Lifeline, openConnection, type Reopen } from './lifeline.ts'
+import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './link/connection.ts'
+import { Lifeline, openConnection, type Reopen } from './link/respawn.ts'
+import { aborted, onAbort, startWorker } from './link/start-worker.ts'
 import { localSource } from './local-source.ts'
-import { aborted, onAbort, startWorker } from './start-worker.ts'
 import { TokenStream } from './token-stream.ts'
 
 /**
@@ -33,7 +33,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   const { signal } = options
   if (signal?.aborted) throw aborted('loading')
   if (options.share !== true) return alone(await localSource(source), options)
-  const { loadShared, whyNotShared } = await import('./shared.ts')
+  const { loadShared, whyNotShared } = await import('./link/shared.ts')
   const reason = whyNotShared()
   if (reason === undefined) return loadShared(source, options)
   const fallback: Fallback = {

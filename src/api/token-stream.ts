@@ -1,7 +1,7 @@
 // The stream that generate() and chat() return: chunks for `for await`, or the whole text. Knows no
 // worker; ryzanstein.ts feeds it.
 import { RyzError } from '../errors.ts'
-import type { GenerateResult, TokenChunk } from '../types.ts'
+import type { GenerateResult, TokenChunk } from '../types/index.ts'
 import { ChunkQueue } from './chunk-queue.ts'
 
 /** What feeds a stream. */

@@ -2,10 +2,10 @@
 // which lives for the one answer, so that measuring leaves nothing behind.
 
 import { RyzError } from '../errors.ts'
-import type { LoadOptions, ModelSource, RunForecast } from '../types.ts'
-import { Connection, type WorkerLike } from './connection.ts'
+import type { LoadOptions, ModelSource, RunForecast } from '../types/index.ts'
+import { Connection, type WorkerLike } from './link/connection.ts'
+import { aborted, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
 import { localSource } from './local-source.ts'
-import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
 
 /**
  * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that

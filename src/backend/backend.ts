@@ -1,4 +1,4 @@
-// The interface between the network (model/bitnet.ts) and whatever computes it. One op here is one
+// The interface between the network (model/network.ts) and whatever computes it. One op here is one
 // fat call: every operand is a Slot or a Matrix made at load time, no op allocates, ops run in the
 // order issued, and only read() may be asynchronous. Implemented by reference/ and wasm/; both must give
 // the same bits, so the order of every float sum is part of this contract:
@@ -40,13 +40,13 @@
 //    (max(|x|) but at least 1e-5) / 7, its bits rounded up to the upper 16 (NaN: 0x7fc0);
 //    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
-import type { LayoutId } from '../format/layout.ts'
-import type { MoverLayout, MoverSource, RowMover } from '../format/row-mover.ts'
-import type { KernelVariant, KvType } from '../types.ts'
+import type { LayoutId } from '../format/layouts/layout.ts'
+import type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
+import type { KernelVariant, KvType } from '../types/index.ts'
 
-export type { LayoutId } from '../format/layout.ts'
-export { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layout.ts'
-export type { MoverLayout, MoverSource, RowMover } from '../format/row-mover.ts'
+export type { LayoutId } from '../format/layouts/layout.ts'
+export { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layouts/layout.ts'
+export type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
 
 /** Tokens of one KV block. */
 export const KV_BLOCK = 32

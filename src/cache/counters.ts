@@ -1,5 +1,5 @@
 // What the cache did during one load: chunks from the store and from the network, repairs, retries, and the
-// time that verification took. Read by session.ts for stats().
+// time that verification took. Read by sessions.ts for stats().
 
 /** Counts of one load; all files of the model together. */
 export class Counters {

@@ -1,8 +1,9 @@
 // Ranges of one file over HTTP that arrive whatever happens: broken connections are continued where they
 // broke, silence counts as broken, a busy server is asked again later and later. Says when the file is no
 // longer the one it began with. Knows no store; used by cached-file.ts.
-import { type BodyReader, readBody } from '../body-reader.ts'
+
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { type BodyReader, readBody } from '../net/body-reader.ts'
 import type { Validators } from './records.ts'
 
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>

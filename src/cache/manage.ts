@@ -1,7 +1,7 @@
 // The stored models as their owner sees them: list, delete, room, persistence, import and export. Needs no
 // engine: a page calls it directly. Nothing here removes a model that was not named by the caller.
 import { asRyzError, RyzError } from '../errors.ts'
-import type { StorageRoom, StoredModel } from '../types.ts'
+import type { StorageRoom, StoredModel } from '../types/index.ts'
 import { CHUNK_BYTES, chunkCount, type FileRecord, isWhole, storedBytes } from './records.ts'
 import { runningHash, sha256 } from './sha256.ts'
 import { type ChunkStore, isQuotaError, openStore } from './store.ts'

@@ -1,5 +1,5 @@
 // First contact with one file: what the store has of it, whether the server still has the same, how large it
-// is. Decides between going on, starting over, and not caching at all. Called by session.ts.
+// is. Decides between going on, starting over, and not caching at all. Called by sessions.ts.
 import { RyzError } from '../errors.ts'
 import { CachedFile, type FileContext } from './cached-file.ts'
 import { ChunkFetcher } from './chunk-fetcher.ts'

@@ -1,7 +1,7 @@
 // The cache during one load of one model: opens its files, holds the lock that keeps a second tab from the
-// same download, writes the manifest last, and tells what it did. Made by engine/open-backend.ts.
+// same download, writes the manifest last, and tells what it did. Made by engine/load/open-parts.ts.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
-import type { CacheStats, Fallback } from '../types.ts'
+import type { CacheStats, Fallback } from '../types/index.ts'
 import type { CachedFile, FileContext } from './cached-file.ts'
 import { Counters } from './counters.ts'
 import type { NetworkOptions } from './http.ts'

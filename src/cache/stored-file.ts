@@ -1,5 +1,5 @@
 // What is stored of a file, for a question instead of a load: how many of its bytes need no download, and,
-// where it is whole, the bytes themselves. Writes nothing but repairs. Called by engine/will-it-run.ts.
+// where it is whole, the bytes themselves. Writes nothing but repairs. Called by engine/load/forecast.ts.
 import { CachedFile, type FileContext } from './cached-file.ts'
 import { ChunkFetcher } from './chunk-fetcher.ts'
 import { Counters } from './counters.ts'

@@ -10,24 +10,24 @@ import type {
   LoadOptions,
   RestoredSession,
   ScoreOptions,
-} from '../types.ts'
-import type { EngineParts } from './engine-parts.ts'
-import { type GenerateEvents, Generation } from './generate.ts'
-import { rungName } from './open-backend.ts'
-import { type Input, promptTokens } from './prompt.ts'
-import { MAX_PRIORITY } from './queue.ts'
-import { drawSeed } from './random.ts'
-import { integerOption, numberOption, resolveGenerate } from './request-options.ts'
-import { SamplerScratch } from './sampler.ts'
+} from '../types/index.ts'
+import type { EngineParts } from './load/engine-parts.ts'
+import { rungName } from './load/open-parts.ts'
+import { drawSeed } from './sampling/random.ts'
+import { SamplerScratch } from './sampling/sampler.ts'
+import { MAX_PRIORITY } from './schedule/queue.ts'
 import {
   Scheduler,
   type SchedulerOptions,
   type SubmitOptions,
   type Submitted,
-} from './scheduler.ts'
-import { type ScoreEvents, Scoring } from './score.ts'
-import { Sessions } from './session.ts'
-import type { Task } from './task.ts'
+} from './schedule/scheduler.ts'
+import type { Task } from './schedule/task.ts'
+import { Sessions } from './sessions/sessions.ts'
+import { type GenerateEvents, Generation } from './tasks/generate.ts'
+import { integerOption, numberOption, resolveGenerate } from './tasks/options.ts'
+import { type Input, promptTokens } from './tasks/prompt.ts'
+import { type ScoreEvents, Scoring } from './tasks/score.ts'
 
 export const DEFAULT_QUEUE_LIMIT = 16
 export const DEFAULT_QUEUE_TIMEOUT_MS = 30_000

@@ -1,7 +1,7 @@
 // What the engine needs of a network: rows in, logits out, and the accounting of its paged KV cache.
-// Implemented by model/bitnet.ts and model/kv-cache.ts, and by a fake in the tests.
+// Implemented by model/network.ts and model/kv-cache.ts, and by a fake in the tests.
 import type { ModelConfig } from '../model/model-config.ts'
-import type { OpTime } from '../types.ts'
+import type { OpTime } from '../types/index.ts'
 
 /** One sequence of the KV cache. `length` counts the tokens held; forward() moves it on. */
 export interface SequenceLike {

@@ -1,8 +1,9 @@
 // One file over HTTP as a ByteSource. Asks for ranges; a server without them is read once from the
 // start, and its open answer waits ("parked") for the next stream that continues behind it. Leaves
 // retries, hashes and storage to the cache. Made by open.ts.
-import { type BodyReader, readBody } from '../body-reader.ts'
+
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { type BodyReader, readBody } from '../net/body-reader.ts'
 import type { ByteSource } from './model-file.ts'
 
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>

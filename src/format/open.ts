@@ -1,10 +1,10 @@
 // From a ModelSource to a ModelFile: decides between GGUF and a Hugging Face directory, and finds sibling
 // files by URL or among the given Files. Called by the engine, once per load.
 import { RyzError } from '../errors.ts'
-import type { ModelSource } from '../types.ts'
-import { openGguf } from './gguf.ts'
+import type { ModelSource } from '../types/index.ts'
+import { openGguf } from './gguf/gguf.ts'
 import type { ByteSource, ModelFile } from './model-file.ts'
-import { openHf } from './safetensors.ts'
+import { openHf } from './safetensors/safetensors.ts'
 import { blobSource, type FetchLike, httpSource, type Opener } from './source.ts'
 
 export interface OpenOptions {

@@ -1,7 +1,8 @@
 // Files and Blobs as ByteSources, and the small whole-range reads that headers and JSON files need.
 // http-source.ts is the network's. Used by the container readers; a source never holds a whole file.
-import { readBody } from '../body-reader.ts'
+
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { readBody } from '../net/body-reader.ts'
 import type { ByteSource } from './model-file.ts'
 
 export { type FetchLike, type HttpSource, httpSource } from './http-source.ts'

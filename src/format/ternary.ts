@@ -1,7 +1,7 @@
 // Canonical ternary codes on their way to the t2 layout: packing rows of codes into tiles, and bringing
 // block scales down to one a row where that loses nothing. Bit orders of files are in codecs/; the tile
 // order is in layout.ts. Called by transcode.ts.
-import { T2_COLS, T2_ROWS } from './layout.ts'
+import { T2_COLS, T2_ROWS } from './layouts/layout.ts'
 
 /** Where a transcoder writes; the bytes are copied before write returns. */
 export interface ByteSink {

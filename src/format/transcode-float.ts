@@ -2,8 +2,8 @@
 // rounded by absmean (BitNet b1.58, Ma et al. 2024), or plain float. Called by transcode.ts.
 import { RyzError } from '../errors.ts'
 import { floatCodec } from './codecs/float-blocks.ts'
-import { rowWriter } from './float-rows.ts'
-import type { LayoutId } from './layout.ts'
+import { rowWriter } from './layouts/float-rows.ts'
+import type { LayoutId } from './layouts/layout.ts'
 import type { TensorInfo } from './model-file.ts'
 import { type ByteSink, t2Packer } from './ternary.ts'
 import type { Transcoded } from './transcode.ts'

@@ -2,8 +2,7 @@
 // streams where it can; only float matrices and the scattered Hugging Face packing are staged whole.
 // Separate scale tensors are the model loader's. Called by model/load-weights.ts.
 import { RyzError } from '../errors.ts'
-import type { HeadType, I2sLayout } from '../types.ts'
-import { blockFeeder } from './block-feeder.ts'
+import type { HeadType, I2sLayout } from '../types/index.ts'
 import { asFloat, type FloatCodec, type TernaryCodec } from './codecs/codec.ts'
 import { floatCodec } from './codecs/float-blocks.ts'
 import { readFloat } from './codecs/half.ts'
@@ -11,13 +10,19 @@ import { unpackHfRow } from './codecs/hf-packed.ts'
 import { I2S_TAIL, i2sCodec } from './codecs/i2s.ts'
 import { Q2_0_64, Q2_0_128, TQ1_0, TQ2_0 } from './codecs/ternary-blocks.ts'
 import { I2S_X86_TILES, type TileCodec, TQ2_0_TILES } from './codecs/tile-codecs.ts'
-import { type RowWriter, rowWriter } from './float-rows.ts'
-import { I4_MAX_COLS, type LayoutId, tableLayout } from './layout.ts'
+import { blockFeeder } from './layouts/block-feeder.ts'
+import { type RowWriter, rowWriter } from './layouts/float-rows.ts'
+import { I4_MAX_COLS, type LayoutId, tableLayout } from './layouts/layout.ts'
+import { movedRows } from './layouts/moved-rows.ts'
+import {
+  type MoverLayout,
+  type MoverSource,
+  moverRowBytes,
+  type RowMover,
+} from './layouts/row-mover.ts'
+import { fillsTiles, tileWriter } from './layouts/tile-rows.ts'
 import type { TensorInfo } from './model-file.ts'
-import { movedRows } from './moved-rows.ts'
-import { type MoverLayout, type MoverSource, moverRowBytes, type RowMover } from './row-mover.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
-import { fillsTiles, tileWriter } from './tile-rows.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
 
 export interface TranscodePolicy {

@@ -1,4 +1,4 @@
-// Whether numbers are finite, fast enough to ask of every row of logits. Used by bitnet.ts and the guard.
+// Whether numbers are finite, fast enough to ask of every row of logits. Used by network.ts and the guard.
 
 /** True when no value of [from, to) is NaN or infinite. */
 export function allFinite(values: Float32Array, from: number, to: number): boolean {

@@ -1,7 +1,7 @@
 // The book of the paged KV cache: which sequence holds which blocks of KV_BLOCK tokens, and which full
 // blocks are kept for reuse after their sequences ended. Knows nothing of bytes (the backend holds
 // them), tokens or requests. Blocks may be shared; a shared block is copied before it is written (copy
-// on write). Used by bitnet.ts, the scheduler and the prefix index.
+// on write). Used by network.ts, the scheduler and the prefix index.
 import type { Backend } from '../backend/backend.ts'
 import { KV_BLOCK } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'

@@ -6,11 +6,11 @@ import { layoutBytes } from '../backend/backend.ts'
 import { RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../format/model-file.ts'
 import { createTranscoder, type Transcoder } from '../format/transcode.ts'
-import type { HeadType, I2sLayout } from '../types.ts'
-import type { LayerWeights, NetworkWeights } from './bitnet.ts'
+import type { HeadType, I2sLayout } from '../types/index.ts'
 import type { RequiredTensor } from './config.ts'
 import { requiredTensors } from './config.ts'
 import type { ModelConfig } from './model-config.ts'
+import type { LayerWeights, NetworkWeights } from './network.ts'
 
 export interface PourOptions {
   readonly head: HeadType

@@ -2,10 +2,10 @@
 // how KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
 import { KV_BLOCK, kvCacheBytes } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
-import { layoutBytes, tableLayout } from '../format/layout.ts'
-import type { Fallback, HeadType, KvType } from '../types.ts'
-import { activationBytes } from './bitnet.ts'
+import { layoutBytes, tableLayout } from '../format/layouts/layout.ts'
+import type { Fallback, HeadType, KvType } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
+import { activationBytes } from './network.ts'
 
 /**
  * What the renderer has besides weights, KV and scratch: an empty page (120 to 143 MB), code, JavaScript

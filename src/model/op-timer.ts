@@ -3,7 +3,7 @@
 // collector, 10 kB a token with 24 layers, so of the steps that only decode one in 16 is timed and
 // counts for all of them.
 import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
-import type { OpTime } from '../types.ts'
+import type { OpTime } from '../types/index.ts'
 
 /** The ops of the graph, with the linears told apart by what they compute. */
 const OPS = [

@@ -1,7 +1,7 @@
 // Chat messages -> prompt text through the model's Jinja template. The template runs in a throw-away
 // worker (template-worker.ts) that is ended after its time, so a hostile one cannot hang the engine.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
-import type { ChatMessage } from '../types.ts'
+import type { ChatMessage } from '../types/index.ts'
 
 /** What the worker is given, once. */
 export interface TemplateJob {

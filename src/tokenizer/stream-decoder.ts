@@ -1,5 +1,5 @@
 // Token ids -> text as they come: holds back the bytes of a character until it is whole. Joined, the
-// pieces are exactly decode() of all ids. Called by engine/generate.ts for every request.
+// pieces are exactly decode() of all ids. Called by engine/tasks/generate.ts for every request.
 import type { DecodeOptions, Tokenizer } from './tokenizer.ts'
 
 export interface StreamDecoder {

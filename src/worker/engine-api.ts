@@ -3,11 +3,11 @@
 
 import { expose } from 'comlink'
 import { Engine } from '../engine/engine.ts'
-import type { EngineParts, LoadHooks } from '../engine/engine-parts.ts'
-import type { Submitted } from '../engine/scheduler.ts'
-import type { Turn } from '../engine/turn.ts'
+import type { EngineParts, LoadHooks } from '../engine/load/engine-parts.ts'
+import type { Submitted } from '../engine/schedule/scheduler.ts'
+import type { Turn } from '../engine/schedule/turn.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
-import type { RunForecast } from '../types.ts'
+import type { RunForecast } from '../types/index.ts'
 import {
   type EngineApi,
   type PortMessage,

@@ -2,7 +2,7 @@
 // A rung that cannot be used here is listed with its reason, so that stats() can name it. Knows names
 // only; main.ts binds them to code.
 import type { Features } from '../features.ts'
-import type { BackendName, KernelVariant, LoadOptions } from '../types.ts'
+import type { BackendName, KernelVariant, LoadOptions } from '../types/index.ts'
 
 /** One way to run. */
 export interface Rung {

@@ -6,17 +6,17 @@ import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelUrl } from '../backend/wasm/urls.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
-import { calibrator } from '../engine/calibrate.ts'
+import { calibrator } from '../engine/load/calibrate.ts'
+import { forecast } from '../engine/load/forecast.ts'
 import {
   type BackendFactory,
   type Guards,
   openEngineParts,
   rungName,
-} from '../engine/open-backend.ts'
-import { forecast } from '../engine/will-it-run.ts'
+} from '../engine/load/open-parts.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
-import type { KernelVariant } from '../types.ts'
+import type { KernelVariant } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
 import { installErrorWire, type WireLoadOptions } from './protocol.ts'

@@ -2,7 +2,7 @@
 // each request has a MessagePort of its own that carries its events in order and its cancel back.
 // The one file of the worker layer that api/ knows.
 
-import type { Input } from '../engine/prompt.ts'
+import type { Input } from '../engine/tasks/prompt.ts'
 import type {
   ChatMessage,
   EngineStats,
@@ -18,10 +18,10 @@ import type {
   ScoreOptions,
   ScoreResult,
   TokenChunk,
-} from '../types.ts'
+} from '../types/index.ts'
 import type { WireError } from './error-wire.ts'
 
-export type { Input } from '../engine/prompt.ts'
+export type { Input } from '../engine/tasks/prompt.ts'
 
 export {
   fromWireError,

@@ -1,8 +1,8 @@
 // Tokens on their way to the page: those of one turn of the event loop travel in one message, because a
 // message costs both sides as much as a small model's step. The scheduler decides when turns are
 // (at least every 4 ms); whatever a model takes longer for is posted token by token.
-import { createTurn, type Turn } from '../engine/turn.ts'
-import type { TokenChunk } from '../types.ts'
+import { createTurn, type Turn } from '../engine/schedule/turn.ts'
+import type { TokenChunk } from '../types/index.ts'
 import { joinChunk, type PortMessage } from './protocol.ts'
 
 export class TokenMail {

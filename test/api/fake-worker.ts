@@ -1,7 +1,7 @@
 // A Worker of the real engine API over a MessageChannel, in this thread: what it runs is a network
 // without weights. It can fall silent, and die, on command.
 import { expose } from 'comlink'
-import type { WorkerLike } from '../../src/api/connection.ts'
+import type { WorkerLike } from '../../src/api/link/connection.ts'
 import { createEngineApi, type OpenParts } from '../../src/worker/engine-api.ts'
 import { FakeNetwork, type FakeOptions, fakeParts } from '../engine/fakes.ts'
 

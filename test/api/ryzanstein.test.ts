@@ -1,10 +1,10 @@
 // The SDK against the real worker code over MessageChannels: streams, signals, close, and every way a
 // worker can die.
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Heartbeat } from '../../src/api/connection.ts'
+import type { Heartbeat } from '../../src/api/link/connection.ts'
 import { connect, load, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { RyzError } from '../../src/errors.ts'
-import type { LoadOptions, LoadProgress, TokenChunk } from '../../src/types.ts'
+import type { LoadOptions, LoadProgress, TokenChunk } from '../../src/types/index.ts'
 import type { OpenParts } from '../../src/worker/engine-api.ts'
 import {
   FakeNetwork,

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { connect, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { sessions } from '../../src/api/sessions.ts'
 import { type StreamInput, TokenStream } from '../../src/api/token-stream.ts'
-import type { GenerateOptions, LoadOptions, QueueEvent, TokenChunk } from '../../src/types.ts'
+import type { GenerateOptions, LoadOptions, QueueEvent, TokenChunk } from '../../src/types/index.ts'
 import { FakeWorker } from './fake-worker.ts'
 
 const engines: Ryzanstein[] = []

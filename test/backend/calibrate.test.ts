@@ -1,7 +1,7 @@
 // The timing behind calibration: real kernels in Node give plausible rates, and a stall does not count.
 import { expect, it } from 'vitest'
 import { measureKernels, medianMs } from '../../src/backend/wasm/calibrate.ts'
-import { kernelModule, nodeSpawner } from './node-pool.ts'
+import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 
 it('measures a kernel build on one thread and on two', async () => {
   const { spawn } = await nodeSpawner()

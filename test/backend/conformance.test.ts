@@ -5,8 +5,8 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { kvBlockBytes } from '../../src/backend/backend.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
 import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
-import type { KvType } from '../../src/types.ts'
-import { kernelModule, nodeSpawner } from './node-pool.ts'
+import type { KvType } from '../../src/types/index.ts'
+import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 import {
   type AttendCase,
   attendRows,

@@ -10,7 +10,7 @@ import {
   type Slot,
 } from '../../src/backend/backend.ts'
 import { toF16 } from '../../src/backend/reference/math.ts'
-import type { KvType } from '../../src/types.ts'
+import type { KvType } from '../../src/types/index.ts'
 
 export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640 }
 

@@ -3,10 +3,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { layoutBytes, type Slot } from '../../src/backend/backend.ts'
 import { scratchBytes, type WasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
+import { type MoverSource, moverRowBytes } from '../../src/format/layouts/row-mover.ts'
 import type { TensorInfo } from '../../src/format/model-file.ts'
-import { type MoverSource, moverRowBytes } from '../../src/format/row-mover.ts'
 import { createTranscoder, type Transcoded } from '../../src/format/transcode.ts'
-import type { HeadType } from '../../src/types.ts'
+import type { HeadType } from '../../src/types/index.ts'
 import { noise } from '../cache/support.ts'
 import { wasmFactory } from '../support/wasm.ts'
 

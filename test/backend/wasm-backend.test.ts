@@ -9,7 +9,7 @@ import {
   type WasmBackendOptions,
 } from '../../src/backend/wasm/wasm-backend.ts'
 import { RyzError } from '../../src/errors.ts'
-import { kernelModule, type NodeSpawner, nodeSpawner } from './node-pool.ts'
+import { kernelModule, type NodeSpawner, nodeSpawner } from '../../tools/node-pool.ts'
 
 const LIMITS = { maxRows: 4, maxContext: 64, maxCols: 256 }
 const open: WasmBackend[] = []

@@ -40,7 +40,7 @@ test('a forecast tells what the load then is, and how fast', async () => {
   expect(stats.memory?.weights).toBeGreaterThan(0.9 * weights)
   expect(stats.backend).toBe(told.path.backend)
   const { calibration } = stats
-  // Another choice than the ladder's is measured twice, see engine/calibrate.ts.
+  // Another choice than the ladder's is measured twice, see engine/load/calibrate.ts.
   if (told.path.threads === Math.min(16, navigator.hardwareConcurrency)) {
     expect(calibration).toEqual({ ...told.calibration, source: 'remembered', ms: 0 })
   } else expect(calibration.source).toBe('measured')

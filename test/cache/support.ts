@@ -6,7 +6,7 @@ import { type FaultServer, startFaultServer } from '../../e2e/faults/server.mjs'
 import type { NetworkOptions } from '../../src/cache/http.ts'
 import { type CacheSession, openCache, type SessionOptions } from '../../src/cache/session.ts'
 import { type ChunkStore, openStore } from '../../src/cache/store.ts'
-import type { CacheStats, Fallback } from '../../src/types.ts'
+import type { CacheStats, Fallback } from '../../src/types/index.ts'
 
 export const CHUNK = 4096
 /** Ten chunks, the last one short. */

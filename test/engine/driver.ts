@@ -2,7 +2,7 @@
 // folder: everything a request was told is kept.
 import { afterEach } from 'vitest'
 import { Engine, type EngineExtras, type EngineOptions } from '../../src/engine/engine.ts'
-import type { Input } from '../../src/engine/prompt.ts'
+import type { Input } from '../../src/engine/tasks/prompt.ts'
 import type { RyzError } from '../../src/errors.ts'
 import type {
   GenerateOptions,
@@ -11,7 +11,7 @@ import type {
   ScoreOptions,
   ScoreResult,
   TokenChunk,
-} from '../../src/types.ts'
+} from '../../src/types/index.ts'
 import { FakeNetwork, type FakeOptions, fakeParts } from './fakes.ts'
 
 const open: Engine[] = []

@@ -2,7 +2,7 @@
 // time limits, cancel, memory, failures, accounting.
 import { describe, expect, it } from 'vitest'
 import { RyzError } from '../../src/errors.ts'
-import type { GenerateOptions } from '../../src/types.ts'
+import type { GenerateOptions } from '../../src/types/index.ts'
 import { type Run, run, score, slow, start, tokens } from './driver.ts'
 import { BOS, EOS, spelling, until, VOCAB } from './fakes.ts'
 

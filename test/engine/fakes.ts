@@ -4,11 +4,11 @@
 // shared wrongly, or too early, shows in the text. And a tokenizer whose tokens are bytes.
 
 import { KV_BLOCK } from '../../src/backend/backend.ts'
-import type { EngineParts } from '../../src/engine/engine-parts.ts'
+import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
 import type { NetworkLike, SequenceLike, StepRowLike } from '../../src/engine/network.ts'
 import { KvCache } from '../../src/model/kv-cache.ts'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
-import type { ModelInfo } from '../../src/types.ts'
+import type { ModelInfo } from '../../src/types/index.ts'
 
 export const BOS = 256
 export const EOS = 257

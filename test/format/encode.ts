@@ -1,7 +1,7 @@
 // Encoders of every readable tensor type, for round trips and for the small model files that tests
 // build. Only tests use them. Float types take values, ternary types take codes (w + 1) and scales.
 import type { TensorType } from '../../src/format/model-file.ts'
-import type { I2sLayout } from '../../src/types.ts'
+import type { I2sLayout } from '../../src/types/index.ts'
 
 const scratch = new DataView(new ArrayBuffer(8))
 

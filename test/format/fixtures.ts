@@ -2,7 +2,7 @@
 // of small GGUF and safetensors files, damaged ones too.
 import { expect } from 'vitest'
 import { type ErrorCode, RyzError } from '../../src/errors.ts'
-import { type LayoutId, layoutBytes } from '../../src/format/layout.ts'
+import { type LayoutId, layoutBytes } from '../../src/format/layouts/layout.ts'
 import type { TensorInfo, TensorType } from '../../src/format/model-file.ts'
 import {
   createTranscoder,

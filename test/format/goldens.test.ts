@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import type { TensorType } from '../../src/format/model-file.ts'
 import type { TranscodePolicy } from '../../src/format/transcode.ts'
-import type { I2sLayout } from '../../src/types.ts'
+import type { I2sLayout } from '../../src/types/index.ts'
 import { seeded, tensor, transcode } from './fixtures.ts'
 
 interface Golden {

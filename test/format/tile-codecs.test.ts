@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { i2sCodec } from '../../src/format/codecs/i2s.ts'
 import { TQ2_0 } from '../../src/format/codecs/ternary-blocks.ts'
 import { I2S_X86_TILES, TQ2_0_TILES } from '../../src/format/codecs/tile-codecs.ts'
+import { fillsTiles, tileWriter } from '../../src/format/layouts/tile-rows.ts'
 import { t2Packer } from '../../src/format/ternary.ts'
-import { fillsTiles, tileWriter } from '../../src/format/tile-rows.ts'
 import { noise } from '../cache/support.ts'
 
 /** Bytes of four ternary codes, none of them 3. */

@@ -1,7 +1,7 @@
 // Round trips of every type through the test's own encoders, and the rules of transcode.ts: what becomes
 // ternary, what is refused, and what the notes say.
 import { describe, expect, test } from 'vitest'
-import { layoutBytes } from '../../src/format/layout.ts'
+import { layoutBytes } from '../../src/format/layouts/layout.ts'
 import { createTranscoder } from '../../src/format/transcode.ts'
 import {
   type BlockTernary,

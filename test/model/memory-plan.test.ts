@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { activationBytes } from '../../src/model/bitnet.ts'
 import {
   PAGE_BYTES,
   type PlanRequest,
@@ -7,6 +6,7 @@ import {
   weightBytes,
 } from '../../src/model/memory-plan.ts'
 import type { ModelConfig } from '../../src/model/model-config.ts'
+import { activationBytes } from '../../src/model/network.ts'
 
 /** The shape of 1bitLLM/bitnet_b1_58-large. */
 const LARGE: ModelConfig = {

@@ -2,8 +2,8 @@
 // are done when they return, and promises only where it has to.
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Backend } from '../../src/backend/backend.ts'
-import type { StepRow } from '../../src/model/bitnet.ts'
-import { broken, poke } from '../engine/broken.ts'
+import type { StepRow } from '../../src/model/network.ts'
+import { broken, poke } from '../engine/faults/broken.ts'
 import { EMBEDDED, fileOf, logitsOf, type OpenParts, openParts } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
 

@@ -2,8 +2,8 @@
 // prefill pieces of 1, 7 and 128 tokens, in every KV type. What the reference backend computes for a
 // whole prompt at once is the truth.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Network, StepRow } from '../../src/model/bitnet.ts'
-import type { KvType } from '../../src/types.ts'
+import type { Network, StepRow } from '../../src/model/network.ts'
+import type { KvType } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import {
   EMBEDDED,

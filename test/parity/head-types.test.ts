@@ -1,7 +1,7 @@
 // What a smaller table of embeddings (in the embedded model also the head) costs: perplexity over sampled
 // text in windows of 256 tokens, against the file's own values. The figures stand in docs/KERNELS.md.
 import { beforeAll, expect, test } from 'vitest'
-import type { LoadOptions } from '../../src/types.ts'
+import type { LoadOptions } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import { EMBEDDED, fileOf, logitsOf, openParts, perplexity, RUNGS } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'

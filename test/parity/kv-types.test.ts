@@ -1,7 +1,7 @@
 // What each KV type costs: perplexity of the embedded model against f32 KV, over sampled text in windows
 // of 256 tokens. The figures stand in docs/KERNELS.md.
 import { beforeAll, expect, test } from 'vitest'
-import type { KvType } from '../../src/types.ts'
+import type { KvType } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import { EMBEDDED, fileOf, openParts, perplexity } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'

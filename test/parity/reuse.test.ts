@@ -2,7 +2,7 @@
 // have the bits they have without, whatever ran beside it and however the prompts were cut.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Engine } from '../../src/engine/engine.ts'
-import type { GenerateOptions, GenerateResult, TokenLogprob } from '../../src/types.ts'
+import type { GenerateOptions, GenerateResult, TokenLogprob } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import { EMBEDDED, fileOf, type OpenParts, openParts } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'

@@ -2,7 +2,7 @@
 // on with the same bits; and every other model refuses it.
 import { expect, test } from 'vitest'
 import { Engine } from '../../src/engine/engine.ts'
-import type { GenerateOptions, TokenLogprob } from '../../src/types.ts'
+import type { GenerateOptions, TokenLogprob } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import { EMBEDDED, fileOf, openParts, RUNGS } from '../support/open.ts'
 

@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
-import type { EngineParts } from '../../src/engine/engine-parts.ts'
-import { type BackendFactory, openEngineParts } from '../../src/engine/open-backend.ts'
-import type { Network } from '../../src/model/bitnet.ts'
-import type { LoadOptions } from '../../src/types.ts'
+import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
+import { type BackendFactory, openEngineParts } from '../../src/engine/load/open-parts.ts'
+import type { Network } from '../../src/model/network.ts'
+import type { LoadOptions } from '../../src/types/index.ts'
 import { wasmFactory } from './wasm.ts'
 
 export const ROOT = resolve(import.meta.dirname, '../..')

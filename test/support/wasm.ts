@@ -1,8 +1,8 @@
 // The WASM rungs of the ladder in Node: kernels from build/wasm, pool workers as worker_threads.
 import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/wasm-backend.ts'
-import type { BackendFactory } from '../../src/engine/open-backend.ts'
-import type { KernelVariant } from '../../src/types.ts'
-import { kernelModule, nodeSpawner } from '../backend/node-pool.ts'
+import type { BackendFactory } from '../../src/engine/load/open-parts.ts'
+import type { KernelVariant } from '../../src/types/index.ts'
+import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 
 /** One kernel build on a number of threads. */
 export function wasmFactory(variant: KernelVariant, threads: number): BackendFactory {

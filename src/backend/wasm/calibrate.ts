@@ -1,7 +1,7 @@
 // Measures one kernel build at one thread count on random weights of a model's shape, on a small
-// WasmBackend of its own. Says nothing about which is best: engine/calibrate.ts chooses. Called by
+// WasmBackend of its own. Says nothing about which is best: engine/load/calibrate.ts chooses. Called by
 // worker/main.ts while a model loads.
-import type { KernelRates, KernelVariant } from '../../types.ts'
+import type { KernelRates, KernelVariant } from '../../types/index.ts'
 import type { BackendLimits, LayoutId, Slot } from '../backend.ts'
 import { layoutBytes } from '../backend.ts'
 import type { SpawnPoolWorker } from './pool.ts'

@@ -1,6 +1,6 @@
 // The C ABI of kernels-cpp as TypeScript sees it: the exported functions and the numbers of its enums.
 // The contracts are in kernels-cpp/ryz.h; the structs are written by descriptors.ts.
-import type { KvType } from '../../types.ts'
+import type { KvType } from '../../types/index.ts'
 import type { LayoutId, MoverSource } from '../backend.ts'
 
 /** Every op returns a status of ryz.h. */

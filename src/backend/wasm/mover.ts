@@ -1,6 +1,6 @@
 // Rows of a file to their layout by the kernels (ryz_pour), shared out over the pool. Bytes are laid into
 // scratch that ops use later and loading does not: no memory of its own. Made by wasm-backend.ts.
-import { moverRowBytes, moverRowScales, type RowMover } from '../../format/row-mover.ts'
+import { moverRowBytes, moverRowScales, type RowMover } from '../../format/layouts/row-mover.ts'
 import type { MoverLayout, MoverSource, Slot } from '../backend.ts'
 import { layoutBytes, T2_ROWS } from '../backend.ts'
 import { type KernelExports, LAYOUT_CODES, LOOKUP_BYTES, MOVER_CODES, POUR_ROW } from './exports.ts'

@@ -1,6 +1,6 @@
 // Where the kernels and the pool worker stand beside the built library. The names are placeholders
 // that vite.config.ts turns into `new URL('./x', import.meta.url)`; they exist in built code only.
-import type { KernelVariant } from '../../types.ts'
+import type { KernelVariant } from '../../types/index.ts'
 
 declare const __RYZ_URL_pool_worker_js__: URL
 declare const __RYZ_URL_ryz_relaxed_mt_wasm__: URL

@@ -2,7 +2,7 @@
 // export call per op. Arithmetic is in kernels-cpp, threads in pool.ts and pool__threads.cpp, memory
 // layout in arena.ts. Made by worker/main.ts; must not run on a browser's main thread when threaded.
 import { RyzError } from '../../errors.ts'
-import type { KernelVariant } from '../../types.ts'
+import type { KernelVariant } from '../../types/index.ts'
 import type {
   AttendSpec,
   Backend,

@@ -1,7 +1,7 @@
 // I2_S: one type id, four byte orders, one scale a tensor in the 32 bytes behind the codes. The file
 // does not say which order it has: 'x86' is the published one, the others are an explicit option.
 import { RyzError } from '../../errors.ts'
-import type { I2sLayout } from '../../types.ts'
+import type { I2sLayout } from '../../types/index.ts'
 import type { TernaryCodec } from './codec.ts'
 
 /** Bytes behind the codes; the first four are the f32 scale. */

@@ -1,0 +1,65 @@
+// load() with `share`: joins the tabs of the origin that use the same model with the same options, or
+// says why it cannot. The life of the group is in elect.ts.
+
+import { RyzError } from '../../errors.ts'
+import { PACKAGE_VERSION } from '../../features.ts'
+import type { LoadOptions, LoadProgress, ModelSource } from '../../types/index.ts'
+import { Ryzanstein } from '../ryzanstein.ts'
+import { SharedLink } from './elect.ts'
+import { openConnection } from './respawn.ts'
+import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
+
+/** Why tabs cannot share here; undefined when they can. */
+export function whyNotShared(): string | undefined {
+  if (typeof SharedWorker === 'undefined') return 'this browser has no SharedWorker'
+  // Absent on plain http.
+  if (!globalThis.navigator?.locks) return 'there are no Web Locks here'
+  return undefined
+}
+
+/**
+ * An engine that this tab has together with others.
+ * @throws RyzError BAD_OPTION for a source that other tabs cannot name, and all that load() throws
+ */
+export async function loadShared(source: ModelSource, options: LoadOptions): Promise<Ryzanstein> {
+  const { signal, onProgress, share: _, ...wire } = options
+  const url = sourceForWorker(source)
+  if (typeof url !== 'string') {
+    throw new RyzError(
+      'BAD_OPTION',
+      'share needs a model at a URL; a file is known to its tab only',
+    )
+  }
+  let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
+  const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${JSON.stringify(Object.entries(wire).sort())}`
+  const hub = new SharedWorker(__RYZ_URL_shared_hub_js__, { type: 'module', name: 'ryzanstein' })
+  const link = new SharedLink({
+    group,
+    locks: navigator.locks,
+    hub: hub.port,
+    open: (report, avoid) =>
+      openConnection(startWorker(), url, { ...wire, onProgress: report }, undefined, avoid),
+    onProgress: report => {
+      progress = report
+      onProgress?.(report)
+    },
+  })
+  let unlisten: () => void = () => undefined
+  try {
+    const cancelled = new Promise<never>((_, reject) => {
+      unlisten = onAbort(signal, () => reject(aborted('loading')))
+      hub.onerror = () =>
+        reject(
+          new RyzError('WORKER_DIED', 'shared-hub.js could not start; serve it beside index.js'),
+        )
+    })
+    const model = await Promise.race([link.ready(), cancelled])
+    onProgress?.({ ...progress, phase: 'ready' })
+    return new Ryzanstein(link, model)
+  } catch (caught) {
+    await link.close()
+    throw caught
+  } finally {
+    unlisten()
+  }
+}

@@ -1,0 +1,254 @@
+// The start-up self-test of a rung: every op on a few kilobytes of fixed data, in odd shapes and all
+// layouts, compared bit for bit with the reference backend before any weight is poured. A browser bug, a
+// damaged .wasm or a kernel that does not fit this CPU is found here, and the next rung is taken.
+// Called by open-parts.ts.
+import type {
+  Backend,
+  BackendLimits,
+  LayoutId,
+  Linear,
+  Matrix,
+  Slot,
+} from '../../backend/backend.ts'
+import { FLAT_COLS, KV_BLOCK, layoutBytes } from '../../backend/backend.ts'
+import type { KvType } from '../../types/index.ts'
+
+/** Backend memory that a self-test takes and does not give back. */
+export const SELF_TEST_BYTES = 256 * 1024
+
+/** What one op gave. */
+export interface Probe {
+  /** The op and its operands, e.g. 'linear (t2, 37 x 200, int8, 9 rows)'. */
+  readonly op: string
+  readonly values: Float32Array
+}
+
+/** Not multiples of any tile, so that last partial tiles are used. */
+const ROWS = 37
+const COLS = 200
+/** One row takes the GEMV path, nine a tile of the GEMM path and one row more. */
+const MANY = 9
+/** Two KV blocks, the second one partly. */
+const TOKENS = KV_BLOCK + 3
+
+/**
+ * Runs every op; the same data each time, whatever the backend.
+ * @throws RyzError KERNEL_TRAP | WORKER_DIED from a kernel that does not return
+ */
+export async function runProbes(
+  backend: Backend,
+  limits: BackendLimits,
+  kv: KvType,
+): Promise<Probe[]> {
+  const bench = new Bench(backend, limits)
+  await bench.rowOps()
+  await bench.linears()
+  await bench.attention(kv)
+  return bench.probes
+}
+
+/** Names the first op whose bits differ, or nothing. NaN equals NaN. */
+export function firstDifference(got: readonly Probe[], want: readonly Probe[]): string | undefined {
+  for (const [i, { op, values }] of want.entries()) {
+    const other = got[i]!.values
+    for (let j = 0; j < values.length; j++) {
+      if (Object.is(other[j], values[j])) continue
+      return `${op} gives ${other[j]} as value ${j}, and ${values[j]} is right`
+    }
+  }
+  return undefined
+}
+
+class Bench {
+  readonly probes: Probe[] = []
+  readonly #backend: Backend
+  readonly #limits: BackendLimits
+  readonly #next = xorshift(0x2545f491)
+  readonly #cols: number
+  readonly #many: number
+
+  constructor(backend: Backend, limits: BackendLimits) {
+    this.#backend = backend
+    this.#limits = limits
+    this.#cols = Math.min(COLS, limits.maxCols)
+    this.#many = Math.min(MANY, limits.maxRows)
+  }
+
+  async rowOps(): Promise<void> {
+    const backend = this.#backend
+    const [n, rows] = [this.#cols, this.#many]
+    const ids = Int32Array.from({ length: rows }, (_, r) => (r * 17) % ROWS)
+    for (const layout of ['i8', 'f16', 'f32'] as const) {
+      const out = this.#out(rows * n)
+      backend.embed(out, this.#matrix(layout, ROWS, n, 0), ids, rows)
+      await this.#keep(`embed (${layout})`, out)
+    }
+    const x = this.#values(rows * n)
+    const h = this.#out(rows * n)
+    backend.norm(h, x, this.#values(n), 1e-5, rows, n)
+    await this.#keep('norm', h)
+    const half = n >> 1
+    for (const activation of ['silu', 'relu2'] as const) {
+      const out = this.#out(rows * half)
+      backend.gate(out, x, activation, rows, half)
+      await this.#keep(`gate (${activation})`, out)
+    }
+    backend.add(h, x, rows * n)
+    await this.#keep('add', h)
+    const picked = this.#out(2 * n)
+    backend.gather(picked, h, Int32Array.of(rows - 1, 0), 2, n)
+    await this.#keep('gather', picked)
+  }
+
+  async linears(): Promise<void> {
+    const [n, many] = [this.#cols, this.#many]
+    const x = this.#values(many * n)
+    const out = this.#out(many * 2 * ROWS)
+    const kinds: [LayoutId, Matrix['scaleBlock']][] = [
+      ['t2', 0],
+      ['t2', 64],
+      ['t2', 128],
+      ['t2', 256],
+      ['i8', 0],
+      ['f16', 0],
+      ['f32', 0],
+    ]
+    for (const [layout, scaleBlock] of kinds) {
+      const part = this.#matrix(layout, ROWS, n, scaleBlock)
+      // Two parts side by side, as gate and up stand.
+      const linear = this.#backend.stack([part, part])
+      const name = `${layout}${scaleBlock > 0 ? ` in blocks of ${scaleBlock}` : ''}`
+      for (const activations of ['int8', 'float'] as const) {
+        for (const rows of [1, many]) await this.#linear(name, out, x, linear, rows, activations)
+      }
+    }
+  }
+
+  async #linear(
+    name: string,
+    out: Slot,
+    x: Slot,
+    w: Linear,
+    rows: number,
+    activations: 'int8' | 'float',
+  ): Promise<void> {
+    this.#backend.linear(out, x, w, rows, activations)
+    const op = `linear (${name}, ${ROWS} x ${w.cols}, ${activations}, ${rows} rows)`
+    this.#note(op, await this.#backend.read(out, 0, rows * w.outputs))
+  }
+
+  /** One sequence in blocks 2 and 0 of the cache, in two steps. */
+  async attention(type: KvType): Promise<void> {
+    const backend = this.#backend
+    const headDim = this.#cols >= 40 ? 20 : 8
+    const [heads, kvHeads, ropeDim] = [2, 1, headDim - 4]
+    const width = (heads + 2 * kvHeads) * headDim
+    const tokens = Math.min(TOKENS, this.#limits.maxContext)
+    const maxBlocks = Math.min(2, Math.ceil(this.#limits.maxContext / KV_BLOCK))
+    const angles = Float32Array.from({ length: (tokens * ropeDim) / 2 }, (_, i) => i * 0.37)
+    backend.createKv({ layers: 1, kvHeads, headDim, blocks: 3, type })
+    backend.setRope(angles.map(Math.cos), angles.map(Math.sin), ropeDim)
+    const qGain = this.#values(headDim)
+    const kGain = this.#values(headDim)
+    const rows = this.#many
+    const out = this.#out(rows * heads * headDim)
+    for (const ropePairing of ['neox', 'norm'] as const) {
+      const gains = ropePairing === 'norm' ? { qGain, kGain } : {}
+      for (let first = 0; first < tokens; first += rows) {
+        const count = Math.min(rows, tokens - first)
+        const qkv = this.#values(count * width)
+        backend.attend(
+          out,
+          qkv,
+          {
+            count,
+            positions: Int32Array.from({ length: count }, (_, r) => first + r),
+            tables: Int32Array.from(
+              { length: count * maxBlocks },
+              (_, i) => 2 - 2 * (i % maxBlocks),
+            ),
+            maxBlocks,
+          },
+          { layer: 0, heads, kvHeads, headDim, ropeDim, ropePairing, eps: 1e-6, ...gains },
+        )
+        const op = `attend (${type} KV, ${ropePairing} RoPE, token ${first + count})`
+        this.#note(op, await backend.read(out, 0, count * heads * headDim))
+      }
+    }
+  }
+
+  async #keep(op: string, slot: Slot): Promise<void> {
+    this.#note(op, await this.#backend.read(slot, 0, slot.bytes / 4))
+  }
+
+  /** Keeps a copy: the next op may overwrite what was read. */
+  #note(op: string, read: Float32Array): void {
+    this.probes.push({ op, values: read.slice() })
+  }
+
+  #out(values: number): Slot {
+    return this.#backend.alloc(4 * values, 'self-test output')
+  }
+
+  /** Roughly as activations are: most between -1 and 1, one in 64 far out. */
+  #values(count: number): Slot {
+    const values = new Float32Array(count)
+    for (let i = 0; i < count; i++) {
+      const x = this.#next() / 2 ** 31 - 1
+      values[i] = this.#next() < 2 ** 26 ? 20 * x : x
+    }
+    return this.#write(values)
+  }
+
+  #matrix(layout: LayoutId, rows: number, cols: number, scaleBlock: Matrix['scaleBlock']): Matrix {
+    const weights = this.#write(this.#weights(layout, rows, cols))
+    if (layout === 'f16' || layout === 'f32') return { layout, rows, cols, weights, scaleBlock }
+    const perRow = scaleBlock > 0 ? Math.ceil(cols / scaleBlock) : 1
+    const scales = new Float32Array(rows * perRow)
+    for (let i = 0; i < scales.length; i++) scales[i] = 0.01 + this.#next() / 2 ** 32
+    return { layout, rows, cols, weights, scales: this.#write(scales), scaleBlock }
+  }
+
+  #weights(layout: LayoutId, rows: number, cols: number): Uint8Array {
+    const bytes = new Uint8Array(layoutBytes(layout, rows, cols))
+    if (layout === 't2') {
+      // Four codes of 0, 1 or 2; what stands in the padding meets activations of zero.
+      for (let i = 0; i < bytes.length; i++) {
+        const n = this.#next() % 81
+        const codes = [n % 3, Math.floor(n / 3) % 3, Math.floor(n / 9) % 3, Math.floor(n / 27)]
+        for (const [at, code] of codes.entries()) bytes[i]! |= code << (2 * at)
+      }
+      return bytes
+    }
+    const stride = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
+    const f32 = new Float32Array(bytes.buffer, 0, layout === 'f32' ? rows * stride : 0)
+    const u16 = new Uint16Array(bytes.buffer, 0, layout === 'f16' ? rows * stride : 0)
+    for (let i = 0; i < rows * stride; i++) {
+      if (i % stride >= cols) continue
+      const random = this.#next()
+      if (layout === 'f32') f32[i] = random / 2 ** 32 - 0.5
+      else if (layout === 'f16')
+        u16[i] = (random >>> 16) & 0xbfff // any half below 2
+      else bytes[i] = Math.max(1, random >>> 24) ^ 0x80 // -127..127
+    }
+    return bytes
+  }
+
+  #write(data: Float32Array | Uint8Array): Slot {
+    const slot = this.#backend.alloc(data.byteLength, 'self-test data')
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
+    this.#backend.writer(slot).write(0, bytes)
+    return slot
+  }
+}
+
+/** xorshift32 (Marsaglia 2003). */
+function xorshift(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
+  }
+}

@@ -1,0 +1,161 @@
+// "Will it run?", from the header alone: what would be downloaded, how much memory it would take, on
+// which path and how fast. The same checks and the same plan as a load, without one weight. Called by
+// worker/engine-api.ts.
+import { type StoredFile, type StoredFileOptions, storedFile } from '../../cache/stored-file.ts'
+import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
+import type { ByteSource, ModelFile } from '../../format/model-file.ts'
+import { openModel } from '../../format/open.ts'
+import type { FetchLike } from '../../format/source.ts'
+import { readConfig } from '../../model/config.ts'
+import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
+import type { ModelConfig } from '../../model/model-config.ts'
+import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
+import { SELF_TEST_BYTES } from '../faults/self-test.ts'
+import { headerFetch } from './header-fetch.ts'
+import { type Arrange, type BackendFactory, openTokenizer, rungName } from './open-parts.ts'
+import { checkLoadOptions } from './options.ts'
+import { planLoad, workOf } from './plan.ts'
+
+/** These say that the question was wrong or could not be put, not that the model will not run. */
+const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OPTION', 'NETWORK'])
+/** Far above any plan: what it would take if memory were no object. */
+const NO_BUDGET = 2 ** 50
+
+export interface ForecastExtras {
+  readonly fetch?: FetchLike
+  readonly selfTested?: boolean
+  /** Replaces the look into IndexedDB, for tests. */
+  readonly stored?: (url: string, options: StoredFileOptions) => Promise<StoredFile | undefined>
+}
+
+/**
+ * Reads the header and plans, with the self-test of the kernels where load() has one; a model that load() would refuse is told with the reason.
+ * @throws RyzError ABORTED | BAD_OPTION | NETWORK
+ */
+export async function forecast(
+  source: ModelSource,
+  options: LoadOptions,
+  signal: AbortSignal,
+  factories: readonly BackendFactory[],
+  arrange: Arrange,
+  extras: ForecastExtras = {},
+): Promise<RunForecast> {
+  const checked = checkLoadOptions(options)
+  const told = nothingKnown()
+  try {
+    const store = lookUp(options, signal, extras)
+    const fetch = headerFetch(extras.fetch)
+    const file = await openModel(source, { signal, fetch, openUrl: store.open })
+    told.fileBytes = sumOf(file, part => part.size ?? 0)
+    if (typeof source === 'string' || source instanceof URL) {
+      told.downloadBytes = sumOf(file, part => (part.size ?? 0) - store.bytesOf(part.name))
+    }
+    const config = readConfig(file)
+    name(told, config)
+    const arranged = await arrange(factories, workOf(file, config, checked.head))
+    if (arranged.calibration) told.calibration = arranged.calibration
+    const rung = choosePath(told, arranged.factories)
+    const plan = planLoad(file, config, options, checked)
+    const testBytes = extras.selfTested && rung.name !== 'reference' ? SELF_TEST_BYTES : 0
+    const scratch = rung.scratchBytes(plan.limits) + testBytes
+    try {
+      tell(told, plan.memory(scratch), plan.shortened)
+    } catch (caught) {
+      tell(told, plan.memory(scratch, NO_BUDGET), plan.shortened)
+      throw caught
+    }
+    await openTokenizer(file, config)
+    told.fits = true
+  } catch (caught) {
+    const error = asRyzError(caught, 'CORRUPT_HEADER', 'the header could not be read')
+    if (NO_ANSWER.has(error.code)) throw error
+    told.fits = false
+    told.refusal = { code: error.code, message: error.message }
+  }
+  return told
+}
+
+function nothingKnown(): RunForecast {
+  return {
+    fits: false,
+    downloadBytes: 0,
+    fileBytes: 0,
+    peakBytes: { weights: 0, kv: 0, scratch: 0, page: PAGE_BYTES, total: PAGE_BYTES },
+    path: { backend: 'reference', variant: 'typescript', threads: 1, fallbacks: [] },
+    expectedDecodeTokensPerSecond: 0,
+    expectedPrefillTokensPerSecond: 0,
+    contextLength: 0,
+    kv: 'f16',
+    lowered: [],
+    name: '',
+    architecture: '',
+    calibration: { source: 'skipped', reason: 'the header was refused', ms: 0, rates: [] },
+  }
+}
+
+function name(told: RunForecast, config: ModelConfig): void {
+  told.name = config.name
+  told.architecture = config.architecture
+}
+
+/** The first rung that is available; creating it may still fail, then load() goes on to the next. */
+function choosePath(told: RunForecast, factories: readonly BackendFactory[]): BackendFactory {
+  const first = factories.findIndex(f => f.unavailable === undefined)
+  const rung = factories[first]
+  if (rung === undefined) {
+    const reasons = factories.map(f => `${rungName(f)}: ${f.unavailable}`).join('; ')
+    throw new RyzError('BAD_OPTION', `no backend can run here (${reasons})`)
+  }
+  told.path = {
+    backend: rung.name,
+    variant: rung.variant,
+    threads: rung.threads,
+    fallbacks: factories
+      .slice(0, first)
+      .map(f => ({ from: rungName(f), to: rungName(rung), reason: f.unavailable! })),
+  }
+  const speed = told.calibration.expected
+  if (rung.name === 'wasm' && speed) {
+    told.expectedDecodeTokensPerSecond = speed.decodeTokensPerSecond
+    told.expectedPrefillTokensPerSecond = speed.prefillTokensPerSecond
+  }
+  return rung
+}
+
+function tell(told: RunForecast, plan: MemoryPlan, shortened: readonly Fallback[]): void {
+  const { weightBytes, kvBytes, scratchBytes } = plan
+  told.peakBytes = {
+    weights: weightBytes,
+    kv: kvBytes,
+    scratch: scratchBytes,
+    page: PAGE_BYTES,
+    total: plan.totalBytes + PAGE_BYTES,
+  }
+  told.contextLength = plan.contextLength
+  told.kv = plan.kv
+  told.lowered = [...shortened, ...plan.lowered]
+}
+
+/** What the store has of the files as they are opened: a whole one is read from there, offline too. */
+function lookUp(options: LoadOptions, signal: AbortSignal, extras: ForecastExtras) {
+  const bytes = new Map<string, number>()
+  const mode = options.cache ?? 'auto'
+  const network = mode === 'only' ? undefined : { fetch: extras.fetch }
+  return {
+    bytesOf: (name: string) => bytes.get(name) ?? 0,
+    async open(url: string) {
+      if (mode === 'off') return undefined
+      const stored = await (extras.stored ?? storedFile)(url, { signal, network })
+      if (stored) bytes.set(url, stored.bytes)
+      if (mode !== 'only' || stored?.whole) return stored?.whole
+      if (stored?.absent) return 'absent' as const
+      throw new RyzError('NETWORK', `${url} is not stored whole and cache is 'only'`, {
+        offline: true,
+      })
+    },
+  }
+}
+
+function sumOf(file: ModelFile, bytes: (part: ByteSource) => number): number {
+  return file.files.reduce((sum, part) => sum + bytes(part), 0)
+}

@@ -1,0 +1,141 @@
+// What a header says a load will need: limits, memory plan, and the work of one token. Arithmetic on
+// the header only; shared by open-parts.ts, which then loads, and forecast.ts, which only tells.
+import type { BackendLimits } from '../../backend/backend.ts'
+import { layoutBytes, tableLayout } from '../../format/layouts/layout.ts'
+import type { ModelFile } from '../../format/model-file.ts'
+import { requiredTensors } from '../../model/config.ts'
+import type { MemoryPlan, PlannedTensor } from '../../model/memory-plan.ts'
+import { DEFAULT_BUDGET, planMemory, weightBytes } from '../../model/memory-plan.ts'
+import type { ModelConfig } from '../../model/model-config.ts'
+import type { Fallback, HeadType, LoadOptions } from '../../types/index.ts'
+import type { CheckedLoadOptions } from './options.ts'
+
+/** Contexts longer than this are only opened when asked for: the RoPE tables and plan grow with it. */
+const DEFAULT_CONTEXT_CAP = 4096
+
+export interface LoadPlan {
+  readonly limits: BackendLimits
+  /** A context that was asked for and that the model does not have. */
+  readonly shortened: readonly Fallback[]
+  /**
+   * @param scratchBytes  what the backend takes for itself
+   * @param budget        in place of the option
+   * @throws RyzError MEMORY_BUDGET
+   */
+  memory(scratchBytes: number, budget?: number): MemoryPlan
+}
+
+/** Reads nothing, allocates nothing. */
+export function planLoad(
+  file: ModelFile,
+  config: ModelConfig,
+  options: LoadOptions,
+  checked: CheckedLoadOptions,
+): LoadPlan {
+  const asked = options.contextLength ?? Math.min(config.contextLength, DEFAULT_CONTEXT_CAP)
+  const contextLength = Math.min(asked, config.contextLength)
+  const { maxSequences, strict, head } = checked
+  const limits: BackendLimits = {
+    maxRows: checked.prefillPiece + maxSequences,
+    maxContext: contextLength,
+    maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
+    ropeDim: config.ropeDim,
+  }
+  const planned = [...plannedTensors(file, config)]
+  const weights = weightBytes(planned, head)
+  const float = planned.filter(t => t.role === 'linear' && t.mayStayFloat)
+  const floatBytes = weightBytes(float, head)
+  return {
+    limits,
+    shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
+    memory: (scratchBytes, budget = options.memoryBudget ?? DEFAULT_BUDGET) =>
+      planMemory(config, weights, {
+        budget,
+        kv: options.kv ?? (strict ? 'f32' : undefined),
+        contextLength,
+        contextFixed: options.contextLength !== undefined,
+        maxSequences,
+        maxRows: limits.maxRows,
+        scratchBytes,
+        floatBytes,
+      }),
+  }
+}
+
+/** What one token costs, as far as calibration needs it. */
+export interface ModelWork {
+  /** Input width of the ternary matrices that calibration imitates. */
+  readonly cols: number
+  /** Bytes of ternary codes that a token reads, and the weights they stand for. */
+  readonly ternaryBytes: number
+  readonly ternaryWeights: number
+  /** Bytes of linear matrices that stay float. */
+  readonly floatBytes: number
+  readonly headBytes: number
+  /** What calibration takes for the head. */
+  readonly headLayout: 'i8' | 'i4'
+  readonly layers: number
+  /** Multiply-adds of attention per token of context. */
+  readonly attendMacs: number
+  /** Tells models apart whose figures must not be mixed. */
+  readonly key: string
+}
+
+/** The work of one token of this model. */
+export function workOf(file: ModelFile, config: ModelConfig, head: HeadType): ModelWork {
+  let ternaryBytes = 0
+  let ternaryWeights = 0
+  let floatBytes = 0
+  for (const t of plannedTensors(file, config)) {
+    if (t.role !== 'linear') continue
+    if (t.mayStayFloat) floatBytes += layoutBytes(t.half ? 'f16' : 'f32', t.rows, t.cols)
+    else {
+      ternaryBytes += layoutBytes('t2', t.rows, t.cols)
+      ternaryWeights += t.rows * t.cols
+    }
+  }
+  const { hidden, ffn, heads, kvHeads, headDim, layers, vocab } = config
+  return {
+    cols: hidden,
+    ternaryBytes,
+    ternaryWeights,
+    floatBytes,
+    headBytes: layoutBytes(tableLayout(head, false), vocab, hidden),
+    headLayout: head === 'int4' ? 'i4' : 'i8',
+    layers,
+    attendMacs: 2 * layers * heads * headDim,
+    key: [hidden, ffn, heads, kvHeads, headDim, layers, vocab, head].join(','),
+  }
+}
+
+function shorterContext(asked: number, made: number): Fallback {
+  return {
+    from: `context ${asked}`,
+    to: `context ${made}`,
+    reason: `the model was made for ${made} tokens`,
+  }
+}
+
+const TERNARY_BLOCKS: Readonly<Record<string, number>> = {
+  I2_S: 0,
+  HF_T2: 0,
+  TQ1_0: 256,
+  TQ2_0: 256,
+  Q2_0_64: 64,
+  Q2_0_128: 128,
+}
+
+function* plannedTensors(file: ModelFile, config: ModelConfig): Generator<PlannedTensor> {
+  for (const { name, role } of requiredTensors(config)) {
+    const info = file.tensors.get(name)
+    if (!info) continue
+    yield {
+      role,
+      rows: info.rows,
+      cols: info.cols,
+      mayStayFloat: !Object.hasOwn(TERNARY_BLOCKS, info.type) && !config.masters,
+      scaleBlock: TERNARY_BLOCKS[info.type] ?? 0,
+      half: info.type === 'F16',
+    }
+  }
+}

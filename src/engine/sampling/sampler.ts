@@ -1,0 +1,206 @@
+// From logits to a token: penalties, bias, temperature, top-k, top-p, min-p, in that order, then one
+// draw from a seeded stream. Pure: same logits, options and seed give the same tokens. Nothing is
+// allocated between tokens; the vocabulary is never sorted as a whole. Called by generate.ts.
+import { RyzError } from '../../errors.ts'
+import type { TokenLogprob } from '../../types/index.ts'
+import type { ResolvedSampling } from '../tasks/options.ts'
+import { Random } from './random.ts'
+import { heapify, popBest, selectBest } from './select.ts'
+
+/** Work space of one vocabulary; shared by all samplers of an engine, which run one at a time. */
+export class SamplerScratch {
+  readonly logits: Float32Array
+  readonly weights: Float64Array
+  readonly ids: Int32Array
+  readonly counts: Int32Array
+
+  constructor(vocab: number) {
+    this.logits = new Float32Array(vocab)
+    this.weights = new Float64Array(vocab)
+    this.ids = new Int32Array(vocab)
+    this.counts = new Int32Array(vocab)
+  }
+}
+
+/** The sampler of one request. */
+export class Sampler {
+  readonly #o: ResolvedSampling
+  readonly #s: SamplerScratch
+  readonly #random: Random
+  readonly #biasIds: Int32Array
+  readonly #biasValues: Float64Array
+  readonly #penalises: boolean
+  /** Nothing but the likeliest token is asked for. */
+  readonly #greedy: boolean
+  /** The last penaltyWindow tokens, prompt included, as a ring. */
+  readonly #window: Int32Array
+  #seen = 0
+
+  constructor(options: ResolvedSampling, scratch: SamplerScratch) {
+    this.#o = options
+    this.#s = scratch
+    this.#random = new Random(options.seed)
+    this.#biasIds = Int32Array.from(Object.keys(options.logitBias), Number)
+    this.#biasValues = Float64Array.from(Object.values(options.logitBias))
+    this.#penalises =
+      options.repetitionPenalty !== 1 ||
+      options.frequencyPenalty !== 0 ||
+      options.presencePenalty !== 0
+    this.#greedy = options.temperature === 0 && !this.#penalises && this.#biasIds.length === 0
+    this.#window = new Int32Array(this.#penalises ? options.penaltyWindow : 0)
+  }
+
+  /** Notes a token of the prompt or the answer for the penalties. */
+  accept(token: number): void {
+    const size = this.#window.length
+    if (size > 0) this.#window[this.#seen++ % size] = token
+  }
+
+  /**
+   * Draws the next token from the row of logits that begins at `at`; the row is left as it is.
+   * At temperature 0 the likeliest token, of equal ones the lowest id.
+   * @throws RyzError BAD_WEIGHTS when a logit is NaN or +Infinity
+   */
+  sample(row: Float32Array, at = 0): number {
+    const { logits } = this.#s
+    const vocab = logits.length
+    if (this.#greedy) return likeliest(row, at, vocab)
+    for (let i = 0; i < vocab; i++) {
+      const x = row[at + i]!
+      if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
+      logits[i] = x
+    }
+    if (this.#penalises) this.#penalise()
+    for (let i = 0; i < this.#biasIds.length; i++) {
+      logits[this.#biasIds[i]!]! += this.#biasValues[i]!
+    }
+    const best = argMax(logits)
+    if (logits[best] === Number.NEGATIVE_INFINITY) {
+      throw new RyzError('BAD_OPTION', 'logitBias forbids every token; allow at least one')
+    }
+    return this.#o.temperature === 0 ? best : this.#draw(logits[best]!)
+  }
+
+  #penalise(): void {
+    const { logits, counts } = this.#s
+    const { repetitionPenalty, frequencyPenalty, presencePenalty } = this.#o
+    const held = Math.min(this.#seen, this.#window.length)
+    for (let i = 0; i < held; i++) counts[this.#window[i]!]!++
+    for (let i = 0; i < held; i++) {
+      const id = this.#window[i]!
+      const count = counts[id]!
+      if (count === 0) continue // met before in this loop
+      counts[id] = 0
+      const x = logits[id]!
+      const repeated = x > 0 ? x / repetitionPenalty : x * repetitionPenalty
+      logits[id] = repeated - frequencyPenalty * count - presencePenalty
+    }
+  }
+
+  /**
+   * One draw. Candidates are walked best first, or by id when neither top-k nor top-p is on; they
+   * stand at the end of ids, the first one last, as popBest leaves them.
+   */
+  #draw(max: number): number {
+    const { logits, weights, ids } = this.#s
+    const { temperature, topK, topP, minP } = this.#o
+    const vocab = logits.length
+    const cut = topK > 0 && topK < vocab
+    const count = cut ? selectBest(logits, 0, vocab, topK, ids) : vocab
+    if (!cut) for (let i = 0; i < vocab; i++) ids[i] = vocab - 1 - i
+    let total = 0 // the likeliest weighs exp(0) = 1
+    for (let i = 0; i < count; i++) {
+      const id = ids[i]!
+      weights[id] = Math.exp((logits[id]! - max) / temperature)
+      total += weights[id]!
+    }
+    let first = 0
+    if (cut || topP < 1) {
+      const wanted = topP < 1 ? topP * total : Number.POSITIVE_INFINITY
+      heapify(logits, 0, ids, count)
+      let mass = 0
+      for (first = count; first > 0 && mass < wanted; first--) {
+        mass += weights[popBest(logits, 0, ids, first)]!
+      }
+    }
+    let kept = 0
+    for (let i = count - 1; i >= first; i--) {
+      const w = weights[ids[i]!]!
+      if (w >= minP) kept += w
+    }
+    let left = this.#random.uniform() * kept
+    let last = ids[count - 1]!
+    for (let i = count - 1; i >= first; i--) {
+      const w = weights[ids[i]!]!
+      if (w === 0 || w < minP) continue
+      last = ids[i]!
+      left -= w
+      if (left < 0) break // else rounding left a crumb, and the last one kept stands
+    }
+    return last
+  }
+}
+
+/**
+ * Log-probabilities of the model's own distribution: before penalties, bias, temperature and cuts.
+ * @returns the chosen token first, then the `likeliest` best, best first
+ * @throws RyzError BAD_WEIGHTS when a logit is NaN or +Infinity
+ */
+export function logprobsOf(
+  row: Float32Array,
+  at: number,
+  chosen: number,
+  likeliest: number,
+  scratch: SamplerScratch,
+): TokenLogprob[] {
+  const norm = logNorm(row, at, scratch.logits.length)
+  const found: TokenLogprob[] = [{ token: chosen, logprob: row[at + chosen]! - norm }]
+  let count = selectBest(row, at, scratch.logits.length, likeliest, scratch.ids)
+  heapify(row, at, scratch.ids, count)
+  for (; count > 0; count--) {
+    const token = popBest(row, at, scratch.ids, count)
+    found.push({ token, logprob: row[at + token]! - norm })
+  }
+  return found
+}
+
+/** log(sum(exp(logit))) of the row of `vocab` logits at `at`. @throws RyzError BAD_WEIGHTS */
+export function logNorm(row: Float32Array, at: number, vocab: number): number {
+  let max = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < vocab; i++) {
+    const x = row[at + i]!
+    if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
+    if (x > max) max = x
+  }
+  let sum = 0
+  for (let i = 0; i < vocab; i++) sum += Math.exp(row[at + i]! - max)
+  return max + Math.log(sum)
+}
+
+function argMax(values: Float32Array): number {
+  let best = 0
+  for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i
+  return best
+}
+
+/** Index of the largest of `vocab` logits at `at`, the lowest of equals. @throws RyzError BAD_WEIGHTS */
+function likeliest(row: Float32Array, at: number, vocab: number): number {
+  let best = 0
+  let max = Number.NEGATIVE_INFINITY
+  for (let i = 0; i < vocab; i++) {
+    const x = row[at + i]!
+    if (x <= max) continue // the usual case; NaN does not come here
+    if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
+    max = x
+    best = i
+  }
+  return best
+}
+
+function badLogit(token: number, value: number): RyzError {
+  return new RyzError(
+    'BAD_WEIGHTS',
+    `the model gave the logit ${value} for token ${token}; its weights are damaged or its scales overflow`,
+    { token },
+  )
+}

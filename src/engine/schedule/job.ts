@@ -1,0 +1,112 @@
+// A task on its way through the scheduler, and the rows that a step makes of several of them. Plain
+// bookkeeping; the decisions are in scheduler.ts.
+import type { ErrorCode } from '../../errors.ts'
+import type { SequenceLike, StepRowLike } from '../network.ts'
+import { blockKey, type PrefixNode } from './prefix-index.ts'
+import type { Task, TaskTimes } from './task.ts'
+
+export interface Job {
+  readonly task: Task
+  readonly times: TaskTimes
+  /** When it must have started. */
+  readonly deadline: number
+  /** Its place among those that wait: lower goes first. */
+  readonly order: number
+  /** The position in the queue that it was told last; 0 none. */
+  toldPosition: number
+  /** Its place in the KV cache, while it has one. */
+  seq: SequenceLike | undefined
+  /** Tokens of prompt and answer in the cache. */
+  fed: number
+  /** All tokens but the last sampled one are in the cache. */
+  decoding: boolean
+  /** The step in which it last had a piece: prompts take turns. */
+  turnAt: number
+  over: boolean
+  share: Share | undefined
+  /** Keys of its first full blocks, as far as they were needed. */
+  readonly keys: string[]
+  /** The last of its full blocks in the prefix index; undefined when it takes no part in it. */
+  node: PrefixNode | undefined
+}
+
+/** What one job has in a step: its next `count` tokens. One object a job, for all its steps. */
+export interface Share {
+  readonly job: Job
+  count: number
+}
+
+/** After these the network cannot be used any more. */
+export const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'KERNEL_TRAP',
+  'WORKER_DIED',
+  'DEVICE_LOST',
+  'GPU_OOM',
+  'CLOSED',
+])
+
+export function newJob(task: Task, submitted: number, deadline: number, order: number): Job {
+  return {
+    task,
+    times: { submitted, started: 0, prefilled: 0, ended: 0, reusedTokens: 0 },
+    deadline,
+    order,
+    toldPosition: 0,
+    seq: undefined,
+    fed: 0,
+    decoding: false,
+    turnAt: 0,
+    over: false,
+    share: undefined,
+    keys: [],
+    node: undefined,
+  }
+}
+
+/** The key of full block `block` of its tokens. */
+export function keyOf(job: Job, block: number): string {
+  job.keys[block] ??= blockKey(i => tokenAt(job.task, i), block)
+  return job.keys[block]
+}
+
+/** The share of a job in this step. */
+export function shareOf(job: Job, count: number): Share {
+  job.share ??= { job, count }
+  job.share.count = count
+  return job.share
+}
+
+/** Tokens known so far: prompt and answer. */
+export function tokensOf(task: Task): number {
+  return task.prompt.length + task.answer.length
+}
+
+function tokenAt(task: Task, index: number): number {
+  const answerAt = index - task.prompt.length
+  return answerAt < 0 ? task.prompt[index]! : task.answer[answerAt]!
+}
+
+/** The rows of a step; the same objects serve every step. */
+export class StepRows {
+  readonly #rows: StepRowLike[] = []
+  readonly #pool: StepRowLike[] = []
+
+  /** The rows of these shares, in their order; valid until the next call. */
+  fill(shares: readonly Share[]): readonly StepRowLike[] {
+    let n = 0
+    for (let s = 0; s < shares.length; s++) {
+      const { job, count } = shares[s]!
+      const last = tokensOf(job.task) - 1
+      for (let i = job.fed; i < job.fed + count; i++) {
+        this.#pool[n] ??= { seq: job.seq!, token: 0, wantsLogits: false }
+        const row = this.#pool[n]!
+        row.seq = job.seq!
+        row.token = tokenAt(job.task, i)
+        row.wantsLogits = job.task.everyLogits || i === last
+        this.#rows[n++] = row
+      }
+    }
+    this.#rows.length = n // set to 0 first, it would lose its memory
+    return this.#rows
+  }
+}

@@ -1,0 +1,86 @@
+// The place of each job in the KV cache: which blocks it begins with, what it leaves for later prompts,
+// and when its memory really goes back (not while a step uses it). Called by scheduler.ts.
+import { KV_BLOCK } from '../../backend/backend.ts'
+import type { KvCacheLike, SequenceLike } from '../network.ts'
+import { type Job, keyOf, tokensOf } from './job.ts'
+import { PrefixIndex } from './prefix-index.ts'
+
+export class Room {
+  /** Full blocks of prompts and answers, running and past. */
+  readonly prefixes: PrefixIndex
+  readonly #kv: KvCacheLike
+  /** Sequences ended while a step used them. */
+  #orphans: SequenceLike[] = []
+  #inStep = false
+
+  constructor(kv: KvCacheLike) {
+    this.#kv = kv
+    this.prefixes = new PrefixIndex(kv)
+  }
+
+  /**
+   * Takes the blocks of all tokens known so far, those that were computed before first, leaving
+   * `growing` free. At least one token is left to compute: its logits are wanted.
+   * @returns false, and nothing taken, when blocks are short
+   */
+  open(job: Job, growing: number): boolean {
+    const kv = this.#kv
+    const tokens = tokensOf(job.task)
+    const most = Math.floor((tokens - 1) / KV_BLOCK)
+    const node = job.task.reuse ? this.prefixes.match(b => keyOf(job, b), most) : undefined
+    const seq = node === undefined ? kv.open() : this.prefixes.open(node)
+    const missing = kv.blocksFor(tokens) - seq.blocks.length
+    const left = kv.blocks - kv.usedBlocks
+    if (missing + growing > left || !kv.reserve(seq, tokens - seq.length)) {
+      kv.close(seq)
+      return false
+    }
+    job.seq = seq
+    job.node = node
+    job.fed = seq.length
+    return true
+  }
+
+  /** Room for one token more. */
+  grow(job: Job): boolean {
+    return this.#kv.reserve(job.seq!, 1)
+  }
+
+  /** Offers the blocks that were filled in this step to later prompts. */
+  index(job: Job): void {
+    while (job.node !== undefined && job.seq !== undefined) {
+      const block = job.node.depth
+      if ((block + 1) * KV_BLOCK > job.fed) return
+      job.node = this.prefixes.add(job.node, keyOf(job, block), job.seq)
+    }
+  }
+
+  /** Forgets what a failed step may have written; the blocks of the tokens to come are kept. */
+  rewind(job: Job): void {
+    this.#kv.truncate(job.seq!, job.fed)
+    this.#kv.reserve(job.seq!, tokensOf(job.task) - job.fed)
+  }
+
+  /** What this job computed is suspect: nobody shall begin with it. */
+  distrust(job: Job): void {
+    if (job.node !== undefined) this.prefixes.forget(job.node)
+  }
+
+  /** Gives the blocks back, after the step if one runs. */
+  leave(job: Job): void {
+    if (job.seq === undefined) return
+    if (this.#inStep) this.#orphans.push(job.seq)
+    else this.#kv.close(job.seq)
+    job.seq = undefined
+    job.node = undefined
+  }
+
+  stepBegins(): void {
+    this.#inStep = true
+  }
+
+  stepEnds(): void {
+    this.#inStep = false
+    while (this.#orphans.length > 0) this.#kv.close(this.#orphans.shift()!)
+  }
+}

@@ -1,0 +1,73 @@
+// How many prompt tokens go into one step, learned from the steps before: as many as take 100 ms while
+// streams run, so that none stalls much longer, and 200 ms when nothing else does, so that a cancel is still
+// heard within 250. Whole blocks of 32 cost less a token than small pieces. Called by scheduler.ts.
+
+import type { NetworkLike } from '../network.ts'
+
+/** A step with a prefill piece should take this long at most while other requests generate. */
+export const PIECE_MS = 100
+/** The same when the prompt is alone. */
+export const ALONE_MS = 200
+/** The kernels for many tokens work on this many at once. */
+const BLOCK = 32
+/** Tokens of the first piece of an engine that has not measured anything yet. */
+const FIRST_PIECE = 8
+/** Guess before the first whole block: a token of it costs this share of a token in a small piece. */
+const BLOCK_SHARE = 0.4
+
+/** More than half a block takes as long as a whole one, which may take this much more than the limit for it. */
+const BLOCK_EXCESS = 1.2
+
+/** Learns the time per prompt token; results do not depend on how a prompt is cut. */
+export class PieceSize {
+  readonly #most: number
+  #msPerToken: number | undefined
+  #msPerBlockToken: number | undefined
+  /** The longest step so far, in milliseconds. */
+  longestMs = 0
+
+  constructor(most: number) {
+    this.#most = most
+  }
+
+  /** Tokens the next piece may have, at least 1. @param alone no other request generates */
+  tokens(alone: boolean): number {
+    const limit = alone ? ALONE_MS : PIECE_MS
+    if (this.#msPerToken === undefined) return Math.min(this.#most, FIRST_PIECE)
+    const single = Math.max(this.#msPerToken, 1e-6)
+    const perBlockToken = Math.max(this.#msPerBlockToken ?? single * BLOCK_SHARE, 1e-6)
+    const fitting = Math.floor(limit / perBlockToken / BLOCK)
+    // One block first: the guess may be wrong by its whole factor.
+    const blocks = this.#msPerBlockToken === undefined ? Math.min(fitting, 1) : fitting
+    if (blocks > 0 && this.#most >= BLOCK) {
+      return Math.min(Math.floor(this.#most / BLOCK), blocks) * BLOCK
+    }
+    const fits = Math.max(1, Math.min(this.#most, BLOCK - 1, Math.floor(limit / single)))
+    const wholeIsLate = BLOCK * perBlockToken > BLOCK_EXCESS * limit
+    return fits > BLOCK / 2 && this.#most >= BLOCK && !wholeIsLate ? BLOCK : fits
+  }
+
+  /** A step with `prefillTokens` tokens of a prompt (0: none) took `ms`. */
+  learn(prefillTokens: number, ms: number): void {
+    if (ms > this.longestMs) this.longestMs = ms
+    if (prefillTokens === 0) return
+    const rate = ms / prefillTokens
+    // Half old, half new: one hiccup halves the next piece at most, the one after recovers.
+    const mixed = (old: number | undefined) => (old === undefined ? rate : (old + rate) / 2)
+    if (prefillTokens >= BLOCK) this.#msPerBlockToken = mixed(this.#msPerBlockToken)
+    else this.#msPerToken = mixed(this.#msPerToken)
+  }
+}
+
+/** Milliseconds of a step of one token; its memory is given back. */
+export async function measureToken(network: NetworkLike, now: () => number): Promise<number> {
+  const seq = network.kv.open()
+  try {
+    network.kv.reserve(seq, 1)
+    const began = now()
+    await network.forward([{ seq, token: 0, wantsLogits: true }])
+    return now() - began
+  } finally {
+    network.kv.close(seq)
+  }
+}

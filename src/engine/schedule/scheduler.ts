@@ -1,0 +1,501 @@
+// Decides which rows run in the next step: queue, admission, time limits, cancel, memory. A step is
+// one piece of one prompt (the prompts take turns) plus one row of every sequence that generates;
+// between steps the event loop gets a turn. Knows no sampling and no text. Called by node-engine.ts.
+//
+// Memory: a prompt's KV blocks are taken when it is admitted, the answer's as it grows. When blocks
+// run short the youngest generation gives its blocks back, waits, and is computed again later: results
+// do not depend on how rows are grouped, so its text is the same. It ends as 'context' (or slides) only
+// when it is alone and still finds no block. Full blocks stay for prompts that begin alike, until
+// memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
+import { asRyzError, RyzError } from '../../errors.ts'
+import type { NetworkLike } from '../network.ts'
+import { FATAL, type Job, newJob, type Share, StepRows, shareOf, tokensOf } from './job.ts'
+import { Room } from './kv-room.ts'
+import { measureToken, PieceSize } from './piece-size.ts'
+import type { PrefixIndex } from './prefix-index.ts'
+import { orderOf, WaitingQueue } from './queue.ts'
+import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
+import { Counters, type Outcome } from './stats.ts'
+import type { Next, Task } from './task.ts'
+import { createTurn, type Turn } from './turn.ts'
+
+/** Steps that only decode may follow each other for so long before the event loop gets its turn. */
+const TURN_MS = 4
+
+export interface SchedulerOptions {
+  /** Sequences live at once. */
+  maxSequences: number
+  /** Requests that may wait. */
+  queueLimit: number
+  queueTimeoutMs: number
+  /** Prompt tokens of one step at most. */
+  prefillPiece: number
+  /** Milliseconds; a test may hand in its own. */
+  now?: () => number
+  turn?: Turn
+  /** Called once when a failure leaves the network unusable; everything open has failed by then. */
+  onFatal?: (error: RyzError) => void
+}
+
+export interface SubmitOptions {
+  queueTimeoutMs?: number
+  /** Higher starts earlier; see queue.ts. */
+  priority?: number
+  /** When the caller asked, on the scheduler's clock. */
+  submitted?: number
+}
+
+/** A request that was accepted. */
+export interface Submitted {
+  /** Fails it with ABORTED and frees its memory, at the latest when the step that runs is over. */
+  cancel(): void
+}
+
+export class Scheduler {
+  readonly counters = new Counters()
+  readonly #network: NetworkLike
+  readonly #options: SchedulerOptions
+  readonly #now: () => number
+  readonly #turn: Turn
+  readonly #piece: PieceSize
+  readonly #seats: number
+  readonly #waiting: WaitingQueue
+  readonly #room: Room
+  /** Lost their memory to older ones; resumed before anything that waits. */
+  #paused: Job[] = []
+  /** In order of admission. */
+  #active: Job[] = []
+  readonly #rows = new StepRows()
+  readonly #shares: Share[] = []
+  /** Took their last logits in this step; completed when its time is on the books. */
+  readonly #finished: Job[] = []
+  #steps = 0
+  #turnedAt = 0
+  /** The last step held a prompt, or ended a request: what it gave should be seen at once. */
+  #turnNow = false
+  #loop: Promise<void> | undefined
+  /** Resolves #loop. */
+  #rest: () => void = () => undefined
+  /** One function for all turns. */
+  readonly #afterTurn = (): void => {
+    this.#turnedAt = this.#now()
+    this.#walk()
+  }
+  #closed: RyzError | undefined
+
+  constructor(network: NetworkLike, options: SchedulerOptions) {
+    this.#network = network
+    this.#options = options
+    this.#now = options.now ?? (() => performance.now())
+    this.#turn = options.turn ?? createTurn()
+    this.#piece = new PieceSize(Math.min(options.prefillPiece, network.maxRows))
+    // Every live sequence must find room for its row and its logits in each step.
+    this.#seats = Math.min(options.maxSequences, network.maxRows, network.maxLogitRows)
+    this.#waiting = new WaitingQueue(this.#seats)
+    this.#room = new Room(network.kv)
+  }
+
+  /** Sequences that can be live at once: maxSequences, or fewer if the network takes fewer rows. */
+  get seats(): number {
+    return this.#seats
+  }
+
+  /**
+   * Runs one token, so that the first piece of the first prompt has the right size already.
+   * Called before any request.
+   */
+  async measure(): Promise<void> {
+    this.#piece.learn(1, await measureToken(this.#network, this.#now))
+  }
+
+  /** Full blocks of prompts and answers, running and past. */
+  get prefixes(): PrefixIndex {
+    return this.#room.prefixes
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
+  get running(): number {
+    return this.#active.length + this.#paused.length
+  }
+
+  /** The longest step so far; a silence of the engine shorter than this is no bad sign. */
+  get longestStepMs(): number {
+    return this.#piece.longestMs
+  }
+
+  /** @throws RyzError QUEUE_FULL | CLOSED, counted as refused, when a request would not get a place */
+  requirePlace(options: SubmitOptions = {}): void {
+    if (this.#closed !== undefined) throw this.#refused(this.#closed)
+    this.#admit()
+    const starts = this.#waiting.length === 0 && this.#seatFree()
+    if (!starts && this.#waiting.length >= this.#options.queueLimit) throw this.#full(options)
+  }
+
+  /**
+   * Takes a task: it starts at once when there is room, else it waits.
+   * @throws RyzError QUEUE_FULL | CONTEXT_FULL | CLOSED; nothing is called on the task then
+   */
+  submit(task: Task, options: SubmitOptions = {}): Submitted {
+    this.requirePlace(options)
+    this.#requireFit(task)
+    const { submitted = this.#now(), priority = 0 } = options
+    const deadline = submitted + (options.queueTimeoutMs ?? this.#options.queueTimeoutMs)
+    const job = newJob(task, submitted, deadline, orderOf(submitted, priority))
+    this.#waiting.insert(job)
+    this.#admit(job)
+    if (this.#waiting.length > this.#options.queueLimit) {
+      this.#waiting.remove(job) // a seat is free, but memory is short
+      throw this.#full(options)
+    }
+    this.#waiting.announce()
+    this.#loop ??= this.#run()
+    return {
+      cancel: () =>
+        this.#end(job, 'cancelled', new RyzError('ABORTED', 'the request was cancelled')),
+    }
+  }
+
+  /** Ends everything with this error; resolves when no step runs any more. May be called twice. */
+  async close(
+    error = new RyzError('CLOSED', 'the engine was closed during this call'),
+  ): Promise<void> {
+    this.#closed ??= error
+    this.#failAll(error)
+    await this.#loop
+    this.#turn.close()
+  }
+
+  /** Works until nothing is left to do. */
+  #run(): Promise<void> {
+    this.#turn.next(this.#afterTurn)
+    return new Promise(resolve => {
+      this.#rest = resolve
+    })
+  }
+
+  /** Steps until one makes it wait or the event loop is due its turn. */
+  #walk(): void {
+    while (this.#waiting.length + this.running > 0) {
+      try {
+        const step = this.#step()
+        if (step !== undefined) {
+          void this.#walkLater(step)
+          return
+        }
+      } catch (caught) {
+        this.#failed(caught)
+      }
+      if (this.#turnDue()) {
+        this.#turn.next(this.#afterTurn)
+        return
+      }
+    }
+    this.#loop = undefined
+    this.#rest()
+  }
+
+  async #walkLater(step: Promise<void>): Promise<void> {
+    try {
+      await step
+    } catch (caught) {
+      this.#failed(caught)
+    }
+    if (this.#turnDue()) this.#turn.next(this.#afterTurn)
+    else this.#walk()
+  }
+
+  #failed(caught: unknown): void {
+    this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
+  }
+
+  /** A turn costs as much as a third of a small model's step, so those share one. */
+  #turnDue(): boolean {
+    if (this.#turnNow || this.#waiting.length + this.#paused.length > 0) return true
+    if (this.#now() - this.#turnedAt >= TURN_MS) return true
+    for (let i = 0; i < this.#active.length; i++) if (!this.#active[i]!.decoding) return true
+    return this.#active.length === 0
+  }
+
+  /** @returns a promise where the network makes it wait */
+  #step(): Promise<void> | undefined {
+    this.#admit()
+    this.#waiting.announce()
+    const shares = this.#shares
+    const decode = this.#shareDecode(shares)
+    shares.length = decode // set to 0 first, it would lose its memory
+    const prefill = this.#sharePrefill(shares)
+    this.#turnNow = true
+    if (shares.length === 0) return undefined
+    this.#steps++
+    const began = this.#now()
+    const computing = this.#compute(shares)
+    if (computing !== undefined) return this.#bookLater(computing, prefill, decode, began)
+    this.#book(prefill, decode, began)
+    return undefined
+  }
+
+  async #bookLater(
+    computing: Promise<void>,
+    prefill: number,
+    decode: number,
+    began: number,
+  ): Promise<void> {
+    await computing
+    this.#book(prefill, decode, began)
+  }
+
+  /** Books the time of a step that is over and completes whom it finished. */
+  #book(prefill: number, decode: number, began: number): void {
+    const ms = this.#now() - began
+    this.#piece.learn(prefill, ms)
+    this.counters.step(prefill, decode, ms)
+    this.#turnNow = prefill > 0 || this.#finished.length > 0
+    if (this.#finished.length === 0) return
+    for (const job of this.#finished) if (!job.over) this.#complete(job)
+    this.#finished.length = 0
+  }
+
+  /**
+   * One row for every sequence that generates, oldest first, so that the youngest yields its memory.
+   * @returns how many; the shares behind them are old
+   */
+  #shareDecode(shares: Share[]): number {
+    let count = 0
+    for (let i = 0; i < this.#active.length; i++) {
+      const job = this.#active[i]!
+      if (!job.decoding) continue
+      this.#findBlock(job)
+      if (job.seq !== undefined) shares[count++] = shareOf(job, 1)
+      else i-- // it left #active
+    }
+    return count
+  }
+
+  /** A piece of the prompt whose last turn is longest ago. @returns its tokens */
+  #sharePrefill(shares: Share[]): number {
+    let next: Job | undefined
+    for (let i = 0; i < this.#active.length; i++) {
+      const job = this.#active[i]!
+      if (!job.decoding && (next === undefined || job.turnAt < next.turnAt)) next = job
+    }
+    if (next === undefined) return 0
+    const left = tokensOf(next.task) - next.fed
+    const { maxRows, maxLogitRows } = this.#network
+    const alone = shares.length === 0
+    let count = Math.min(left, this.#piece.tokens(alone), maxRows - shares.length)
+    if (next.task.everyLogits) count = Math.min(count, maxLogitRows - shares.length)
+    next.turnAt = this.#steps + 1
+    shares.push(shareOf(next, count))
+    return count
+  }
+
+  /** Reserves one token for `job`, pausing younger ones if need be; its seq is gone if it had to yield. */
+  #findBlock(job: Job): void {
+    while (!this.#room.grow(job)) {
+      const victim = this.#active.findLast(other => !other.task.everyLogits) ?? job
+      if (victim === job && this.#active.length === 1) {
+        if (job.task.cutShort() === 'again') this.#again(job)
+        else this.#complete(job)
+        return
+      }
+      this.#pause(victim)
+      if (victim === job) return
+    }
+  }
+
+  /** Takes its memory; it is computed again when there is room, before anything that waits. */
+  #pause(job: Job): void {
+    this.#leave(job)
+    job.fed = 0
+    job.decoding = false
+    this.#paused.unshift(job)
+  }
+
+  /** Its tokens were replaced by fewer: it starts over with those, in the next step if it can. */
+  #again(job: Job): void {
+    job.keys.length = 0
+    this.#pause(job)
+  }
+
+  /** Runs one step. @returns a promise where the network makes it wait */
+  #compute(shares: readonly Share[]): Promise<void> | undefined {
+    const rows = this.#rows.fill(shares)
+    let logits: Float32Array | Promise<Float32Array>
+    this.#room.stepBegins()
+    try {
+      logits = this.#network.forward(rows)
+    } catch (caught) {
+      return this.#retry(shares, caught)
+    }
+    if (logits instanceof Promise) return this.#computeLater(shares, logits)
+    this.#room.stepEnds()
+    this.#hand(shares, logits)
+    return undefined
+  }
+
+  async #computeLater(shares: readonly Share[], step: Promise<Float32Array>): Promise<void> {
+    let logits: Float32Array
+    try {
+      logits = await step
+    } catch (caught) {
+      return this.#retry(shares, caught)
+    }
+    this.#room.stepEnds()
+    this.#hand(shares, logits)
+  }
+
+  /**
+   * A failure that is not the network's end concerns one request: each is then run by itself, and only
+   * the one that fails again ends.
+   */
+  async #retry(shares: readonly Share[], caught: unknown): Promise<void> {
+    this.#room.stepEnds()
+    const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
+    if (FATAL.has(error.code)) return this.#fatal(error)
+    if (shares.length === 1) return this.#end(shares[0]!.job, 'failed', error)
+    for (const { job } of shares) if (!job.over) this.#room.rewind(job)
+    for (const share of shares) if (!share.job.over) await this.#compute([share])
+  }
+
+  /** Hands each task its logits. */
+  #hand(shares: readonly Share[], logits: Float32Array): void {
+    const vocab = this.#network.config.vocab
+    let at = 0
+    for (let s = 0; s < shares.length; s++) {
+      const { job, count } = shares[s]!
+      const whole = job.fed + count === tokensOf(job.task)
+      const rows = job.task.everyLogits ? count : whole ? 1 : 0
+      const end = at + rows * vocab
+      job.fed += count
+      if (whole && !job.decoding) {
+        job.decoding = !job.task.everyLogits
+        if (job.times.prefilled === 0) job.times.prefilled = this.#now()
+      }
+      this.#room.index(job)
+      let next: Next = 'more'
+      try {
+        for (; at < end && next === 'more' && !job.over; at += vocab) {
+          next = job.task.accept(logits, at)
+        }
+      } catch (caught) {
+        this.#end(job, 'failed', asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
+      }
+      at = end
+      if (job.over) continue
+      if (next === 'end') this.#finished.push(job)
+      else if (next === 'again') this.#again(job)
+    }
+  }
+
+  #complete(job: Job): void {
+    this.#leave(job)
+    job.over = true
+    job.times.ended = this.#now()
+    this.#waiting.learn(job.times.ended - job.times.started)
+    try {
+      job.task.complete(job.times)
+      this.counters.count('served')
+    } catch (caught) {
+      this.counters.count('failed')
+      job.task.fail(asRyzError(caught, 'KERNEL_TRAP', 'a result could not be delivered'))
+    }
+  }
+
+  #end(job: Job, outcome: Outcome, error: RyzError): void {
+    if (job.over) return
+    job.over = true
+    this.#waiting.remove(job)
+    const paused = this.#paused.indexOf(job)
+    if (paused >= 0) this.#paused.splice(paused, 1)
+    // What failed may have left numbers behind that nobody should begin with.
+    if (outcome === 'failed') this.#room.distrust(job)
+    this.#leave(job)
+    this.counters.count(outcome)
+    job.task.fail(error)
+  }
+
+  /** Takes a job out of the running ones and gives its memory back, after the step if one runs. */
+  #leave(job: Job): void {
+    const i = this.#active.indexOf(job)
+    if (i >= 0) this.#active.splice(i, 1)
+    this.#room.leave(job)
+  }
+
+  /** Ends whoever waited too long; nobody starts after his time. */
+  #expire(fresh: Job | undefined): void {
+    if (this.#waiting.length === 0) return
+    const now = this.#now()
+    for (;;) {
+      const job = this.#waiting.expired(now, fresh)
+      if (job === undefined) return
+      this.#end(job, 'timedOut', queueTimeout(Math.round(now - job.times.submitted)))
+    }
+  }
+
+  /** @param fresh  a job that has just come: if it can start at once it does, whatever its limit */
+  #admit(fresh?: Job): void {
+    this.#expire(fresh)
+    while (this.#seatFree()) {
+      const paused = this.#paused[0]
+      const job = paused ?? this.#waiting.first
+      if (job === undefined || !this.#open(job)) return
+      if (paused !== undefined) this.#paused.shift()
+      else this.#waiting.shift()
+      if (job.times.started === 0) {
+        job.times.started = this.#now()
+        job.times.reusedTokens = job.fed
+        if (job.fed > 0) this.counters.reuse.requests++
+      }
+      this.counters.reuse.tokens += job.fed
+      job.turnAt = this.#steps
+      this.#active.push(job)
+    }
+  }
+
+  #seatFree(): boolean {
+    return this.#active.length < this.#seats
+  }
+
+  /** Takes its memory, leaving one block for each sequence that grows. */
+  #open(job: Job): boolean {
+    let growing = 0
+    for (const other of this.#active) if (!other.task.everyLogits) growing++
+    return this.#room.open(job, growing)
+  }
+
+  #requireFit(task: Task): void {
+    const { kv } = this.#network
+    const tokens = task.prompt.length
+    const limit = kv.contextLength - (task.everyLogits ? 0 : 1)
+    if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
+    throw this.#refusedAs('failed', contextFull(tokens, kv.contextLength))
+  }
+
+  #full({ submitted = this.#now(), priority = 0 }: SubmitOptions): RyzError {
+    const facts = this.#waiting.facts(orderOf(submitted, priority))
+    return this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit, facts))
+  }
+
+  #refused(error: RyzError): RyzError {
+    return this.#refusedAs('refused', error)
+  }
+
+  #refusedAs(outcome: Outcome, error: RyzError): RyzError {
+    this.counters.count(outcome)
+    return error
+  }
+
+  #fatal(error: RyzError): void {
+    this.#closed ??= closedAfter(error)
+    this.#failAll(error)
+    this.#options.onFatal?.(error)
+  }
+
+  #failAll(error: RyzError): void {
+    for (const job of [...this.#active, ...this.#paused, ...this.#waiting.jobs])
+      this.#end(job, 'failed', error)
+  }
+}

@@ -1,0 +1,45 @@
+// What the scheduler runs: something with tokens to feed, which takes logits and says whether
+// it goes on. Implemented by generate.ts and score.ts; the scheduler knows nothing of sampling or text.
+import type { RyzError } from '../../errors.ts'
+import type { QueueEvent } from '../../types/index.ts'
+
+/** Milliseconds on the engine's clock. */
+export interface TaskTimes {
+  submitted: number
+  started: number
+  /** The first logits of the last prompt token. */
+  prefilled: number
+  ended: number
+  /** Prompt tokens whose K and V were found instead of computed. */
+  reusedTokens: number
+}
+
+/**
+ * What a task wants after its logits: 'more' (generating: one token was added to `answer`), 'end', or
+ * 'again': its tokens were replaced by fewer, which are fed from the first.
+ */
+export type Next = 'more' | 'end' | 'again'
+
+export interface Task {
+  /** Tokens to feed first, at least one; changes only when accept() or cutShort() say 'again'. */
+  readonly prompt: readonly number[]
+  /** Tokens to feed after them; accept() adds to it. */
+  readonly answer: readonly number[]
+  /** Logits after each prompt token, or only after the last. */
+  readonly everyLogits: boolean
+  /** Begin with KV blocks that were computed before, and leave its own for others. */
+  readonly reuse: boolean
+  /**
+   * Takes the logits at row[at..at+vocab) that follow the tokens fed so far.
+   * Throwing ends this task alone.
+   */
+  accept(row: Float32Array, at: number): Next
+  /** Memory ran out with no other task to wait for: 'again' with fewer tokens, or complete() follows. */
+  cutShort(): Exclude<Next, 'more'>
+  /** Told when it has to wait and whenever its position changes. */
+  queued?(event: QueueEvent): void
+  /** Called once, after the end. */
+  complete(times: TaskTimes): void
+  /** Called once, instead of complete(). */
+  fail(error: RyzError): void
+}

@@ -1,0 +1,141 @@
+// One generate request: takes logits, samples, turns tokens into text, decides when it ends. Knows
+// sampling and stopping; knows nothing of kernels, memory or other requests. Called by scheduler.ts.
+import { KV_BLOCK } from '../../backend/backend.ts'
+import type { RyzError } from '../../errors.ts'
+import { createStreamDecoder } from '../../tokenizer/stream-decoder.ts'
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import type { FinishReason, GenerateResult, QueueEvent, TokenChunk } from '../../types/index.ts'
+import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
+import type { Next, Task, TaskTimes } from '../schedule/task.ts'
+import type { ResolvedGenerate } from './options.ts'
+import { slide } from './slide.ts'
+import { StopMatcher } from './stop-matcher.ts'
+
+/** Where a request's events go; after done or error nothing follows. */
+export interface GenerateEvents {
+  /** It waits; told again whenever its position changes. */
+  queue?(event: QueueEvent): void
+  token(chunk: TokenChunk): void
+  done(result: GenerateResult): void
+  error(error: RyzError): void
+}
+
+export interface GenerationSpec {
+  readonly prompt: readonly number[]
+  readonly options: ResolvedGenerate
+  readonly tokenizer: Tokenizer
+  readonly scratch: SamplerScratch
+  /** Prompt and answer together hold at most this many tokens. */
+  readonly contextLength: number
+  readonly events: GenerateEvents
+}
+
+/**
+ * The state of one request between steps. Every sampled token but an end token is reported at once;
+ * its text may come later, when characters are whole and no stop string can begin in it.
+ */
+export class Generation implements Task {
+  /** What is fed first: the prompt, or after a slide what was kept of prompt and answer. */
+  prompt: readonly number[]
+  /** Sampled since; what is fed after it. */
+  readonly answer: number[] = []
+  readonly everyLogits = false
+  readonly reuse: boolean
+  readonly #spec: GenerationSpec
+  readonly #sampler: Sampler
+  readonly #decoder: ReturnType<typeof createStreamDecoder>
+  readonly #matcher: StopMatcher
+  /** All sampled tokens. */
+  readonly #tokens: number[] = []
+  #slides = 0
+  #text = ''
+  #finish: FinishReason | undefined
+
+  constructor(spec: GenerationSpec) {
+    this.prompt = spec.prompt
+    this.reuse = spec.options.reuse
+    this.#spec = spec
+    this.#sampler = new Sampler(spec.options, spec.scratch)
+    this.#decoder = createStreamDecoder(spec.tokenizer, { continuation: true })
+    this.#matcher = new StopMatcher(spec.options.stop)
+    for (const token of spec.prompt) this.#sampler.accept(token)
+    if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
+      this.#slide(spec.contextLength)
+    }
+  }
+
+  accept(row: Float32Array, at: number): Next {
+    const { options, tokenizer, scratch, contextLength } = this.#spec
+    const token = this.#sampler.sample(row, at)
+    if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
+    this.#sampler.accept(token)
+    this.answer.push(token)
+    this.#tokens.push(token)
+    const chunk: TokenChunk = { text: '', tokens: [token] }
+    if (options.logprobs !== undefined) {
+      chunk.logprobs = [logprobsOf(row, at, token, options.logprobs, scratch)]
+    }
+    chunk.text = this.#matcher.push(this.#decoder.push(token))
+    this.#text += chunk.text
+    this.#spec.events.token(chunk)
+    if (this.#matcher.found !== undefined) return this.#end('stop')
+    if (this.#tokens.length >= options.maxTokens) return this.#end('length')
+    const held = this.prompt.length + this.answer.length
+    if (held < contextLength) return 'more'
+    if (options.overflow === 'stop') return this.#end('context')
+    this.#slide(held)
+    return 'again'
+  }
+
+  cutShort(): 'again' | 'end' {
+    const held = this.prompt.length + this.answer.length
+    // One block or less is all the memory there is: sliding would not get on.
+    if (this.#spec.options.overflow === 'stop' || held <= KV_BLOCK) return this.#end('context')
+    this.#slide(held)
+    return 'again'
+  }
+
+  queued(event: QueueEvent): void {
+    this.#spec.events.queue?.(event)
+  }
+
+  complete(times: TaskTimes): void {
+    const result: GenerateResult = {
+      text: this.#text,
+      tokens: this.#tokens,
+      finishReason: this.#finish ?? 'context',
+      promptTokens: this.#spec.prompt.length,
+      reusedTokens: times.reusedTokens,
+      slides: this.#slides,
+      seed: this.#spec.options.seed,
+      queueMs: times.started - times.submitted,
+      prefillMs: times.prefilled - times.started,
+      ttftMs: times.prefilled - times.submitted,
+      decodeMs: times.ended - times.prefilled,
+    }
+    if (this.#matcher.found !== undefined) result.stopString = this.#matcher.found
+    this.#spec.events.done(result)
+  }
+
+  fail(error: RyzError): void {
+    this.#spec.events.error(error)
+  }
+
+  /** Lets out the text that was held back, unless a stop string ends it. */
+  #end(reason: FinishReason): 'end' {
+    const rest = this.#matcher.push(this.#decoder.flush()) + this.#matcher.flush()
+    if (rest !== '') {
+      this.#text += rest
+      this.#spec.events.token({ text: rest, tokens: [] })
+    }
+    this.#finish = this.#matcher.found === undefined ? reason : 'stop'
+    return 'end'
+  }
+
+  /** Goes on with the system prefix and the newest half of what fits into `room` tokens. */
+  #slide(room: number): void {
+    this.prompt = slide(this.prompt, this.answer, this.#spec.options.keep, room)
+    this.answer.length = 0
+    this.#slides++
+  }
+}

@@ -1,0 +1,111 @@
+// What a request to generate or chat takes, and what its stream and result give. Part of the public
+// types, see index.ts.
+
+export interface SamplingOptions {
+  /** 0 is greedy. Default 0.8. */
+  temperature?: number
+  /** Keep the k likeliest; 0 keeps all. Default 40. */
+  topK?: number
+  /** Keep the smallest set with at least this probability; 1 keeps all. Default 0.95. */
+  topP?: number
+  /** Drop tokens below minP times the likeliest. Default 0. */
+  minP?: number
+  /** > 1 makes tokens of the last `penaltyWindow` less likely (CTRL, Keskar et al. 2019). Default 1. */
+  repetitionPenalty?: number
+  /** Subtracted per occurrence in the window. Default 0. */
+  frequencyPenalty?: number
+  /** Subtracted once if in the window. Default 0. */
+  presencePenalty?: number
+  /** Tokens looked back at; default 64. */
+  penaltyWindow?: number
+  /** Added to the logit of a token id; -Infinity forbids it. */
+  logitBias?: Readonly<Record<number, number>>
+  /** 32-bit seed; a random one is drawn, and reported, when absent. */
+  seed?: number
+}
+
+export interface GenerateOptions extends SamplingOptions {
+  /** New tokens at most; default 256. */
+  maxTokens?: number
+  /** Ends before the first of these strings; it is not part of the text. */
+  stop?: readonly string[]
+  /** Go on past end tokens. */
+  ignoreEos?: boolean
+  /** Report the log-probabilities of this many likeliest tokens at each step (0..20). */
+  logprobs?: number
+  /** Do not prepend the begin-of-sequence token even if the model asks for it. */
+  noBos?: boolean
+  /** Milliseconds in the queue before QUEUE_TIMEOUT. */
+  queueTimeoutMs?: number
+  /**
+   * A whole number from -10 to 10, default 0. Higher starts earlier: a request of priority p stands in
+   * the queue where it would stand had it been sent p seconds sooner, so none waits for ever. A full
+   * queue refuses whatever the priority.
+   */
+  priority?: number
+  /**
+   * When prompt and answer fill the context: 'stop' (default) ends with 'context'; 'slide' goes on with
+   * the first `keep` tokens and the newest half of the rest, which are computed again. A prompt that
+   * does not fit is cut in the same way instead of being refused.
+   */
+  overflow?: 'stop' | 'slide'
+  /** Tokens from the start (bos and system prompt) that a slide keeps, at most half of all; default 32. */
+  keep?: number
+  /**
+   * Begin with KV blocks of earlier requests whose text begins alike, and leave this one's for later
+   * ones. Results are the same bits either way. Default true.
+   */
+  reuse?: boolean
+  /** Told when the request has to wait, and whenever its position changes; not when it starts at once. */
+  onQueue?: (event: QueueEvent) => void
+  signal?: AbortSignal
+}
+
+/** Where a request stands that waits for its start. */
+export interface QueueEvent {
+  /** 1 starts next. */
+  position: number
+  /** Requests that wait, this one included. */
+  waiting: number
+  /** Until it starts, from what requests took so far; null before one has ended. */
+  estimatedWaitMs: number | null
+}
+
+export interface TokenLogprob {
+  token: number
+  logprob: number
+}
+
+/** One piece of a stream. `text` may be empty while a character is still incomplete. */
+export interface TokenChunk {
+  text: string
+  tokens: number[]
+  /** One entry per token, when asked for: the chosen token first, then the likeliest. */
+  logprobs?: TokenLogprob[][]
+}
+
+export type FinishReason = 'eos' | 'stop' | 'length' | 'context'
+
+export interface GenerateResult {
+  text: string
+  tokens: number[]
+  finishReason: FinishReason
+  /** The stop string that ended it, if one did. */
+  stopString?: string
+  promptTokens: number
+  /** Prompt tokens that were found in the KV cache instead of computed. */
+  reusedTokens: number
+  /** How often it slid; see `overflow`. */
+  slides: number
+  seed: number
+  queueMs: number
+  prefillMs: number
+  /** Submission to the first token. */
+  ttftMs: number
+  decodeMs: number
+}
+
+export interface ChatMessage {
+  role: 'system' | 'user' | 'assistant' | (string & {})
+  content: string
+}

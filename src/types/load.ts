@@ -1,0 +1,121 @@
+// What load() takes and tells while it loads. Part of the public types, see index.ts.
+
+/**
+ * Where a model comes from: a URL of a .gguf (the first part of a split file finds the others), a
+ * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a
+ * File or Blob, the Files of such a directory or split, a FileSystemFileHandle, or a ReadableStream of
+ * one file.
+ */
+export type ModelSource =
+  | string
+  | URL
+  | Blob
+  | readonly File[]
+  | FileSystemFileHandle
+  | ReadableStream<Uint8Array>
+
+export type BackendName = 'reference' | 'wasm'
+
+/**
+ * 'relaxed-i32' is 'relaxed' with dots that add in 32 bits: one instruction on ARM and on x86 with AVX-VNNI,
+ * three elsewhere.
+ */
+export type KernelVariant = 'relaxed' | 'relaxed-i32' | 'simd128' | 'scalar'
+
+export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
+
+/** Rounding of embedding and head; 'file': none. */
+export type HeadType = 'file' | 'int8' | 'int4'
+
+export type ActivationMode = 'int8' | 'float'
+
+/** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
+export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
+
+export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'warmup' | 'ready'
+
+export interface LoadProgress {
+  phase: LoadPhase
+  loadedBytes: number
+  /** 0 while the size is not known. */
+  totalBytes: number
+  bytesPerSecond: number
+  /** Estimated from the rate so far; absent while nothing is known. */
+  etaSeconds?: number
+  /** Of loadedBytes, those that came out of the store. */
+  fromCacheBytes?: number
+}
+
+/**
+ * 'auto' stores what is downloaded and reads what is stored; 'require' also fails with STORAGE_FULL when
+ * storing is impossible; 'only' never uses the network; 'off' leaves the store alone.
+ */
+export type CacheMode = 'auto' | 'require' | 'only' | 'off'
+
+export interface LoadOptions {
+  /** 'auto' walks the ladder relaxed, simd128, threads or not, reference. */
+  backend?: 'auto' | BackendName
+  /** Kernel build; 'auto' takes the fastest this browser has. 'scalar' is for tests. */
+  variant?: 'auto' | KernelVariant
+  /** Threads of the pool, this worker included; 'auto' is at most hardwareConcurrency. */
+  threads?: 'auto' | number
+  /** Embeddings and head at the file's values, f32 KV, f32 head activations. Slower; for checking. */
+  strict?: boolean
+  /**
+   * Rounding of embedding and head, most often one table: 'int8' with a scale a row (default), or 'int4'
+   * with a scale for every 16 columns: 0.56 of the size, faster, and less exact (docs/PERFORMANCE.md says
+   * by how much). Only taken when asked for; not with strict.
+   */
+  head?: Exclude<HeadType, 'file'>
+  /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
+  activations?: ActivationMode
+  i2sLayout?: I2sLayout
+  /**
+   * Element type of the KV cache; default f16 (f32 when strict), int8 where that does not fit. int4 is
+   * only taken when asked for.
+   */
+  kv?: KvType
+  /** Tokens a sequence may hold; default the model's own, at most 4096. */
+  contextLength?: number
+  /** Sequences that may be live at once (default 4). */
+  maxSequences?: number
+  /** Bytes the page may use with this model, the page itself included (default 500e6). */
+  memoryBudget?: number
+  /** Requests that may wait (default 16). */
+  queueLimit?: number
+  /** Milliseconds a request may wait before it starts (default 30000). */
+  queueTimeoutMs?: number
+  /**
+   * Tokens of a prefill piece at most (default 128); a piece takes about 100 ms at most while other requests
+   * generate, 200 ms alone.
+   */
+  prefillPiece?: number
+  /**
+   * Measure kernels and thread counts (half a second at most) and take the fastest. Default: only for
+   * models that read more than 16 MB of weights a token, once per browser and model shape. What
+   * `variant` and `threads` fix is not measured.
+   */
+  calibrate?: boolean
+  /**
+   * One engine for all tabs of the origin that load this URL with these options. When the tab that owns it
+   * ends, another takes over and goes on with every stream.
+   */
+  share?: boolean
+  /** How the store of downloaded models is used; default 'auto'. */
+  cache?: CacheMode
+  /**
+   * SHA-256 (hex) that the file must have, or hashes by file name for a model of several files; checked
+   * before the model is used, after resumed downloads too.
+   */
+  sha256?: string | Readonly<Record<string, string>>
+  /** Bytes of a chunk of the store (default 4 MiB). For tests: stored models keep their own. */
+  cacheChunkBytes?: number
+  /**
+   * After KERNEL_TRAP or WORKER_DIED every open request fails with that code, and the next call loads
+   * the model again (from the cache, where it is), without the kernels that trapped. An engine that dies
+   * again before it has served a request stays dead. Default true; named in stats().faults.restarts.
+   */
+  autoRestart?: boolean
+  signal?: AbortSignal
+  onProgress?: (progress: LoadProgress) => void
+}

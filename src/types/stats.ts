@@ -1,0 +1,175 @@
+// What stats() and willItRun() tell. Part of the public types, see index.ts.
+import type { ErrorCode } from '../errors.ts'
+import type { ActivationMode, BackendName, HeadType, KernelVariant, KvType } from './load.ts'
+
+/** Something better was wanted and could not be had; `what` names it and `reason` says why. */
+export interface Fallback {
+  from: string
+  to: string
+  reason: string
+}
+
+export interface OpTime {
+  op: string
+  calls: number
+  ms: number
+}
+
+export interface ModelInfo {
+  name: string
+  architecture: string
+  container: 'gguf' | 'safetensors'
+  layers: number
+  hidden: number
+  ffn: number
+  heads: number
+  kvHeads: number
+  headDim: number
+  vocab: number
+  contextLength: number
+  parameters: number
+  /** How the matrices are held, e.g. { t2: 28, i8: 1 }. */
+  layouts: Record<string, number>
+  /** Things worth knowing: matrices that stayed float, defaults that were assumed. */
+  notes: string[]
+}
+
+/** What one kernel build reached on random weights of the model's shape. */
+export interface KernelRates {
+  variant: KernelVariant
+  threads: number
+  /** Ternary matrix times one row: bytes of weights a second. */
+  gemvBytesPerSecond: number
+  /** Ternary matrix times 32 rows: multiply-adds a second. */
+  gemmMacsPerSecond: number
+  /** int8 matrix (the output head) times one row: bytes a second. */
+  headBytesPerSecond: number
+}
+
+/** How kernel build and thread count were chosen. */
+export interface Calibration {
+  /** Measured in this load, remembered from an earlier one, or skipped for the reason given. */
+  source: 'measured' | 'remembered' | 'skipped'
+  reason?: string
+  /** What measuring took in this load; 0 unless measured. */
+  ms: number
+  rates: KernelRates[]
+  chosen?: { variant: KernelVariant; threads: number }
+  /** Of the whole model with the choice, at 128 tokens of context. */
+  expected?: ExpectedSpeed
+}
+
+export interface ExpectedSpeed {
+  decodeTokensPerSecond: number
+  prefillTokensPerSecond: number
+}
+
+/** What willItRun() tells of a model before it is downloaded; bytes that are not known are 0. */
+export interface RunForecast {
+  fits: boolean
+  /** Bytes that load() will fetch: 0 for files of this device, the rest where some are stored. */
+  downloadBytes: number
+  /** All files of the model. */
+  fileBytes: number
+  /** Bytes by part at their highest; total is the sum of the others. */
+  peakBytes: { weights: number; kv: number; scratch: number; page: number; total: number }
+  /** What would run, and what was passed over and why. */
+  path: {
+    backend: BackendName
+    variant: KernelVariant | 'typescript'
+    threads: number
+    fallbacks: Fallback[]
+  }
+  /** 0 when it is not known (no WebAssembly). */
+  expectedDecodeTokensPerSecond: number
+  expectedPrefillTokensPerSecond: number
+  contextLength: number
+  kv: KvType
+  /** What load() would lower to fit the memory budget. */
+  lowered: Fallback[]
+  name: string
+  architecture: string
+  calibration: Calibration
+  /** Why load() would refuse it. */
+  refusal?: { code: ErrorCode; message: string }
+}
+
+/** What the cache did for a load. */
+export interface CacheStats {
+  /**
+   * 'warm': all from the store; 'cold': all downloaded; 'resumed': the missing part downloaded;
+   * 'repaired': damaged chunks fetched again; 'uncached': nothing could be stored; 'off': not used.
+   */
+  state: 'warm' | 'cold' | 'resumed' | 'repaired' | 'uncached' | 'off'
+  /** Time during which hashes of chunks were computed: what verification cost. */
+  verifyMs: number
+  /** Chunks, and their bytes, that came from the store and were verified. */
+  hits: number
+  hitBytes: number
+  /** Chunks that were downloaded whole. */
+  fetched: number
+  fetchedBytes: number
+  /** Stored chunks that were damaged or gone. */
+  repaired: number
+  /** Broken or refused requests that were made again. */
+  retries: number
+}
+
+/** What went wrong and was survived: numbers that were not finite, engines that had to be started again. */
+export interface FaultStats {
+  /** Steps that were computed again by plainer kernels, with success. */
+  recomputed: number
+  /** Steps that no kernel could compute; their requests ended with BAD_WEIGHTS. */
+  ended: number
+  /** By op; `by` is what computed it in the end: each request alone, the scalar kernels, the reference. */
+  events: { op: string; by: 'alone' | 'scalar' | 'reference' | 'none'; count: number }[]
+  /** What ended the engines before this one; see LoadOptions.autoRestart. */
+  restarts: { code: ErrorCode; message: string }[]
+}
+
+export interface EngineStats {
+  backend: BackendName
+  variant: KernelVariant | 'typescript'
+  threads: number
+  strict: boolean
+  /** Of embedding and head; see LoadOptions.head. */
+  head: HeadType
+  activations: ActivationMode
+  kv: KvType
+  contextLength: number
+  maxSequences: number
+  model: ModelInfo
+  fallbacks: Fallback[]
+  /** Bytes by part: weights as they stand, KV and scratch as reserved; total is their sum. */
+  memory: {
+    weights: number
+    kv: number
+    scratch: number
+    total: number
+    /** KV blocks of 32 tokens: held by requests; kept for reuse, given up when needed; in all. */
+    kvBlocksUsed: number
+    kvBlocksCached: number
+    kvBlocks: number
+  }
+  /** Tokens found in the KV cache instead of computed, and requests that began with some. */
+  reuse: { tokens: number; requests: number }
+  prefill: { tokens: number; ms: number; tokensPerSecond: number }
+  decode: { tokens: number; ms: number; tokensPerSecond: number }
+  /** Slowest first; of steps that only decode one in 16 is timed and counts for all. */
+  ops: OpTime[]
+  queue: {
+    waiting: number
+    running: number
+    served: number
+    refused: number
+    timedOut: number
+    cancelled: number
+    failed: number
+  }
+  loadMs: number
+  cache: CacheStats
+  calibration: Calibration
+  faults: FaultStats
+  /** With the option `share`: whether this tab owns the engine. */
+  tab?: 'leader' | 'follower'
+}

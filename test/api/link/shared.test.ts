@@ -1,0 +1,235 @@
+// A group of links in one process: locks and hub are stand-ins, the engines are the real worker code over
+// MessageChannels. Who leads, who follows, and what a lost engine does to what was asked.
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import type { Heartbeat } from '../../../src/api/link/connection.ts'
+import { SharedLink } from '../../../src/api/link/elect.ts'
+import { openConnection } from '../../../src/api/link/respawn.ts'
+import { load, Ryzanstein } from '../../../src/api/ryzanstein.ts'
+import { RyzError } from '../../../src/errors.ts'
+import type { LoadProgress } from '../../../src/types/index.ts'
+import { type FakeOptions, spelling, until } from '../../engine/fakes.ts'
+import { FakeWorker } from '../fake-worker.ts'
+
+const beat: Heartbeat = { intervalMs: 20, silenceMs: 200, loadSilenceMs: 2000 }
+const slow: FakeOptions = { onStep: () => new Promise(resolve => setTimeout(resolve, 2)) }
+
+/** Exclusive locks in the order they were asked for. */
+class Locks {
+  readonly #tails = new Map<string, Promise<unknown>>()
+
+  readonly request = (async (name: string, ...rest: unknown[]): Promise<unknown> => {
+    const run = rest.at(-1) as () => Promise<unknown>
+    const { signal } = (rest.length > 1 ? rest[0] : {}) as { signal?: AbortSignal }
+    const before = this.#tails.get(name)
+    const mine = (async () => {
+      await before?.catch(() => undefined)
+      if (signal?.aborted) throw new DOMException('aborted', 'AbortError')
+      return run()
+    })()
+    this.#tails.set(name, mine)
+    return mine
+  }) as LockManager['request']
+}
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  vi.unstubAllGlobals()
+  for (const clean of cleanups.splice(0).reverse()) await clean()
+})
+
+/** The hub's own code, connected to as to a SharedWorker. */
+async function hub(): Promise<() => MessagePort> {
+  vi.resetModules()
+  let connect: (event: Event) => void = () => undefined
+  vi.stubGlobal('addEventListener', (_: string, listener: typeof connect) => {
+    connect = listener
+  })
+  await import('../../../src/api/link/hub.ts')
+  return () => {
+    const { port1, port2 } = new MessageChannel()
+    cleanups.push(() => port1.close())
+    connect(Object.assign(new Event('connect'), { ports: [port2] }))
+    return port1
+  }
+}
+
+interface Tab {
+  link: SharedLink
+  engine: Ryzanstein
+  workers: FakeWorker[]
+  seen: LoadProgress[]
+  /** What each load of this tab was told to do without. */
+  avoided: string[][]
+}
+
+async function group(fake: FakeOptions[] = [slow]) {
+  const join = await hub()
+  const locks = new Locks()
+  let made = 0
+  const open = async (): Promise<Tab> => {
+    const workers: FakeWorker[] = []
+    const seen: LoadProgress[] = []
+    const avoided: string[][] = []
+    const link = new SharedLink({
+      group: 'tales',
+      locks,
+      hub: join(),
+      beat,
+      onProgress: p => seen.push(p),
+      open: (onProgress, avoid) => {
+        avoided.push(avoid.map(a => a.rung))
+        const worker = new FakeWorker(fake[Math.min(made++, fake.length - 1)])
+        workers.push(worker)
+        return openConnection(worker, 'x', { onProgress }, beat)
+      },
+    })
+    cleanups.push(() => link.close())
+    const model = await link.ready()
+    return { link, engine: new Ryzanstein(link, model), workers, seen, avoided }
+  }
+  return { open }
+}
+
+const greedy = { temperature: 0, maxTokens: 12, ignoreEos: true } as const
+const codeOf = (promise: Promise<unknown>) =>
+  promise.then(
+    () => 'no error',
+    error => error.code ?? String(error),
+  )
+
+describe('tabs with one engine', () => {
+  it('the first leads and the second follows, with an engine between them', async () => {
+    const { open } = await group()
+    const first = await open()
+    const second = await open()
+    expect((await first.engine.stats()).tab).toBe('leader')
+    expect((await second.engine.stats()).tab).toBe('follower')
+    expect([first.workers.length, second.workers.length]).toEqual([1, 0])
+    const [a, b] = await Promise.all([
+      first.engine.generate('once', greedy).text(),
+      second.engine.generate('once', greedy).text(),
+    ])
+    expect(a).toBe(b)
+    expect((await first.engine.stats()).queue.served).toBe(2)
+  })
+
+  it('a follower goes on in its own engine when the leader closes', async () => {
+    const { open } = await group()
+    const first = await open()
+    const second = await open()
+    const whole = await first.engine.generate('once', greedy).text()
+    const stream = second.engine.generate('once', greedy)
+    const pieces: string[] = []
+    for await (const { text } of stream) {
+      pieces.push(text)
+      if (pieces.length === 4) await first.engine.close()
+    }
+    expect(pieces.join('')).toBe(whole)
+    expect(second.workers).toHaveLength(1)
+    expect((await second.engine.stats()).tab).toBe('leader')
+    expect(await codeOf(first.engine.stats())).toBe('CLOSED')
+  })
+
+  it('a worker that dies takes nothing along, in either tab', async () => {
+    const { open } = await group()
+    const first = await open()
+    const second = await open()
+    const whole = await second.engine.generate('once', greedy).text()
+    const streams = [first, second].map(tab => tab.engine.generate('once', greedy))
+    await new Promise(resolve => setTimeout(resolve, 6))
+    first.workers[0]!.die()
+    expect(await Promise.all(streams.map(s => s.text()))).toEqual([whole, whole])
+    const roles = [(await first.engine.stats()).tab, (await second.engine.stats()).tab]
+    expect(roles.sort()).toEqual(['follower', 'leader'])
+    const { restarts } = (await first.engine.stats()).faults
+    expect(restarts).toMatchObject([
+      { code: 'WORKER_DIED', message: expect.stringContaining('boom') },
+    ])
+  })
+
+  it('an engine that writes another text than before ends the stream, not garbles it', async () => {
+    // 'once' and its bos are five tokens.
+    const writes = (text: string): FakeOptions => ({ ...slow, logits: spelling(text, 5) })
+    const { open } = await group([writes('abcdefghijklmnop'), writes('abXdefghijklmnop')])
+    const first = await open()
+    const second = await open()
+    const stream = second.engine.generate('once', greedy)
+    let pieces = 0
+    const code = await codeOf(
+      (async () => {
+        for await (const _ of stream) if (++pieces === 4) await first.engine.close()
+      })(),
+    )
+    expect(code).toBe('WORKER_DIED')
+    expect(pieces).toBeGreaterThanOrEqual(4)
+  })
+
+  it('a request that kills every engine is given up after three', async () => {
+    const { open } = await group([
+      {
+        ...slow,
+        // Loading measures one token.
+        onStep: (_, step) => {
+          if (step > 1) throw new Error('trap')
+        },
+      },
+    ])
+    const first = await open()
+    expect(await codeOf(first.engine.generate('once', greedy).text())).toBe('KERNEL_TRAP')
+    expect(first.workers.length).toBeLessThanOrEqual(3)
+  })
+
+  it('kernels that trapped are left out by whoever leads next, and by tabs that come later', async () => {
+    const trapsOnce: FakeOptions = {
+      ...slow,
+      onStep: (_, step) => {
+        if (step > 3) throw new RyzError('KERNEL_TRAP', 'unreachable')
+      },
+    }
+    const { open } = await group([trapsOnce, slow])
+    const first = await open()
+    const second = await open()
+    expect(await second.engine.generate('once', greedy).text()).not.toBe('')
+    const loads = () => [...first.avoided, ...second.avoided]
+    const { rung } = await first.link.call<{ rung: string }>(remote => remote.ping())
+    expect(loads()).toContainEqual([])
+    expect(loads()).toContainEqual([rung])
+    const third = await open()
+    for (const tab of [first, second]) await tab.engine.close()
+    expect(await third.engine.generate('once', greedy).text()).not.toBe('')
+    expect(third.avoided).toEqual([[rung]])
+  })
+
+  it('what a follower asked for ends when it closes', async () => {
+    const { open } = await group()
+    const first = await open()
+    const second = await open()
+    const code = codeOf(second.engine.generate('once', { ...greedy, maxTokens: 400 }).text())
+    await until(() => first.workers[0]!.network!.kv.usedBlocks > 0, 'the request runs')
+    await second.engine.close()
+    expect(await code).toBe('CLOSED')
+    await until(() => first.workers[0]!.network!.kv.usedBlocks === 0, 'its memory is back')
+    expect((await first.engine.stats()).queue.cancelled).toBe(1)
+    expect(await first.engine.generate('once', greedy).text()).not.toBe('')
+  })
+})
+
+it('where tabs cannot share, each has its own engine and says why', async () => {
+  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+  vi.stubGlobal('Worker', function Stub() {
+    return new FakeWorker()
+  })
+  vi.stubGlobal('__RYZ_URL_worker_js__', 'worker.js')
+  const engine = await load('x', { share: true })
+  cleanups.push(() => engine.close())
+  const { fallbacks, tab } = await engine.stats()
+  expect(tab).toBeUndefined()
+  expect(fallbacks).toEqual([
+    {
+      from: 'one engine for all tabs',
+      to: 'an engine of this tab',
+      reason: 'this browser has no SharedWorker',
+    },
+  ])
+  expect(warn).toHaveBeenCalledTimes(1)
+})

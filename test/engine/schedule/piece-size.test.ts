@@ -1,0 +1,76 @@
+// The size of a prefill piece follows the measured speed, towards 100 ms, or 200 when alone.
+import { describe, expect, it } from 'vitest'
+import { ALONE_MS, PIECE_MS, PieceSize } from '../../../src/engine/schedule/piece-size.ts'
+
+/** Runs steps that cost `fixed` ms and `each` ms a token. */
+function settle(piece: PieceSize, fixed: number, each: number, alone = false): number[] {
+  return Array.from({ length: 12 }, () => {
+    const tokens = piece.tokens(alone)
+    const ms = fixed + each * tokens
+    piece.learn(tokens, ms)
+    return ms
+  })
+}
+
+describe('PieceSize', () => {
+  it('grows until a step takes about 100 ms and stays there', () => {
+    const times = settle(new PieceSize(512), 5, 0.5)
+    for (const ms of times) expect(ms).toBeLessThanOrEqual(PIECE_MS + 5)
+    expect(times.at(-1)).toBeGreaterThan(80)
+  })
+
+  it('takes longer pieces when nothing else generates', () => {
+    const times = settle(new PieceSize(512), 0, 4, true)
+    expect(times.at(-1)).toBeGreaterThan(PIECE_MS)
+    expect(Math.max(...times)).toBeLessThanOrEqual(ALONE_MS)
+  })
+
+  it('takes whole blocks, where a token costs less, as soon as one fits', () => {
+    const piece = new PieceSize(128)
+    const cost = (tokens: number) => (tokens < 32 ? 10 * tokens : 4.5 * tokens)
+    piece.learn(1, 15)
+    for (let i = 0; i < 8; i++) piece.learn(piece.tokens(true), cost(piece.tokens(true)))
+    expect(piece.tokens(true)).toBe(32)
+    expect(piece.tokens(false)).toBeLessThan(32)
+  })
+
+  it('takes a whole block where more than half of one fits, as both take as long', () => {
+    const piece = new PieceSize(128)
+    piece.learn(1, 30)
+    piece.learn(16, 160)
+    // 10 and 30 ms mixed: ten tokens.
+    expect(piece.tokens(true)).toBe(10)
+    piece.learn(10, 80)
+    piece.learn(17, 170)
+    expect(piece.tokens(true)).toBe(32)
+    piece.learn(32, 200)
+    expect(piece.tokens(true)).toBe(32)
+  })
+
+  it('stays below a block that has turned out to be late', () => {
+    const piece = new PieceSize(128)
+    piece.learn(16, 160)
+    piece.learn(32, 320)
+    expect(piece.tokens(true)).toBe(20)
+  })
+
+  it('shrinks to one token where each takes longer', () => {
+    const piece = new PieceSize(128)
+    settle(piece, 0, 300)
+    expect(piece.tokens(false)).toBe(1)
+  })
+
+  it('never exceeds its limit, however fast the network is', () => {
+    const piece = new PieceSize(128)
+    settle(piece, 0, 0)
+    expect(piece.tokens(false)).toBe(128)
+  })
+
+  it('learns nothing from steps without a prompt but how long they took', () => {
+    const piece = new PieceSize(128)
+    const before = piece.tokens(false)
+    piece.learn(0, 700)
+    expect(piece.tokens(false)).toBe(before)
+    expect(piece.longestMs).toBe(700)
+  })
+})
