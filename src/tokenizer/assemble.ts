@@ -46,7 +46,11 @@ export function assembleTokenizer(
     const addSpecial = options.addSpecial ?? true
     if (addSpecial && facts.addBos && facts.bos !== undefined) ids.push(facts.bos)
     let first = true
-    for (const fragment of (options.parseSpecial ? special : always).split(wellFormed(text))) {
+    const clean = wellFormed(text)
+    const fragments = options.parseSpecial
+      ? special.split(clean, options.trusted)
+      : always.split(clean)
+    for (const fragment of fragments) {
       if (typeof fragment === 'string') encodeText(fragment, ids, first)
       else ids.push(fragment)
       first = typeof fragment !== 'string'

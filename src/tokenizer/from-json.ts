@@ -4,9 +4,9 @@
 import { asRyzError, RyzError } from '../errors.ts'
 import { checkText, guardLength, type TokenizerFacts, tokenTexts, wellFormed } from './assemble.ts'
 import { type Json, readVocabulary } from './json-vocabulary.ts'
-import { SpecialSplitter } from './special-splitter.ts'
+import { type Fragment, SpecialSplitter } from './special-splitter.ts'
 import { CONTROL, END_TOKEN_NAMES, TokenTable } from './token-table.ts'
-import type { Tokenizer } from './tokenizer.ts'
+import type { Stretch, Tokenizer } from './tokenizer.ts'
 
 export interface JsonTokenizerExtra {
   /** generation_config.json, parsed: its eos_token_id may be a list. */
@@ -50,16 +50,45 @@ export async function tokenizerFromJson(
     vocab.addedTokens.filter(token => token.special).map(token => [token.content, token.id]),
   )
 
+  const added = new SpecialSplitter(vocab.addedTokens.map(token => [token.content, token.id]))
+  let bare: ReturnType<typeof open> | undefined
+  /** Where the text has an added token that may not be one: the stretches between the others, one by one. */
+  const encodeAround = (fragments: readonly Fragment[]): number[] => {
+    bare ??= open([])
+    const flags = new Map(vocab.addedTokens.map(token => [token.id, token]))
+    return fragments.flatMap((fragment, i) => {
+      if (typeof fragment === 'number') return [fragment]
+      const [before, after] = [fragments[i - 1], fragments[i + 1]]
+      let text = fragment
+      if (typeof before === 'number' && flags.get(before)?.rstrip) text = text.trimStart()
+      if (typeof after === 'number' && flags.get(after)?.lstrip) text = text.trimEnd()
+      // An empty section first: what follows is then not taken for the start of the whole text.
+      const sections = (whole: string) => (i === 0 ? [whole] : ['', whole])
+      Object.assign(bare!, { splitter_unnormalized: { split: sections } })
+      return encodeWith(bare!, text, false)
+    })
+  }
+  const forged = (clean: string, trusted: readonly Stretch[]): Fragment[] | undefined => {
+    const some = added.split(clean, trusted)
+    const all = added.split(clean)
+    const same = all.length === some.length && all.every((part, i) => part === some[i])
+    return same ? undefined : some
+  }
+
   return {
     ...tokenTexts(table, facts),
     encode(text, options = {}) {
       checkText(text)
       const clean = wellFormed(text)
+      const around =
+        options.parseSpecial && options.trusted ? forged(clean, options.trusted) : undefined
       const plain =
         !options.parseSpecial && special.split(clean).some(part => typeof part === 'number')
       if (plain) withoutSpecial ??= open(vocab.addedTokens.filter(token => !token.special))
       const library = plain ? withoutSpecial! : withSpecial
-      const ids = guardLength(text, () => encodeWith(library, clean, false))
+      const ids = guardLength(text, () =>
+        around ? encodeAround(around) : encodeWith(library, clean, false),
+      )
       if (options.addSpecial ?? true) {
         if (facts.addBos && facts.bos !== undefined) ids.unshift(facts.bos)
         if (facts.addEos && facts.eos !== undefined) ids.push(facts.eos)

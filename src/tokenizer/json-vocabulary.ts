@@ -12,6 +12,9 @@ export interface AddedToken {
   readonly id: number
   readonly content: string
   readonly special: boolean
+  /** Takes the white space before it, or behind it, away. */
+  readonly lstrip?: boolean
+  readonly rstrip?: boolean
 }
 
 export interface JsonVocabulary {

@@ -1,8 +1,20 @@
 // What the engine needs of a tokenizer, whatever its kind. Made by from-gguf.ts or from-json.ts.
 
+/** Part of a text: UTF-16 units from `start` up to `end`. */
+export interface Stretch {
+  readonly start: number
+  readonly end: number
+}
+
 export interface EncodeOptions {
   /** Recognise special tokens written out in the text (default false: they are plain text). */
   parseSpecial?: boolean
+  /**
+   * With parseSpecial: tokens are recognised only where all of their text lies inside one of these, in
+   * ascending order. What lies outside is what somebody typed: no control and no user-defined token comes
+   * of it. User-defined tokens of white space alone are layout and are recognised everywhere.
+   */
+  trusted?: readonly Stretch[]
   /** Prepend bos / append eos if the model asks for it (default true). */
   addSpecial?: boolean
 }
