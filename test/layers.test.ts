@@ -12,12 +12,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   format: ['L0'],
   tokenizer: ['L0'],
   cache: ['L0'],
-  'backend.ts': ['format', 'L0'],
-  'backend/reference': ['backend.ts', 'format', 'L0'],
-  'backend/wasm': ['backend.ts', 'format', 'L0'],
-  'backend/webgpu': ['backend.ts', 'format', 'L0'],
-  model: ['backend.ts', 'format', 'L0'],
-  engine: ['model', 'backend.ts', 'format', 'tokenizer', 'cache', 'L0'],
+  backend: ['format', 'L0'],
+  'backend/reference': ['backend', 'format', 'L0'],
+  'backend/wasm': ['backend', 'format', 'L0'],
+  'backend/webgpu': ['backend', 'format', 'L0'],
+  model: ['backend', 'format', 'L0'],
+  engine: ['model', 'backend', 'format', 'tokenizer', 'cache', 'L0'],
   worker: ['worker/protocol.ts', 'engine', 'L0'],
   // The composition root, the one file that names concrete backends.
   'worker/main.ts': [
@@ -25,7 +25,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'worker/protocol.ts',
     'engine',
     'cache',
-    'backend.ts',
+    'backend',
     'backend/reference',
     'backend/wasm',
     'backend/webgpu',
@@ -63,7 +63,7 @@ function areaOf(file: string): string {
   if (OWN_AREA.includes(file)) return file
   const [top, second] = file.split('/')
   if (top !== 'backend') return top!
-  return second!.endsWith('.ts') ? second! : `backend/${second}`
+  return second!.endsWith('.ts') ? 'backend' : `backend/${second}`
 }
 
 /** What a source text imports: static, re-exported, dynamic and `import('...')` types. */
@@ -94,6 +94,38 @@ const files = readdirSync(src, { recursive: true, encoding: 'utf8' })
   .map(file => file.replaceAll('\\', '/'))
   .filter(file => file.endsWith('.ts'))
 
+/** The files that a file of src/ imports, types too. */
+function targetsOf(file: string): string[] {
+  return importsOf(readFileSync(join(src, file), 'utf8'))
+    .map(specifier => specifier.split('?')[0]!)
+    .filter(specifier => specifier.startsWith('.'))
+    .map(specifier => normalize(join(dirname(file), specifier)))
+}
+
+/** The first circle of imports, as a path from a file to itself; or nothing. */
+function circle(targets: ReadonlyMap<string, readonly string[]>): string[] | undefined {
+  const done = new Set<string>()
+  const path: string[] = []
+  const walk = (file: string): string[] | undefined => {
+    const at = path.indexOf(file)
+    if (at >= 0) return [...path.slice(at), file]
+    if (done.has(file)) return undefined
+    path.push(file)
+    for (const target of targets.get(file) ?? []) {
+      const found = walk(target)
+      if (found) return found
+    }
+    path.pop()
+    done.add(file)
+    return undefined
+  }
+  for (const file of targets.keys()) {
+    const found = walk(file)
+    if (found) return found
+  }
+  return undefined
+}
+
 describe('layers', () => {
   it('knows the area of every file under src/', () => {
     expect(files.length).toBeGreaterThan(30)
@@ -107,6 +139,21 @@ describe('layers', () => {
       ),
     )
     expect(faults).toEqual([])
+  })
+
+  it('have no circle of imports between files, types included', () => {
+    const targets = new Map(files.map(file => [file, targetsOf(file)]))
+    expect(circle(targets)).toBeUndefined()
+    targets.set('errors.ts', ['index.ts'])
+    expect(circle(targets)?.at(-1)).toBe(circle(targets)?.[0])
+    expect(circle(targets)?.length).toBeGreaterThan(2)
+  })
+
+  it('have files one can read: 400 lines at most', () => {
+    const long = files.filter(
+      file => readFileSync(join(src, file), 'utf8').split('\n').length > 401,
+    )
+    expect(long).toEqual([])
   })
 
   it('finds every relative import that TypeScript would resolve', () => {

@@ -35,7 +35,10 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   if (options.share !== true) return alone(await localSource(source), options)
   const { loadShared, whyNotShared } = await import('./link/shared.ts')
   const reason = whyNotShared()
-  if (reason === undefined) return loadShared(source, options)
+  if (reason === undefined) {
+    const { link, model } = await loadShared(source, options)
+    return new Ryzanstein(link, model)
+  }
   const fallback: Fallback = {
     from: 'one engine for all tabs',
     to: 'an engine of this tab',

@@ -40,16 +40,26 @@
 //    (max(|x|) but at least 1e-5) / 7, its bits rounded up to the upper 16 (NaN: 0x7fc0);
 //    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
 //  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
+
+import type { RyzError } from '../errors.ts'
 import type { LayoutId } from '../format/layouts/layout.ts'
 import type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
-import type { KernelVariant, KvType } from '../types/index.ts'
+import type { ExecutionPath, OpTime } from '../types/index.ts'
+import type { KvSpec } from './kv-layout.ts'
 
 export type { LayoutId } from '../format/layouts/layout.ts'
 export { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layouts/layout.ts'
 export type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
+export type { KvSpec } from './kv-layout.ts'
+export {
+  KV_BLOCK,
+  KV_GROUP,
+  kvBlockBytes,
+  kvCacheBytes,
+  kvHeadBytes,
+  kvHeadWidth,
+} from './kv-layout.ts'
 
-/** Tokens of one KV block. */
-export const KV_BLOCK = 32
 /** A range of backend memory. Plain data; owned by the backend that allocated it. */
 export interface Slot {
   readonly bytes: number
@@ -85,12 +95,17 @@ export interface Linear {
   readonly at: number
 }
 
-export interface KvSpec {
-  readonly layers: number
-  readonly kvHeads: number
-  readonly headDim: number
-  readonly blocks: number
-  readonly type: KvType
+/** A KV cache of a backend: one of a network, another of its draft. */
+export interface Kv extends KvSpec {
+  /** The backend's own. */
+  readonly at: number
+}
+
+/** RoPE tables of a backend, f32 [positions][ropeDim / 2] each. */
+export interface Rope {
+  readonly ropeDim: number
+  /** The backend's own. */
+  readonly at: number
 }
 
 /** Rows of one step: row r is token position[r] of the sequence with block table tables[r]. */
@@ -104,11 +119,13 @@ export interface StepRows {
 }
 
 export interface AttendSpec {
+  readonly kv: Kv
+  readonly rope: Rope
+  /** Of the cache. */
   readonly layer: number
   readonly heads: number
   readonly kvHeads: number
   readonly headDim: number
-  readonly ropeDim: number
   readonly ropePairing: 'neox' | 'norm'
   readonly eps: number
   /** f32 [headDim] gains of the QK-norm (applied per head before RoPE), or none. */
@@ -127,61 +144,24 @@ export interface BackendLimits {
   readonly ropeDim?: number
 }
 
-/** Elements of an int4 head that share a scale. */
-export const KV_GROUP = 32
-
-/** headDim as the cache holds it: padded with zeros to whole vectors for int8 and int4. */
-export function kvHeadWidth(type: KvType, headDim: number): number {
-  const unit = type === 'int8' ? 8 : type === 'int4' ? 16 : 1
-  return Math.ceil(headDim / unit) * unit
-}
-
-/**
- * Bytes of one KV block of one layer and one KV head, rounded up to 64; D = kvHeadWidth.
- *  - f32, f16: K [D][32] then V [32][D].
- *  - int8: K [D/2][32][2], pairs of elements side by side; V [16][D][2], pairs of tokens side by side;
- *    scales f32 K [32], V [32].
- *  - int4, u16 words of four nibbles x + 8, the lowest first: K [D/8][32][2], nibble i of word b is
- *    element 8*c + 2*i + b of row c; V [16][D/16][4][2], nibble i of word (l, b) is element
- *    16*c + 4*i + l of token 2*pair + b; scales, upper halves of f32: K [groups][32], V [groups][32].
- */
-export function kvHeadBytes(type: KvType, headDim: number): number {
-  const elements = 2 * KV_BLOCK * kvHeadWidth(type, headDim)
-  return Math.ceil(kvBytes(type, elements, Math.ceil(headDim / KV_GROUP)) / 64) * 64
-}
-
-function kvBytes(type: KvType, elements: number, groups: number): number {
-  switch (type) {
-    case 'f32':
-      return 4 * elements
-    case 'f16':
-      return 2 * elements
-    case 'int8':
-      return elements + 2 * KV_BLOCK * 4
-    case 'int4':
-      return elements / 2 + 2 * KV_BLOCK * groups * 2
-    default:
-      return type satisfies never
-  }
-}
-
-/**
- * Bytes of the whole cache, ordered [layer][kvHead][block][kvHeadBytes]: a head whose blocks follow each
- * other is one stream.
- */
-export function kvCacheBytes(spec: KvSpec): number {
-  return spec.layers * spec.blocks * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
-}
-
-/** Bytes of one block in all layers, as readBlock gives it. */
-export function kvBlockBytes(spec: Omit<KvSpec, 'blocks'>): number {
-  return spec.layers * spec.kvHeads * kvHeadBytes(spec.type, spec.headDim)
+/** What others may rely on. Ask these, never the name of a backend. */
+export interface BackendTraits {
+  /** The bits of the reference, in every op. Without it a self-test judges by tolerance. */
+  readonly exact: boolean
+  /** Ops are done when they return, and read() gives values instead of a promise. */
+  readonly immediate: boolean
+  /** Slots hold the bytes of format/layouts, so that rows of a matrix can be read out again. */
+  readonly cpuLayouts: boolean
 }
 
 export interface Backend {
-  readonly name: 'reference' | 'wasm'
-  readonly variant: 'typescript' | KernelVariant
-  readonly threads: number
+  readonly path: ExecutionPath
+  readonly traits: BackendTraits
+  /**
+   * Resolves when it can compute no more: a pool worker that died between two ops, a GPU that is gone.
+   * Never rejects, and stays open when the backend is closed. Whoever waits for a read waits for this, too.
+   */
+  readonly lost: Promise<RyzError>
 
   /**
    * Reserves memory; load time only. Contents are zero.
@@ -203,10 +183,10 @@ export interface Backend {
 
   /** Load time only. Parts must agree in cols. */
   stack(parts: readonly Matrix[]): Linear
-  /** Reserves the cache; once per backend. */
-  createKv(spec: KvSpec): void
-  /** f32 [maxContext][ropeDim/2] each; once per backend, before attend. */
-  setRope(cos: Float32Array, sin: Float32Array, ropeDim: number): void
+  /** Reserves a cache; load time only. @throws RyzError MEMORY_BUDGET */
+  createKv(spec: KvSpec): Kv
+  /** Keeps tables of f32 [positions][ropeDim / 2] each; load time only. @throws RyzError MEMORY_BUDGET */
+  createRope(cos: Float32Array, sin: Float32Array, ropeDim: number): Rope
 
   /** out f32 [count][cols] = rows `ids` of the table (its values times its scale). */
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void
@@ -233,15 +213,22 @@ export interface Backend {
    * awaits it leave 1 kB a token to the collector. Others give a promise.
    */
   read(slot: Slot, first: number, count: number): Float32Array | Promise<Float32Array>
+  /**
+   * Whether no value of f32 [first, first + count) is NaN or infinite. Asked before the read() of the same
+   * step, so that a backend which waits answers both at once.
+   */
+  finite(slot: Slot, first: number, count: number): boolean | Promise<boolean>
+  /** Milliseconds by op, where only the backend can know; absent where the time of a call is that of its op. */
+  opTimes?(): OpTime[]
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
-  copyBlock(from: number, to: number): void
+  copyBlock(kv: Kv, from: number, to: number): void
   /**
    * Copies KV block `block` out: [layer][kvHead][kvHeadBytes]. The same bytes mean the same block in
    * every backend.
    */
-  readBlock(block: number): Promise<Uint8Array>
+  readBlock(kv: Kv, block: number): Promise<Uint8Array>
   /** Overwrites KV block `block` with bytes in the order of readBlock; they are copied. */
-  writeBlock(block: number, bytes: Uint8Array): void
+  writeBlock(kv: Kv, block: number, bytes: Uint8Array): void
   /** Gives all memory and threads back; may be called twice. */
   close(): void
 }

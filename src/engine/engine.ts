@@ -1,5 +1,6 @@
 // One loaded model and its requests: turns inputs into tasks, hands them to the scheduler, reports
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
+import { pathFields, pathName } from '../backend/factory.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type {
   CacheStats,
@@ -12,7 +13,6 @@ import type {
   ScoreOptions,
 } from '../types/index.ts'
 import type { EngineParts } from './load/engine-parts.ts'
-import { rungName } from './load/open-parts.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
 import { MAX_PRIORITY } from './schedule/queue.ts'
@@ -115,8 +115,7 @@ export class Engine {
 
   /** What runs, as the fallbacks name it. */
   get rung(): string {
-    const { backendName: name, variant, threads } = this.#parts
-    return rungName({ name, variant, threads })
+    return pathName(this.#parts.path)
   }
 
   /** Learns the speed of the network from one token; once, before the first request. */
@@ -180,9 +179,7 @@ export class Engine {
     const { weights, kv, scratch } = memory
     const { counters } = this.#scheduler
     return {
-      backend: parts.backendName,
-      variant: parts.variant,
-      threads: parts.threads,
+      ...pathFields(parts.path),
       strict: parts.strict,
       head: parts.head,
       activations: parts.activations,

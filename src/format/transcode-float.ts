@@ -6,7 +6,7 @@ import { rowWriter } from './layouts/float-rows.ts'
 import type { LayoutId } from './layouts/layout.ts'
 import type { TensorInfo } from './model-file.ts'
 import { type ByteSink, t2Packer } from './ternary.ts'
-import type { Transcoded } from './transcode.ts'
+import type { Transcoded } from './transcoded.ts'
 
 /** Types that training wrote; the others were quantised from something and are never masters. */
 const TRAINED: readonly string[] = ['F32', 'F16', 'BF16']

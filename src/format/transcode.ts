@@ -24,6 +24,7 @@ import { fillsTiles, tileWriter } from './layouts/tile-rows.ts'
 import type { TensorInfo } from './model-file.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
+import type { Transcoded } from './transcoded.ts'
 
 export interface TranscodePolicy {
   /** A table is an embedding or head: rows are gathered from it. */
@@ -33,15 +34,6 @@ export interface TranscodePolicy {
   /** How tables are rounded. */
   readonly head: HeadType
   readonly i2sLayout: I2sLayout
-}
-
-export interface Transcoded {
-  readonly layout: LayoutId
-  /** f32 [rows], or (t2) [rows][ceil(cols / scaleBlock)]; absent for f16 and f32. */
-  readonly scales?: Float32Array
-  readonly scaleBlock: 0 | 64 | 128 | 256
-  /** Something worth telling in stats(). */
-  readonly note?: string
 }
 
 export interface Transcoder {

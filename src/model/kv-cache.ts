@@ -2,25 +2,16 @@
 // blocks are kept for reuse after their sequences ended. Knows nothing of bytes (the backend holds
 // them), tokens or requests. Blocks may be shared; a shared block is copied before it is written (copy
 // on write). Used by network.ts, the scheduler and the prefix index.
-import type { Backend } from '../backend/backend.ts'
 import { KV_BLOCK } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
-
-/** One sequence of tokens in the cache. */
-export interface Sequence {
-  readonly id: number
-  /** Tokens held. */
-  readonly length: number
-  /** Ids of the blocks that hold them, in order. */
-  readonly blocks: readonly number[]
-}
+import type { KvBook, Sequence } from './network.ts'
 
 interface OpenSequence extends Sequence {
   length: number
   blocks: number[]
 }
 
-export class KvCache {
+export class KvCache implements KvBook {
   /** Blocks in all. */
   readonly blocks: number
   /** Tokens a sequence may hold. */
@@ -31,13 +22,17 @@ export class KvCache {
   /** 1 for blocks kept for reuse, whoever holds them. */
   readonly #kept: Uint8Array
   readonly #open = new Set<OpenSequence>()
-  readonly #copyBlock: Backend['copyBlock']
+  readonly #copyBlock: (from: number, to: number) => void
   #cached = 0
   #nextId = 1
   #lastTaken = -1
   #evict: (blocks: number) => void = () => undefined
 
-  constructor(blocks: number, contextLength: number, copyBlock: Backend['copyBlock']) {
+  constructor(
+    blocks: number,
+    contextLength: number,
+    copyBlock: (from: number, to: number) => void,
+  ) {
     this.blocks = blocks
     this.contextLength = contextLength
     this.#copyBlock = copyBlock

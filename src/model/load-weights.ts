@@ -9,8 +9,8 @@ import { createTranscoder, type Transcoder } from '../format/transcode.ts'
 import type { HeadType, I2sLayout } from '../types/index.ts'
 import type { RequiredTensor } from './config.ts'
 import { requiredTensors } from './config.ts'
+import type { LayerWeights, NetworkWeights } from './graph.ts'
 import type { ModelConfig } from './model-config.ts'
-import type { LayerWeights, NetworkWeights } from './network.ts'
 
 export interface PourOptions {
   readonly head: HeadType

@@ -1,11 +1,11 @@
 // What a model will need, in bytes, before anything is allocated or the weights are downloaded, and
-// how KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
+// how rows of logits, KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
 import { KV_BLOCK, kvCacheBytes } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
 import { layoutBytes, tableLayout } from '../format/layouts/layout.ts'
 import type { Fallback, HeadType, KvType } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
-import { activationBytes } from './network.ts'
+import { activationBytes } from './run-network.ts'
 
 /**
  * What the renderer has besides weights, KV and scratch: an empty page (120 to 143 MB), code, JavaScript
@@ -14,6 +14,8 @@ import { activationBytes } from './network.ts'
 export const PAGE_BYTES = 170e6
 /** The default of LoadOptions.memoryBudget. */
 export const DEFAULT_BUDGET = 500e6
+/** Logits of a step, below which their number is not lowered: scoring goes so many rows at once. */
+const MIN_WANTED_ROWS = 8
 /** A context is never lowered below this. */
 const MIN_CONTEXT = 128
 
@@ -26,6 +28,8 @@ export interface PlanRequest {
   readonly contextFixed: boolean
   readonly maxSequences: number
   readonly maxRows: number
+  /** Rows of a step that may want logits, as many as would be good. At least maxSequences are planned. */
+  readonly wantedRows: number
   /** Bytes the backend needs beside weights, KV and activations. */
   readonly scratchBytes: number
   /** Of the weights, what is planned for linears that may stay float. */
@@ -36,6 +40,8 @@ export interface MemoryPlan {
   readonly kv: KvType
   readonly contextLength: number
   readonly maxSequences: number
+  /** Rows of a step that may want logits. */
+  readonly wantedRows: number
   readonly kvBlocks: number
   readonly weightBytes: number
   readonly kvBytes: number
@@ -83,8 +89,6 @@ export function weightBytes(tensors: Iterable<PlannedTensor>, head: HeadType): n
  * @throws RyzError MEMORY_BUDGET with the figures when nothing allowed does
  */
 export function planMemory(c: ModelConfig, weights: number, request: PlanRequest): MemoryPlan {
-  const scratch = request.scratchBytes + activationBytes(c, request.maxRows)
-  const left = request.budget - PAGE_BYTES - weights - scratch
   const bytes = (kv: KvType, blocks: number) =>
     kvCacheBytes({ layers: c.layers, kvHeads: c.kvHeads, headDim: c.headDim, blocks, type: kv })
   const blocksOf = (tokens: number) => Math.ceil(tokens / KV_BLOCK)
@@ -95,6 +99,19 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
   let kv = request.kv ?? 'f16'
   let blocks = blocksOf(request.contextLength) * request.maxSequences
   let contextLength = request.contextLength
+  let wantedRows = Math.max(request.wantedRows, request.maxSequences)
+  const scratchOf = (rows: number) =>
+    request.scratchBytes + activationBytes(c, request.maxRows, rows)
+  const leftOf = (rows: number) => request.budget - PAGE_BYTES - weights - scratchOf(rows)
+
+  const fewest = Math.min(wantedRows, Math.max(MIN_WANTED_ROWS, request.maxSequences))
+  if (bytes(kv, blocks) > leftOf(wantedRows) && fewest < wantedRows) {
+    const text = (rows: number) => `logits of ${rows} rows a step`
+    lower(text(wantedRows), text(fewest), `with KV they exceed the ${budgetText}`)
+    wantedRows = fewest
+  }
+  const scratch = scratchOf(wantedRows)
+  const left = leftOf(wantedRows)
 
   if (bytes(kv, blocks) > left && !request.kv) {
     lower('KV f16', 'KV int8', `${mb(bytes(kv, blocks))} of f16 KV exceed the ${budgetText}`)
@@ -128,6 +145,7 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
     kv,
     contextLength,
     maxSequences: request.maxSequences,
+    wantedRows,
     kvBlocks: blocks,
     weightBytes: weights,
     kvBytes,

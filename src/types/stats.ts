@@ -9,6 +9,11 @@ export interface Fallback {
   reason: string
 }
 
+/** How a model is computed. */
+export type ExecutionPath =
+  | { readonly backend: 'wasm'; readonly variant: KernelVariant; readonly threads: number }
+  | { readonly backend: 'reference' }
+
 export interface OpTime {
   op: string
   calls: number

@@ -2,13 +2,11 @@
 // A rung that cannot be used here is listed with its reason, so that stats() can name it. Knows names
 // only; main.ts binds them to code.
 import type { Features } from '../features.ts'
-import type { BackendName, KernelVariant, LoadOptions } from '../types/index.ts'
+import type { ExecutionPath, KernelVariant, LoadOptions } from '../types/index.ts'
 
 /** One way to run. */
 export interface Rung {
-  readonly name: BackendName
-  readonly variant: KernelVariant | 'typescript'
-  readonly threads: number
+  readonly path: ExecutionPath
   /** Why it cannot be used here; absent when it can. */
   readonly unavailable?: string
 }
@@ -32,9 +30,7 @@ export function ladder(
     const add = (kernel: KernelVariant, count: number): void => {
       const unavailable = whyNot(features, kernel, count)
       rungs.push({
-        name: 'wasm',
-        variant: kernel,
-        threads: count,
+        path: { backend: 'wasm', variant: kernel, threads: count },
         ...(unavailable && { unavailable }),
       })
     }
@@ -45,7 +41,7 @@ export function ladder(
     }
     for (const kernel of variants) add(kernel, 1)
   }
-  if (backend !== 'wasm') rungs.push({ name: 'reference', variant: 'typescript', threads: 1 })
+  if (backend !== 'wasm') rungs.push({ path: { backend: 'reference' } })
   return rungs
 }
 

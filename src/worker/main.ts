@@ -1,6 +1,15 @@
 // The engine worker's entry: the one place that names concrete backends. Everything else arrives
 // through interfaces. Bundled as worker.js; the page talks to it through protocol.ts.
 import { expose } from 'comlink'
+import {
+  type BackendFactory,
+  EXACT,
+  type Guards,
+  isKernel,
+  kernelPath,
+  pathName,
+  REFERENCE_PATH,
+} from '../backend/factory.ts'
 import { createReferenceBackend } from '../backend/reference/reference-backend.ts'
 import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelUrl } from '../backend/wasm/urls.ts'
@@ -8,12 +17,7 @@ import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
-import {
-  type BackendFactory,
-  type Guards,
-  openEngineParts,
-  rungName,
-} from '../engine/load/open-parts.ts'
+import { openEngineParts } from '../engine/load/open-parts.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
 import type { KernelVariant } from '../types/index.ts'
@@ -51,16 +55,18 @@ async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
 }
 
 function factoryOf(rung: Rung): BackendFactory {
-  const { threads, variant } = rung
-  if (variant === 'typescript') {
+  if (rung.path.backend === 'reference') {
     return {
       ...rung,
+      traits: EXACT,
       scratchBytes: () => 0,
       create: async (memoryBytes, limits) => createReferenceBackend({ memoryBytes, limits }),
     }
   }
+  const { threads, variant } = rung.path
   return {
     ...rung,
+    traits: EXACT,
     scratchBytes: limits => scratchBytes(limits, threads),
     async create(memoryBytes, limits) {
       const wasm = await kernels(variant, threads)
@@ -70,21 +76,21 @@ function factoryOf(rung: Rung): BackendFactory {
 }
 
 const GUARDS: Guards = {
-  reference: factoryOf({ name: 'reference', variant: 'typescript', threads: 1 }),
-  scalar: factoryOf({ name: 'wasm', variant: 'scalar', threads: 1 }),
+  reference: factoryOf({ path: REFERENCE_PATH }),
+  scalar: factoryOf({ path: kernelPath('scalar', 1) }),
 }
 
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
   const features = await detectFeatures()
   const allowed = (rung: Rung): BackendFactory => {
-    const failed = options.avoid?.find(avoided => avoided.rung === rungName(rung))
+    const failed = options.avoid?.find(avoided => avoided.rung === pathName(rung.path))
     return factoryOf(failed === undefined ? rung : { ...rung, unavailable: failed.reason })
   }
   const factories = ladder(features, options).map(allowed)
-  const best = factories.find(f => f.name === 'wasm' && f.unavailable === undefined)
+  const best = factories.filter(isKernel).find(f => f.unavailable === undefined)
   // Fetched while the header is read.
-  if (best && best.variant !== 'typescript') kernels(best.variant, best.threads)
+  if (best) kernels(best.path.variant, best.path.threads)
   const arrange = calibrator(
     {
       measure: async (variant, threads, { cols, headLayout }) => {
@@ -95,7 +101,7 @@ async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined
         const wasm = await kernels(variant, threads)
         return measureKernels({ variants, threads, cols, headLayout, wasm })
       },
-      factory: (variant, threads) => allowed({ name: 'wasm', variant, threads }),
+      factory: (variant, threads) => allowed({ path: kernelPath(variant, threads) }),
       remembered: rememberedInIndexedDb(),
       machine: `${navigator.userAgent}|${features.cores}`,
     },

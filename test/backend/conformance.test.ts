@@ -353,10 +353,10 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
   it('blocks that do not exist, or of another size, are refused', async () => {
     await tested.reset()
     const { backend } = tested
-    backend.createKv({ layers: 1, kvHeads: 1, headDim: 32, blocks: 2, type: 'f32' })
-    await expect(backend.readBlock(2)).rejects.toThrow(RangeError)
-    expect(() => backend.writeBlock(-1, new Uint8Array(8192))).toThrow(RangeError)
-    expect(() => backend.writeBlock(0, new Uint8Array(8191))).toThrow(RangeError)
+    const kv = backend.createKv({ layers: 1, kvHeads: 1, headDim: 32, blocks: 2, type: 'f32' })
+    await expect(backend.readBlock(kv, 2)).rejects.toThrow(RangeError)
+    expect(() => backend.writeBlock(kv, -1, new Uint8Array(8192))).toThrow(RangeError)
+    expect(() => backend.writeBlock(kv, 0, new Uint8Array(8191))).toThrow(RangeError)
   })
 })
 

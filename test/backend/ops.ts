@@ -319,7 +319,7 @@ export async function attendRows(
   const qkv = values(total * width, next)
   const other = values(width, next)
   if (options.poison !== undefined) qkv.fill(options.poison, 3 * width, 3 * width + 1)
-  backend.createKv({ layers: 2, kvHeads, headDim, blocks: 9, type: c.type })
+  const kv = backend.createKv({ layers: 2, kvHeads, headDim, blocks: 9, type: c.type })
   const half = c.ropeDim / 2
   const cos = new Float32Array(LIMITS.maxContext * half)
   const sin = new Float32Array(cos.length)
@@ -328,14 +328,15 @@ export async function attendRows(
     cos[i] = Math.cos(angle)
     sin[i] = Math.sin(angle)
   }
-  backend.setRope(cos, sin, c.ropeDim)
+  const rope = backend.createRope(cos, sin, c.ropeDim)
   const gains = c.qkNorm ? [0, 1].map(() => slotOf(backend, values(headDim, next))) : []
   const spec = {
+    kv,
+    rope,
     layer: 1,
     heads,
     kvHeads,
     headDim,
-    ropeDim: c.ropeDim,
     ropePairing: c.pairing,
     eps: 1e-6,
     qGain: gains[0],
@@ -353,15 +354,15 @@ export async function attendRows(
   for (const [index, piece] of pieces.entries()) {
     if (index === options.forkAfter) {
       const at = Math.floor(done / KV_BLOCK)
-      backend.copyBlock(table[at], 8)
+      backend.copyBlock(kv, table[at], 8)
       table[at] = 8
     }
     if (index === options.moveAfter?.piece) {
       const at = Math.floor(done / KV_BLOCK)
-      const bytes = await backend.readBlock(table[at])
+      const bytes = await backend.readBlock(kv, table[at])
       options.moveAfter.saw?.(bytes)
-      backend.writeBlock(table[at], new Uint8Array(bytes.length).fill(0x3c)) // nobody reads it again
-      backend.writeBlock(8, bytes)
+      backend.writeBlock(kv, table[at], new Uint8Array(bytes.length).fill(0x3c)) // nobody reads it again
+      backend.writeBlock(kv, 8, bytes)
       table[at] = 8
     }
     const count = piece + extra

@@ -72,7 +72,7 @@ describe('memory', () => {
     })
     backend.createKv(kv)
     const tables = new Float32Array(LIMITS.maxContext * 128)
-    backend.setRope(tables, tables)
+    backend.createRope(tables, tables, 256)
     backend.alloc(1_000_000, 'weights')
     expect(await codeOf(() => backend.alloc(2_000_000, 'too much'))).toBe('MEMORY_BUDGET')
   })
@@ -166,7 +166,8 @@ describe('a pool worker', () => {
 
   it('that was terminated between two ops is reported, and the next op is WORKER_DIED', async () => {
     const deaths: string[] = []
-    const { backend, spawner } = await make(2, { onWorkerDeath: e => deaths.push(e.code) })
+    const { backend, spawner } = await make(2)
+    backend.lost.then(e => deaths.push(e.code))
     const x = backend.alloc(4096, 'x')
     await spawner.workers[0].terminate()
     await new Promise(resolve => setTimeout(resolve, 20))

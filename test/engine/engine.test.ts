@@ -208,7 +208,7 @@ describe('several requests', () => {
   })
 
   it('never gives the network more rows or logits than it takes', async () => {
-    const { engine } = start({ maxRows: 3, maxLogitRows: 2 }, { maxSequences: 8 })
+    const { engine } = start({ maxRows: 3, maxWantedRows: 2 }, { maxSequences: 8 })
     const runs = Array.from({ length: 8 }, (_, i) => run(engine, tokens(20, i), { maxTokens: 6 }))
     const scored = score(engine, tokens(30)) // the fake throws when it gets too many
     for (const r of runs) expect((await r.ended).result!.tokens).toHaveLength(6)
@@ -367,7 +367,7 @@ describe('memory', () => {
 describe('scoring', () => {
   it('gives log p of every token, whatever the pieces are', async () => {
     const text = tokens(50)
-    const { engine } = start({ maxLogitRows: 8 })
+    const { engine } = start({ maxWantedRows: 8 })
     const all = await score(engine, text, { logits: true })
     expect(all.logits).toHaveLength(50 * VOCAB)
     expect(all.logprobs[0]).toBe(0)
@@ -376,7 +376,7 @@ describe('scoring', () => {
       const norm = Math.log(row.reduce((sum, x) => sum + Math.exp(x), 0))
       expect(all.logprobs[i]).toBeCloseTo(row[text[i]!]! - norm, 4)
     }
-    const { engine: single } = start({ maxLogitRows: 1 }, { maxSequences: 1 })
+    const { engine: single } = start({ maxWantedRows: 1 }, { maxSequences: 1 })
     expect((await score(single, text)).logprobs).toEqual(all.logprobs)
   })
 

@@ -4,9 +4,10 @@
 // shared wrongly, or too early, shows in the text. And a tokenizer whose tokens are bytes.
 
 import { KV_BLOCK } from '../../src/backend/backend.ts'
+import { EXACT, REFERENCE_PATH } from '../../src/backend/factory.ts'
 import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
-import type { NetworkLike, SequenceLike, StepRowLike } from '../../src/engine/network.ts'
 import { KvCache } from '../../src/model/kv-cache.ts'
+import type { Network, Sequence, StepResult, StepRow } from '../../src/model/network.ts'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
 import type { ModelInfo } from '../../src/types/index.ts'
 
@@ -18,22 +19,23 @@ export interface FakeOptions {
   blocks?: number
   contextLength?: number
   maxRows?: number
-  maxLogitRows?: number
+  maxWantedRows?: number
   /** Its logits are there when forward() returns, as those of a backend that need not be waited for. */
   ready?: boolean
   /** Called before each step; may throw, or wait, but not when `ready`. */
-  onStep?: (rows: readonly StepRowLike[], step: number) => void | Promise<void>
+  onStep?: (rows: readonly StepRow[], step: number) => void | Promise<void>
   /** Writes the logits after `tokens`; the default is pseudo-random, without EOS. */
   logits?: (out: Float32Array, tokens: readonly number[]) => void
 }
 
-export class FakeNetwork implements NetworkLike {
-  readonly config = { vocab: VOCAB }
+export class FakeNetwork implements Network {
+  readonly config = { vocab: VOCAB, hidden: 2 }
+  readonly lost = new Promise<never>(() => undefined)
   readonly kv: KvCache
   readonly maxRows: number
-  readonly maxLogitRows: number
+  readonly maxWantedRows: number
   /** Rows of each step, as [sequence, token] pairs. */
-  readonly steps: { seq: number; token: number; wantsLogits: boolean }[][] = []
+  readonly steps: { seq: number; token: number; wants: string }[][] = []
   closed = 0
   readonly blockBytes = 4 * KV_BLOCK
   /** The token at each place of each block. */
@@ -48,46 +50,46 @@ export class FakeNetwork implements NetworkLike {
       this.#memory[to]!.set(this.#memory[from]!)
     })
     this.maxRows = options.maxRows ?? 132
-    this.maxLogitRows = options.maxLogitRows ?? 8
+    this.maxWantedRows = options.maxWantedRows ?? 8
   }
 
-  forward(rows: readonly StepRowLike[]): Float32Array | Promise<Float32Array> {
+  forward(rows: readonly StepRow[]): StepResult | Promise<StepResult> {
     if (!this.#options.ready) return this.#forwardLater(rows)
     this.#note(rows)
     this.#options.onStep?.(rows, this.steps.length)
     return this.#logits(rows)
   }
 
-  async #forwardLater(rows: readonly StepRowLike[]): Promise<Float32Array> {
+  async #forwardLater(rows: readonly StepRow[]): Promise<StepResult> {
     this.#note(rows)
     await this.#options.onStep?.(rows, this.steps.length)
     return this.#logits(rows)
   }
 
-  #note(rows: readonly StepRowLike[]): void {
+  #note(rows: readonly StepRow[]): void {
     if (rows.length === 0 || rows.length > this.maxRows) throw new RangeError(`${rows.length} rows`)
-    this.steps.push(rows.map(r => ({ seq: r.seq.id, token: r.token, wantsLogits: r.wantsLogits })))
+    this.steps.push(rows.map(r => ({ seq: r.seq.id, token: r.token, wants: r.wants })))
   }
 
-  #logits(rows: readonly StepRowLike[]): Float32Array {
-    const wanted = rows.filter(r => r.wantsLogits).length
-    if (wanted > this.maxLogitRows) throw new RangeError(`${wanted} rows want logits`)
+  #logits(rows: readonly StepRow[]): StepResult {
+    const wanted = rows.filter(r => r.wants === 'logits').length
+    if (wanted > this.maxWantedRows) throw new RangeError(`${wanted} rows want logits`)
     const out = new Float32Array(wanted * VOCAB)
     let k = 0
-    for (const { seq, token, wantsLogits } of rows) {
+    for (const { seq, token, wants } of rows) {
       this.#memory[seq.blocks[Math.floor(seq.length / KV_BLOCK)]!]![seq.length % KV_BLOCK] = token
       this.kv.advance(seq, 1)
       const held = this.tokensOf(seq)
-      if (!wantsLogits) continue
+      if (wants !== 'logits') continue
       const row = out.subarray(k * VOCAB, ++k * VOCAB)
       if (this.#options.logits) this.#options.logits(row, held)
       else pseudoLogits(row, held)
     }
-    return out
+    return { logits: out, hidden: new Float32Array(0) }
   }
 
   /** All tokens of a sequence, read from its blocks. */
-  tokensOf(seq: SequenceLike): number[] {
+  tokensOf(seq: Sequence): number[] {
     return Array.from(
       { length: seq.length },
       (_, i) => this.#memory[seq.blocks[Math.floor(i / KV_BLOCK)]!]![i % KV_BLOCK]!,
@@ -172,9 +174,8 @@ export function fakeParts(network: FakeNetwork): EngineParts {
     info: fakeInfo,
     fallbacks: [],
     memory: { weights: 100, kv: 20, scratch: 3 },
-    backendName: 'reference',
-    variant: 'typescript',
-    threads: 1,
+    path: REFERENCE_PATH,
+    traits: EXACT,
     strict: false,
     head: 'int8',
     activations: 'int8',

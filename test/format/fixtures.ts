@@ -4,11 +4,8 @@ import { expect } from 'vitest'
 import { type ErrorCode, RyzError } from '../../src/errors.ts'
 import { type LayoutId, layoutBytes } from '../../src/format/layouts/layout.ts'
 import type { TensorInfo, TensorType } from '../../src/format/model-file.ts'
-import {
-  createTranscoder,
-  type Transcoded,
-  type TranscodePolicy,
-} from '../../src/format/transcode.ts'
+import { createTranscoder, type TranscodePolicy } from '../../src/format/transcode.ts'
+import type { Transcoded } from '../../src/format/transcoded.ts'
 
 /** Mulberry32: a seeded generator of [0, 1). */
 export function seeded(seed: number): () => number {

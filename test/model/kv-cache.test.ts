@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { KvCache, type Sequence } from '../../src/model/kv-cache.ts'
+import { KvCache } from '../../src/model/kv-cache.ts'
+import type { Sequence } from '../../src/model/network.ts'
 
 const none = () => {}
 

@@ -6,7 +6,7 @@ import {
   weightBytes,
 } from '../../src/model/memory-plan.ts'
 import type { ModelConfig } from '../../src/model/model-config.ts'
-import { activationBytes } from '../../src/model/network.ts'
+import { activationBytes } from '../../src/model/run-network.ts'
 
 /** The shape of 1bitLLM/bitnet_b1_58-large. */
 const LARGE: ModelConfig = {
@@ -42,6 +42,7 @@ const request = (over: Partial<PlanRequest>): PlanRequest => ({
   contextFixed: false,
   maxSequences: 1,
   maxRows: 132,
+  wantedRows: 8,
   scratchBytes: 1e6,
   ...over,
 })
@@ -101,6 +102,18 @@ describe('planMemory', () => {
     )
   })
 
+  test('rows of logits are given up first, by name, but never below the batch', () => {
+    const wide = planMemory(LARGE, WEIGHTS, request({ budget: 4e9, wantedRows: 32 }))
+    expect(wide).toMatchObject({ wantedRows: 32, lowered: [] })
+    const tight = planMemory(LARGE, WEIGHTS, request({ wantedRows: 32 }))
+    expect(tight.wantedRows).toBe(8)
+    expect(tight.lowered[0]).toMatchObject({ to: 'logits of 8 rows a step' })
+    const batch = planMemory(LARGE, WEIGHTS, request({ wantedRows: 32, maxSequences: 20 }))
+    expect(batch.wantedRows).toBe(20)
+    const many = planMemory(LARGE, WEIGHTS, request({ budget: 40e9, maxSequences: 64 }))
+    expect(many).toMatchObject({ wantedRows: 64, lowered: [] })
+  })
+
   test('the refusal says what matrices that are not ternary cost', () => {
     const float = request({ budget: 340e6, floatBytes: 150e6 })
     expect(() => planMemory(LARGE, WEIGHTS, float)).toThrow(
@@ -110,7 +123,7 @@ describe('planMemory', () => {
 })
 
 test('a row of activations is the residual stream and two buffers between which a layer goes', () => {
-  const perRow = activationBytes(LARGE, 2) - activationBytes(LARGE, 1)
+  const perRow = activationBytes(LARGE, 2, 8) - activationBytes(LARGE, 1, 8)
   expect(perRow).toBe(4 * (1536 + 4096 + 2 * 4096))
 })
 

@@ -31,7 +31,7 @@ async function openOn(factory: typeof plain): Promise<OpenParts> {
 function oneRow({ network }: OpenParts): StepRow[] {
   const seq = network.kv.open()
   network.kv.reserve(seq, 1)
-  return [{ seq, token: 300, wantsLogits: true }]
+  return [{ seq, token: 300, wants: 'logits' }]
 }
 
 describe('a backend that must be waited for', () => {
@@ -47,8 +47,12 @@ describe('a backend that must be waited for', () => {
       const seq = network.kv.open()
       network.kv.reserve(seq, IDS.length)
       // Every fifth row: there are several runs of rows without.
-      const rows = IDS.map((token, i) => ({ seq, token, wantsLogits: i % 5 === 0 }))
-      logits.push((await network.forward(rows)).slice())
+      const rows = IDS.map((token, i) => ({
+        seq,
+        token,
+        wants: i % 5 === 0 ? ('logits' as const) : ('nothing' as const),
+      }))
+      logits.push((await network.forward(rows)).logits.slice())
       expect(seq.length).toBe(IDS.length)
     }
     expect(logits[1]).toEqual(logits[0])
@@ -79,7 +83,7 @@ describe('forward', () => {
   it('is done on return where nothing has to be waited for', async () => {
     const parts = await openOn(plain)
     const rows = oneRow(parts)
-    expect(parts.network.forward(rows)).toBeInstanceOf(Float32Array)
+    expect(parts.network.forward(rows)).not.toBeInstanceOf(Promise)
     expect(rows[0]!.seq.length).toBe(1)
   })
 
@@ -89,7 +93,7 @@ describe('forward', () => {
     const logits = parts.network.forward(rows)
     expect(logits).toBeInstanceOf(Promise)
     expect(rows[0]!.seq.length).toBe(0)
-    expect(await logits).toHaveLength(parts.network.config.vocab)
+    expect((await logits).logits).toHaveLength(parts.network.config.vocab)
     expect(rows[0]!.seq.length).toBe(1)
   })
 })

@@ -2,7 +2,8 @@
 // prefill pieces of 1, 7 and 128 tokens, in every KV type. What the reference backend computes for a
 // whole prompt at once is the truth.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Network, StepRow } from '../../src/model/network.ts'
+import type { StepRow } from '../../src/model/network.ts'
+import type { BackendNetwork } from '../../src/model/run-network.ts'
 import type { KvType } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
 import {
@@ -48,13 +49,14 @@ describe.each(KV_TYPES)('KV %s', kv => {
       const { kv: cache } = network
       const seq = cache.open()
       cache.reserve(seq, 40)
-      await network.forward(IDS.slice(0, 40).map(token => ({ seq, token, wantsLogits: false })))
+      await network.forward(IDS.slice(0, 40).map(token => ({ seq, token, wants: 'nothing' })))
       const fork = cache.fork(seq, 40)
       cache.reserve(seq, 1)
-      await network.forward([{ seq, token: 5, wantsLogits: false }])
+      await network.forward([{ seq, token: 5, wants: 'nothing' }])
       cache.reserve(fork, 35)
-      const rows = IDS.slice(40).map(token => ({ seq: fork, token, wantsLogits: true }))
-      expect(sameBits(await network.forward(rows), tail(truth, 40, parts))).toBe(true)
+      const rows = IDS.slice(40).map(token => ({ seq: fork, token, wants: 'logits' as const }))
+      const { logits } = await network.forward(rows)
+      expect(sameBits(logits, tail(truth, 40, parts))).toBe(true)
       cache.close(seq)
       cache.close(fork)
       expect(cache.usedBlocks).toBe(0)
@@ -102,7 +104,7 @@ function tail(logits: Float32Array, first: number, parts: OpenParts): Float32Arr
  * @returns logits of each sequence after its prefix
  */
 async function batchLogits(
-  network: Network,
+  network: BackendNetwork,
   ids: readonly number[],
   prefixes: readonly number[],
 ): Promise<Float32Array[]> {
@@ -112,7 +114,7 @@ async function batchLogits(
     network.kv.reserve(sequences[i], ids.length)
     if (prefix === 0) continue
     const seq = sequences[i]
-    await network.forward(ids.slice(0, prefix).map(token => ({ seq, token, wantsLogits: false })))
+    await network.forward(ids.slice(0, prefix).map(token => ({ seq, token, wants: 'nothing' })))
   }
   const results = prefixes.map(prefix => new Float32Array((ids.length - prefix) * vocab))
   for (let step = 0; step < ids.length; step++) {
@@ -121,10 +123,10 @@ async function batchLogits(
     for (const [i, prefix] of prefixes.entries()) {
       const position = prefix + step
       if (position >= ids.length) continue
-      rows.push({ seq: sequences[i], token: ids[position], wantsLogits: true })
+      rows.push({ seq: sequences[i], token: ids[position], wants: 'logits' })
       targets.push({ result: results[i], at: step * vocab })
     }
-    const logits = await network.forward(rows)
+    const { logits } = await network.forward(rows)
     for (const [r, { result, at }] of targets.entries()) {
       result.set(logits.subarray(r * vocab, (r + 1) * vocab), at)
     }

@@ -72,7 +72,7 @@ describe.each(RYZ_TALES_FORMS)('%s', form => {
     const { ids } = golden.prompts[0]
     network.kv.reserve(seq, ids.length)
     const traced: Float32Array[] = []
-    const rows = ids.map(token => ({ seq, token, wantsLogits: false }))
+    const rows = ids.map(token => ({ seq, token, wants: 'nothing' as const }))
     await network.forwardTraced(rows, (_, values) => traced.push(values))
     network.kv.close(seq)
     expect(traced).toHaveLength(golden.hidden.int8.length)

@@ -2,10 +2,11 @@
 // engine as it is, with local files as the source.
 import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
+import { type BackendFactory, EXACT, REFERENCE_PATH } from '../../src/backend/factory.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
 import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
-import { type BackendFactory, openEngineParts } from '../../src/engine/load/open-parts.ts'
-import type { Network } from '../../src/model/network.ts'
+import { openEngineParts } from '../../src/engine/load/open-parts.ts'
+import type { BackendNetwork } from '../../src/model/run-network.ts'
 import type { LoadOptions } from '../../src/types/index.ts'
 import { wasmFactory } from './wasm.ts'
 
@@ -18,9 +19,8 @@ export function fileOf(path: string): File {
 }
 
 export const referenceFactory: BackendFactory = {
-  name: 'reference',
-  variant: 'typescript',
-  threads: 1,
+  path: REFERENCE_PATH,
+  traits: EXACT,
   scratchBytes: () => 0,
   create: async (memoryBytes, limits) => createReferenceBackend({ limits, memoryBytes }),
 }
@@ -37,7 +37,7 @@ export const RUNGS: readonly { rung: string; factory: BackendFactory }[] = [
   { rung: 'relaxed, 4 threads', factory: wasmFactory('relaxed', 4) },
 ]
 
-export type OpenParts = Omit<EngineParts, 'network'> & { readonly network: Network }
+export type OpenParts = Omit<EngineParts, 'network'> & { readonly network: BackendNetwork }
 
 /** The engine's load sequence on one rung. Remember to close(). */
 export async function openParts(
@@ -56,7 +56,7 @@ export async function openParts(
  * @returns logits f32 [ids.length][vocab], every position
  */
 export async function logitsOf(
-  network: Network,
+  network: BackendNetwork,
   ids: readonly number[],
   piece = network.maxRows,
 ): Promise<Float32Array> {
@@ -67,8 +67,8 @@ export async function logitsOf(
     for (let first = 0; first < ids.length; first += piece) {
       const tokens = ids.slice(first, first + piece)
       if (!network.kv.reserve(seq, tokens.length)) throw new Error('the KV cache is too small')
-      const rows = tokens.map(token => ({ seq, token, wantsLogits: true }))
-      all.set(await network.forward(rows), first * vocab)
+      const rows = tokens.map(token => ({ seq, token, wants: 'logits' as const }))
+      all.set((await network.forward(rows)).logits, first * vocab)
     }
     return all
   } finally {
@@ -88,7 +88,7 @@ export function argMax(values: ArrayLike<number>): number {
  * margin and whose arg-max is another id.
  */
 export async function greedyMisses(
-  network: Network,
+  network: BackendNetwork,
   prompt: readonly number[],
   golden: { greedy: readonly number[]; gaps: readonly number[] },
   margin: number,

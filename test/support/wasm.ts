@@ -1,15 +1,15 @@
 // The WASM rungs of the ladder in Node: kernels from build/wasm, pool workers as worker_threads.
+
+import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
 import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/wasm-backend.ts'
-import type { BackendFactory } from '../../src/engine/load/open-parts.ts'
 import type { KernelVariant } from '../../src/types/index.ts'
 import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 
 /** One kernel build on a number of threads. */
 export function wasmFactory(variant: KernelVariant, threads: number): BackendFactory {
   return {
-    name: 'wasm',
-    variant,
-    threads,
+    path: kernelPath(variant, threads),
+    traits: EXACT,
     scratchBytes: limits => scratchBytes(limits, threads),
     create: async (memoryBytes, limits) => {
       const { spawn } = await nodeSpawner()

@@ -1,5 +1,6 @@
 // The order of the backends on the browsers there are, and under every option that narrows it.
 import { describe, expect, it } from 'vitest'
+import { pathFields } from '../../src/backend/factory.ts'
 import type { Features } from '../../src/features.ts'
 import { ladder } from '../../src/worker/ladder.ts'
 
@@ -16,7 +17,9 @@ const all: Features = {
 }
 
 const names = (...args: Parameters<typeof ladder>) =>
-  ladder(...args).map(r => `${r.unavailable ? 'no ' : ''}${r.variant} ${r.threads}`)
+  ladder(...args).map(
+    r => `${r.unavailable ? 'no ' : ''}${pathFields(r.path).variant} ${pathFields(r.path).threads}`,
+  )
 
 describe('ladder', () => {
   it('goes from relaxed SIMD with threads down to TypeScript', () => {

@@ -3,8 +3,7 @@
 
 import { RyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
-import type { LoadOptions, LoadProgress, ModelSource } from '../../types/index.ts'
-import { Ryzanstein } from '../ryzanstein.ts'
+import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
 import { SharedLink } from './elect.ts'
 import { openConnection } from './respawn.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
@@ -17,11 +16,17 @@ export function whyNotShared(): string | undefined {
   return undefined
 }
 
+/** The tab's link to the engine of its group. */
+export interface Shared {
+  readonly link: SharedLink
+  readonly model: ModelInfo
+}
+
 /**
  * An engine that this tab has together with others.
  * @throws RyzError BAD_OPTION for a source that other tabs cannot name, and all that load() throws
  */
-export async function loadShared(source: ModelSource, options: LoadOptions): Promise<Ryzanstein> {
+export async function loadShared(source: ModelSource, options: LoadOptions): Promise<Shared> {
   const { signal, onProgress, share: _, ...wire } = options
   const url = sourceForWorker(source)
   if (typeof url !== 'string') {
@@ -55,7 +60,7 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     })
     const model = await Promise.race([link.ready(), cancelled])
     onProgress?.({ ...progress, phase: 'ready' })
-    return new Ryzanstein(link, model)
+    return { link, model }
   } catch (caught) {
     await link.close()
     throw caught

@@ -1,7 +1,7 @@
 // Attention of the reference backend: QK-norm, RoPE, append to the paged cache, then per row and head
 // an online softmax over KV blocks of 32 tokens in order (Milakov & Gimelshein 2018; FlashAttention,
 // Dao et al. 2022), exactly as backend.ts defines every sum.
-import type { AttendSpec, StepRows } from '../backend.ts'
+import type { AttendSpec, Rope, StepRows } from '../backend.ts'
 import { KV_BLOCK } from '../backend.ts'
 import { type FloatHead, type IntHead, type KvMemory, openHead } from './kv-head.ts'
 import { exp32, roundToWords } from './math.ts'
@@ -9,10 +9,10 @@ import { normRow } from './norm.ts'
 
 const f = Math.fround
 
-interface Rope {
+/** The tables of a Rope handle. */
+export interface RopeMemory extends Rope {
   readonly cos: Float32Array
   readonly sin: Float32Array
-  readonly ropeDim: number
 }
 
 interface Gains {
@@ -27,7 +27,7 @@ export function attend(
   rows: StepRows,
   spec: AttendSpec,
   kv: KvMemory,
-  rope: Rope,
+  rope: RopeMemory,
   gains: Gains,
 ): void {
   const D = spec.headDim
@@ -62,8 +62,14 @@ export function attend(
   }
 }
 
-function rotate(x: Float32Array, at: number, position: number, rope: Rope, spec: AttendSpec): void {
-  const half = spec.ropeDim / 2
+function rotate(
+  x: Float32Array,
+  at: number,
+  position: number,
+  rope: RopeMemory,
+  spec: AttendSpec,
+): void {
+  const half = rope.ropeDim / 2
   for (let i = 0; i < half; i++) {
     const [p0, p1] = spec.ropePairing === 'neox' ? [i, i + half] : [2 * i, 2 * i + 1]
     const cos = rope.cos[position * half + i]

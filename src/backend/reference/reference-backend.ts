@@ -7,16 +7,20 @@ import type {
   AttendSpec,
   Backend,
   BackendLimits,
+  Kv,
   KvSpec,
   Linear,
   Matrix,
+  Rope,
   Sink,
   Slot,
   StepRows,
 } from '../backend.ts'
-import { kvCacheBytes, kvHeadBytes } from '../backend.ts'
-import { attend } from './attend.ts'
-import type { KvMemory } from './kv-head.ts'
+import { kvCacheBytes } from '../backend.ts'
+import { EXACT, REFERENCE_PATH } from '../factory.ts'
+import { allFinite } from '../finite.ts'
+import { copyKvBlock, readKvBlock, writeKvBlock } from '../kv-blocks.ts'
+import { attend, type RopeMemory } from './attend.ts'
 import { quantizeRow, silu } from './math.ts'
 import { dequantRow, dotFloat, dotInt8, unpackRow } from './matrix.ts'
 import { normRow } from './norm.ts'
@@ -35,15 +39,15 @@ export function createReferenceBackend(options: ReferenceOptions): Backend {
 }
 
 class ReferenceBackend implements Backend {
-  readonly name = 'reference'
-  readonly variant = 'typescript'
-  readonly threads = 1
+  readonly path = REFERENCE_PATH
+  readonly traits = EXACT
+  /** Nothing can end it. */
+  readonly lost = new Promise<never>(() => undefined)
   readonly #memory: ArrayBuffer[] = []
   readonly #linears: Linear[] = []
   readonly #budget: number
   #used = 0
-  #kv: KvMemory | undefined
-  #rope: { cos: Float32Array; sin: Float32Array; ropeDim: number } | undefined
+  readonly #ropes: RopeMemory[] = []
   #closed = false
 
   constructor(options: ReferenceOptions) {
@@ -98,13 +102,14 @@ class ReferenceBackend implements Backend {
     return linear
   }
 
-  createKv(spec: KvSpec): void {
-    const slot = this.alloc(kvCacheBytes(spec), 'KV cache')
-    this.#kv = { spec, memory: this.#memory[slot.at] }
+  createKv(spec: KvSpec): Kv {
+    return { ...spec, at: this.alloc(kvCacheBytes(spec), 'KV cache').at }
   }
 
-  setRope(cos: Float32Array, sin: Float32Array, ropeDim: number): void {
-    this.#rope = { cos, sin, ropeDim }
+  createRope(cos: Float32Array, sin: Float32Array, ropeDim: number): Rope {
+    const rope = { cos, sin, ropeDim, at: this.#ropes.length }
+    this.#ropes.push(rope)
+    return rope
   }
 
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
@@ -151,8 +156,8 @@ class ReferenceBackend implements Backend {
   }
 
   attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
-    if (!this.#kv || !this.#rope) throw new Error('attend needs createKv and setRope first')
-    attend(this.#f32(out), this.#f32(qkv), rows, spec, this.#kv, this.#rope, {
+    const kv = { spec: spec.kv, memory: this.#memory[spec.kv.at] }
+    attend(this.#f32(out), this.#f32(qkv), rows, spec, kv, this.#ropes[spec.rope.at], {
       q: spec.qGain && this.#f32(spec.qGain),
       k: spec.kGain && this.#f32(spec.kGain),
     })
@@ -184,55 +189,37 @@ class ReferenceBackend implements Backend {
     return this.#f32(slot).slice(first, first + count)
   }
 
-  copyBlock(from: number, to: number): void {
-    if (!this.#kv) throw new Error('copyBlock needs createKv first')
-    const target = this.#partsOf(to)
-    for (const [i, part] of this.#partsOf(from).entries()) target[i].set(part)
+  finite(slot: Slot, first: number, count: number): boolean {
+    return allFinite(this.#f32(slot), first, first + count)
   }
 
-  async readBlock(block: number): Promise<Uint8Array> {
-    const parts = this.#partsOf(block)
-    const bytes = parts[0].length
-    const out = new Uint8Array(parts.length * bytes)
-    for (const [i, part] of parts.entries()) out.set(part, i * bytes)
-    return out
+  copyBlock(kv: Kv, from: number, to: number): void {
+    copyKvBlock(this.#cache(kv), kv, from, to)
   }
 
-  writeBlock(block: number, contents: Uint8Array): void {
-    const parts = this.#partsOf(block)
-    const bytes = parts[0].length
-    if (contents.length !== parts.length * bytes) {
-      throw new RangeError(`${contents.length} bytes for a KV block of ${parts.length * bytes}`)
-    }
-    for (const [i, part] of parts.entries()) part.set(contents.subarray(i * bytes, (i + 1) * bytes))
+  async readBlock(kv: Kv, block: number): Promise<Uint8Array> {
+    return readKvBlock(this.#cache(kv), kv, block)
   }
 
-  /** A block's bytes in each layer and head. */
-  #partsOf(block: number): Uint8Array[] {
-    if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
-    if (!this.#kv) throw new Error('KV blocks need createKv first')
-    const { spec, memory } = this.#kv
-    if (!Number.isInteger(block) || block < 0 || block >= spec.blocks) {
-      throw new RangeError(`KV block ${block} of ${spec.blocks}`)
-    }
-    const bytes = kvHeadBytes(spec.type, spec.headDim)
-    return Array.from(
-      { length: spec.layers * spec.kvHeads },
-      (_, i) => new Uint8Array(memory, (i * spec.blocks + block) * bytes, bytes),
-    )
+  writeBlock(kv: Kv, block: number, contents: Uint8Array): void {
+    writeKvBlock(this.#cache(kv), kv, block, contents)
   }
 
   close(): void {
     this.#closed = true
     this.#memory.length = 0
     this.#linears.length = 0
-    this.#kv = undefined
-    this.#rope = undefined
+    this.#ropes.length = 0
   }
 
   #buffer(slot: Slot): ArrayBuffer {
     if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
     return this.#memory[slot.at]
+  }
+
+  #cache(kv: Kv): Uint8Array {
+    if (this.#closed) throw new RyzError('CLOSED', 'the backend is closed')
+    return new Uint8Array(this.#memory[kv.at])
   }
 
   #bytes(slot: Slot): Uint8Array {

@@ -1,18 +1,16 @@
 // The structs of kernels-cpp/ryz.h as words in linear memory: one place that knows their field order.
 // Used by wasm-backend.ts; writeAttend runs between two tokens and allocates nothing.
-import type { AttendSpec, KvSpec, Matrix } from '../backend.ts'
+import type { AttendSpec, Kv, Matrix, Rope } from '../backend.ts'
 import { kvHeadBytes } from '../backend.ts'
 import { KV_CODES, LAYOUT_CODES, UNIT_ROWS } from './exports.ts'
 
-/** The KV cache and where it stands. */
-export interface KvRange extends KvSpec {
-  readonly at: number
+/** A KV cache, which begins at the address `at`. */
+export interface KvRange extends Kv {
   readonly layerBytes: number
 }
 
-/** Addresses of f32 [maxContext][ropeDim/2]. */
-export interface RopeTables {
-  readonly cos: number
+/** Addresses of f32 [positions][ropeDim/2]: `at` of the cosines. */
+export interface RopeTables extends Rope {
   readonly sin: number
 }
 
@@ -37,12 +35,13 @@ export function writeAttend(
   f32: Float32Array,
   address: number,
   spec: AttendSpec,
-  kv: KvRange,
-  rope: RopeTables,
   positions: number,
   tables: number,
   maxBlocks: number,
 ): void {
+  // Handles that this backend made.
+  const kv = spec.kv as KvRange
+  const rope = spec.rope as RopeTables
   const headBytes = kvHeadBytes(kv.type, kv.headDim)
   let at = address / 4
   i32[at++] = kv.at + spec.layer * kv.layerBytes
@@ -52,9 +51,9 @@ export function writeAttend(
   i32[at++] = spec.heads
   i32[at++] = spec.kvHeads
   i32[at++] = spec.headDim
-  i32[at++] = spec.ropeDim
+  i32[at++] = rope.ropeDim
   i32[at++] = spec.ropePairing === 'norm' ? 1 : 0
-  i32[at++] = rope.cos
+  i32[at++] = rope.at
   i32[at++] = rope.sin
   i32[at++] = spec.qGain?.at ?? 0
   i32[at++] = spec.kGain?.at ?? 0

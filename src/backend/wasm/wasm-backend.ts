@@ -7,6 +7,7 @@ import type {
   AttendSpec,
   Backend,
   BackendLimits,
+  Kv,
   KvSpec,
   Linear,
   Matrix,
@@ -17,7 +18,10 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { KV_BLOCK, kvCacheBytes, kvHeadBytes } from '../backend.ts'
+import { KV_BLOCK, kvCacheBytes } from '../backend.ts'
+import { EXACT, type KernelPath, kernelPath } from '../factory.ts'
+import { allFinite } from '../finite.ts'
+import { copyKvBlock, readKvBlock, writeKvBlock } from '../kv-blocks.ts'
 import { Arena, STACK_BYTES, scratchParts } from './arena.ts'
 import { type KvRange, linearWords, type RopeTables, writeAttend } from './descriptors.ts'
 import { type KernelExports, LAYOUT_CODES, STATUS_OK, STATUS_WORKER_TRAPPED } from './exports.ts'
@@ -38,8 +42,6 @@ export interface WasmBackendOptions {
   wasm: WebAssembly.Module | BufferSource
   /** How pool workers are made; module workers of the browser when absent. */
   spawn?: SpawnPoolWorker
-  /** Told when a pool worker dies between two ops; every later op throws the same error. */
-  onWorkerDeath?: (error: RyzError) => void
   /** Milliseconds an op may wait for a pool worker (default 10000). */
   joinLimitMs?: number
   /** Loads of a shared word before a thread sleeps (default 100000, below 0.1 ms). */
@@ -88,10 +90,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Wa
       memory,
       stackTops,
       startLimitMs: START_LIMIT_MS,
-      onDeath: error => {
-        backend.fail(error)
-        options.onWorkerDeath?.(error)
-      },
+      onDeath: error => void backend.fail(error),
     })
     backend.own(pool)
   }
@@ -100,9 +99,9 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Wa
 
 /** See createWasmBackend. A failed op ends it: every later call throws the same RyzError. */
 export class WasmBackend implements Backend {
-  readonly name = 'wasm'
-  readonly variant: KernelVariant
-  readonly threads: number
+  readonly path: KernelPath
+  readonly traits = EXACT
+  readonly lost: Promise<RyzError>
   readonly #limits: BackendLimits
   readonly #joinLimitMs: number
   readonly #scratch: Readonly<Record<'ids' | 'tables' | 'attend' | 'lookup', number>>
@@ -114,8 +113,7 @@ export class WasmBackend implements Backend {
   /** What was read last. */
   #view: Float32Array
   #pool: { close(): void } | undefined
-  #kv: KvRange | undefined
-  #rope: RopeTables | undefined
+  #lose: (error: RyzError) => void = () => undefined
   #failure: RyzError | undefined
 
   constructor(
@@ -127,8 +125,10 @@ export class WasmBackend implements Backend {
     limits: BackendLimits,
     pool: { joinLimitMs: number; spin: number },
   ) {
-    this.variant = variant
-    this.threads = threads
+    this.path = kernelPath(variant, threads)
+    this.lost = new Promise(resolve => {
+      this.#lose = resolve
+    })
     this.#kernels = kernels
     this.#arena = arena
     this.#limits = limits
@@ -160,7 +160,10 @@ export class WasmBackend implements Backend {
 
   /** Makes every later call throw `error`; the first one counts. */
   fail(error: RyzError): RyzError {
-    this.#failure ??= error
+    if (this.#failure === undefined) {
+      this.#failure = error
+      if (error.code !== 'CLOSED') this.#lose(error)
+    }
     return this.#failure
   }
 
@@ -233,25 +236,20 @@ export class WasmBackend implements Backend {
     return { parts, cols, outputs, at }
   }
 
-  createKv(spec: KvSpec): void {
+  createKv(spec: KvSpec): KvRange {
     this.#check()
     const bytes = kvCacheBytes(spec)
-    this.#kv = {
-      ...spec,
-      at: this.#arena.alloc(bytes, 'KV cache'),
-      layerBytes: bytes / spec.layers,
-    }
+    const at = this.#arena.alloc(bytes, 'KV cache')
+    return { ...spec, at, layerBytes: bytes / spec.layers }
   }
 
-  setRope(cos: Float32Array, sin: Float32Array): void {
+  createRope(cos: Float32Array, sin: Float32Array, ropeDim: number): RopeTables {
     this.#check()
-    const rope = {
-      cos: this.#arena.alloc(cos.byteLength, 'RoPE cos'),
-      sin: this.#arena.alloc(sin.byteLength, 'RoPE sin'),
-    }
-    this.#f32.set(cos, rope.cos / 4)
-    this.#f32.set(sin, rope.sin / 4)
-    this.#rope = rope
+    const at = this.#arena.alloc(cos.byteLength, 'RoPE cos')
+    const sinAt = this.#arena.alloc(sin.byteLength, 'RoPE sin')
+    this.#f32.set(cos, at / 4)
+    this.#f32.set(sin, sinAt / 4)
+    return { ropeDim, at, sin: sinAt }
   }
 
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
@@ -303,21 +301,10 @@ export class WasmBackend implements Backend {
         `${rows.maxBlocks} KV blocks a row, limit ${this.#limits.maxContext} tokens`,
       )
     }
-    if (!this.#kv || !this.#rope) throw new Error('attend needs createKv and setRope first')
     const { ids, tables, attend } = this.#scratch
     this.#copyIn(ids, rows.positions, rows.count)
     this.#copyIn(tables, rows.tables, rows.count * rows.maxBlocks)
-    writeAttend(
-      this.#i32,
-      this.#f32,
-      attend,
-      spec,
-      this.#kv,
-      this.#rope,
-      ids,
-      tables,
-      rows.maxBlocks,
-    )
+    writeAttend(this.#i32, this.#f32, attend, spec, ids, tables, rows.maxBlocks)
     try {
       this.#done(this.#kernels.ryz_attend(out.at, qkv.at, attend, rows.count))
     } catch (caught) {
@@ -365,47 +352,22 @@ export class WasmBackend implements Backend {
     return this.#view
   }
 
-  copyBlock(from: number, to: number): void {
+  finite(slot: Slot, first: number, count: number): boolean {
     this.#check()
-    const kv = this.#kv
-    if (!kv) throw new Error('copyBlock needs createKv first')
-    const bytes = kvHeadBytes(kv.type, kv.headDim)
-    for (let i = 0; i < kv.layers * kv.kvHeads; i++) {
-      const at = kv.at + i * kv.blocks * bytes
-      this.#bytes.copyWithin(at + to * bytes, at + from * bytes, at + (from + 1) * bytes)
-    }
+    const at = slot.at / 4 + first
+    return allFinite(this.#f32, at, at + count)
   }
 
-  async readBlock(block: number): Promise<Uint8Array> {
-    const parts = this.#partsOf(block)
-    const bytes = parts[0].length
-    const out = new Uint8Array(parts.length * bytes)
-    for (const [i, part] of parts.entries()) out.set(part, i * bytes)
-    return out
+  copyBlock(kv: Kv, from: number, to: number): void {
+    copyKvBlock(this.#cache(kv), kv, from, to)
   }
 
-  writeBlock(block: number, contents: Uint8Array): void {
-    const parts = this.#partsOf(block)
-    const bytes = parts[0].length
-    if (contents.length !== parts.length * bytes) {
-      throw new RangeError(`${contents.length} bytes for a KV block of ${parts.length * bytes}`)
-    }
-    for (const [i, part] of parts.entries()) part.set(contents.subarray(i * bytes, (i + 1) * bytes))
+  async readBlock(kv: Kv, block: number): Promise<Uint8Array> {
+    return readKvBlock(this.#cache(kv), kv, block)
   }
 
-  /** A block's bytes in each layer and head. */
-  #partsOf(block: number): Uint8Array[] {
-    this.#check()
-    const kv = this.#kv
-    if (!kv) throw new Error('KV blocks need createKv first')
-    if (!Number.isInteger(block) || block < 0 || block >= kv.blocks) {
-      throw new RangeError(`KV block ${block} of ${kv.blocks}`)
-    }
-    const bytes = kvHeadBytes(kv.type, kv.headDim)
-    return Array.from({ length: kv.layers * kv.kvHeads }, (_, i) => {
-      const at = kv.at + (i * kv.blocks + block) * bytes
-      return this.#bytes.subarray(at, at + bytes)
-    })
+  writeBlock(kv: Kv, block: number, contents: Uint8Array): void {
+    writeKvBlock(this.#cache(kv), kv, block, contents)
   }
 
   /** For tests of the failure path: makes a pool worker trap or never end. */
@@ -425,6 +387,11 @@ export class WasmBackend implements Backend {
     this.#i32 = new Int32Array(0)
     this.#f32 = new Float32Array(0)
     this.#view = this.#f32
+  }
+
+  #cache(kv: Kv): Uint8Array {
+    this.#check()
+    return this.#bytes.subarray(kv.at)
   }
 
   #copyIn(at: number, values: Int32Array, count: number): void {

@@ -6,19 +6,22 @@ import type {
   AttendSpec,
   Backend,
   BackendLimits,
+  Kv,
   Linear,
   Matrix,
+  Rope,
   Sink,
   Slot,
   StepRows,
 } from '../../backend/backend.ts'
 import { KV_BLOCK, kvHeadBytes, layoutBytes } from '../../backend/backend.ts'
+import type { BackendFactory } from '../../backend/factory.ts'
+import { allFinite } from '../../backend/finite.ts'
 import { asRyzError, RyzError } from '../../errors.ts'
-import { allFinite } from '../../model/finite.ts'
+import type { ModelConfig } from '../../model/model-config.ts'
 import { ropeTables } from '../../model/rope.ts'
+import type { NetworkOptions } from '../../model/run-network.ts'
 import type { FaultStats } from '../../types/index.ts'
-import type { BackendFactory } from '../load/open-parts.ts'
-import type { GuardSpec } from './guard.ts'
 
 /** Rows of a slice are a multiple of this, so that it begins at a whole tile of every layout. */
 const SLICE_ROWS = 64
@@ -26,12 +29,20 @@ const SLICE_BYTES = 2 ** 20
 /** The event loop gets a turn this often. */
 const TURN_MS = 20
 
+export interface GuardSpec {
+  readonly config: ModelConfig
+  readonly limits: BackendLimits
+  readonly network: Pick<NetworkOptions, 'kv' | 'contextLength'>
+  /** What computes the steps that are judged. */
+  readonly main: Backend
+}
+
 type Note = (op: string, by: FaultStats['events'][number]['by']) => void
 
 export class GuardBackend implements Backend {
-  readonly name: Backend['name']
-  readonly variant: Backend['variant']
-  readonly threads: number
+  readonly path: Backend['path']
+  readonly traits: Backend['traits']
+  readonly lost: Backend['lost']
   /** Ops that the first repairer could not do. */
   repaired = 0
   readonly #main: Backend
@@ -45,9 +56,9 @@ export class GuardBackend implements Backend {
 
   constructor(spec: GuardSpec, factories: readonly BackendFactory[], note: Note) {
     const { main } = spec
-    this.name = main.name
-    this.variant = main.variant
-    this.threads = main.threads
+    this.path = main.path
+    this.traits = main.traits
+    this.lost = main.lost
     this.#main = main
     this.#spec = spec
     this.#factories = factories
@@ -111,8 +122,8 @@ export class GuardBackend implements Backend {
     this.#op(`attend (layer ${spec.layer})`, out, async bench => {
       await bench.put(bench.x, this.#main, qkv, count * width)
       for (const [i, block] of blocks.entries()) {
-        const bytes = await this.#main.readBlock(block)
-        bench.backend.writeBlock(i, bytes.subarray(layerAt, layerAt + layerBytes))
+        const bytes = await this.#main.readBlock(spec.kv, block)
+        bench.backend.writeBlock(bench.kv, i, bytes.subarray(layerAt, layerAt + layerBytes))
         await this.#breathe()
       }
       const tables = new Int32Array(count * maxBlocks)
@@ -121,14 +132,15 @@ export class GuardBackend implements Backend {
       if (spec.qGain) await bench.put(bench.vector, this.#main, spec.qGain, spec.headDim)
       if (spec.kGain) await bench.put(bench.vector2, this.#main, spec.kGain, spec.headDim)
       const step = { count, positions, tables, maxBlocks }
-      bench.backend.attend(bench.y, bench.x, step, { ...spec, ...gains, layer: 0 })
+      const { kv, rope } = bench
+      bench.backend.attend(bench.y, bench.x, step, { ...spec, ...gains, kv, rope, layer: 0 })
       const values = await bench.backend.read(bench.y, 0, count * spec.heads * spec.headDim)
       if (!allFinite(values, 0, values.length)) return values
       // The step's own K and V go into the cache, too.
       for (let i = Math.floor(positions[0]! / KV_BLOCK); i < blocks.length; i++) {
-        const bytes = await this.#main.readBlock(blocks[i]!)
-        bytes.set(await bench.backend.readBlock(i), layerAt)
-        this.#main.writeBlock(blocks[i]!, bytes)
+        const bytes = await this.#main.readBlock(spec.kv, blocks[i]!)
+        bytes.set(await bench.backend.readBlock(kv, i), layerAt)
+        this.#main.writeBlock(spec.kv, blocks[i]!, bytes)
       }
       return values
     })
@@ -186,24 +198,29 @@ export class GuardBackend implements Backend {
     return this.#main.stack(parts)
   }
 
-  createKv(): void {
+  createKv(): Kv {
     throw new Error('the cache is the main backend’s')
   }
 
-  setRope(): void {
+  createRope(): Rope {
     throw new Error('the tables are the main backend’s')
   }
 
-  copyBlock(from: number, to: number): void {
-    this.#main.copyBlock(from, to)
+  async finite(slot: Slot, first: number, count: number): Promise<boolean> {
+    await this.flush()
+    return this.#main.finite(slot, first, count)
   }
 
-  readBlock(block: number): Promise<Uint8Array> {
-    return this.#main.readBlock(block)
+  copyBlock(kv: Kv, from: number, to: number): void {
+    this.#main.copyBlock(kv, from, to)
   }
 
-  writeBlock(block: number, bytes: Uint8Array): void {
-    this.#main.writeBlock(block, bytes)
+  readBlock(kv: Kv, block: number): Promise<Uint8Array> {
+    return this.#main.readBlock(kv, block)
+  }
+
+  writeBlock(kv: Kv, block: number, bytes: Uint8Array): void {
+    this.#main.writeBlock(kv, block, bytes)
   }
 
   /** Ends the benches; the main backend stays open. */
@@ -263,6 +280,8 @@ class Bench {
   readonly y: Slot
   readonly vector: Slot
   readonly vector2: Slot
+  readonly kv: Kv
+  readonly rope: Rope
   readonly #weights: Slot
   readonly #scales: Slot
   /** One per shape: descriptors are never given back. */
@@ -286,9 +305,9 @@ class Bench {
     this.#scales = backend.alloc(sizes.scales, 'repair scales')
     const { kvHeads, headDim, ropeDim, ropeTheta } = config
     const blocks = Math.ceil(network.contextLength / KV_BLOCK)
-    backend.createKv({ layers: 1, kvHeads, headDim, blocks, type: network.kv })
+    this.kv = backend.createKv({ layers: 1, kvHeads, headDim, blocks, type: network.kv })
     const rope = ropeTables(network.contextLength, ropeDim, ropeTheta)
-    backend.setRope(rope.cos, rope.sin, ropeDim)
+    this.rope = backend.createRope(rope.cos, rope.sin, ropeDim)
   }
 
   /** Copies `count` values of a slot of `from`. */

@@ -3,21 +3,13 @@
 // fails as well does its request end with BAD_WEIGHTS. The network finds such steps (every row is
 // looked at, so the KV cache before them holds finite numbers only); the ops are in guard-backend.ts.
 // Made by open-parts.ts, one per network; what happened is named in stats().faults.
-import type { Backend, BackendLimits } from '../../backend/backend.ts'
+import type { Backend } from '../../backend/backend.ts'
+import { type BackendFactory, type Guards, pathId } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
-import type { ModelConfig } from '../../model/model-config.ts'
-import type { NetworkOptions, StepRepair, StepRow } from '../../model/network.ts'
+import type { StepRow } from '../../model/network.ts'
+import type { StepRepair } from '../../model/run-network.ts'
 import type { FaultStats } from '../../types/index.ts'
-import type { BackendFactory, Guards } from '../load/open-parts.ts'
-import { GuardBackend } from './guard-backend.ts'
-
-export interface GuardSpec {
-  readonly config: ModelConfig
-  readonly limits: BackendLimits
-  readonly network: Pick<NetworkOptions, 'kv' | 'contextLength'>
-  /** What computes the steps that are judged. */
-  readonly main: Backend
-}
+import { GuardBackend, type GuardSpec } from './guard-backend.ts'
 
 export interface Guard {
   readonly repair: StepRepair
@@ -52,11 +44,11 @@ export function createGuard(
     }
     const on = new GuardBackend(spec, repairers(guards, spec.main), note)
     try {
-      const logits = await rerun(on)
+      const result = await rerun(on)
       await on.flush() // a piece without logits reads nothing
       recomputed++
       if (on.repaired === 0) note('a step', 'scalar')
-      return logits
+      return result
     } catch (caught) {
       ended++
       throw caught
@@ -79,8 +71,10 @@ const OUTCOME = {
 
 /** Scalar kernels first, unless they are what failed or cannot run here. */
 function repairers({ scalar, reference }: Guards, main: Backend): BackendFactory[] {
-  const useful = main.name === 'wasm' && main.variant !== 'scalar'
-  return useful && scalar !== undefined ? [scalar, reference] : [reference]
+  const failed = [pathId(main.path), pathId(reference.path)]
+  return scalar && !failed.includes(pathId(scalar.path)) && failed[0] !== failed[1]
+    ? [scalar, reference]
+    : [reference]
 }
 
 function sequences(rows: readonly StepRow[]): number {

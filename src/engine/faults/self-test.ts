@@ -146,8 +146,8 @@ class Bench {
     const tokens = Math.min(TOKENS, this.#limits.maxContext)
     const maxBlocks = Math.min(2, Math.ceil(this.#limits.maxContext / KV_BLOCK))
     const angles = Float32Array.from({ length: (tokens * ropeDim) / 2 }, (_, i) => i * 0.37)
-    backend.createKv({ layers: 1, kvHeads, headDim, blocks: 3, type })
-    backend.setRope(angles.map(Math.cos), angles.map(Math.sin), ropeDim)
+    const kv = backend.createKv({ layers: 1, kvHeads, headDim, blocks: 3, type })
+    const rope = backend.createRope(angles.map(Math.cos), angles.map(Math.sin), ropeDim)
     const qGain = this.#values(headDim)
     const kGain = this.#values(headDim)
     const rows = this.#many
@@ -169,7 +169,7 @@ class Bench {
             ),
             maxBlocks,
           },
-          { layer: 0, heads, kvHeads, headDim, ropeDim, ropePairing, eps: 1e-6, ...gains },
+          { kv, rope, layer: 0, heads, kvHeads, headDim, ropePairing, eps: 1e-6, ...gains },
         )
         const op = `attend (${type} KV, ${ropePairing} RoPE, token ${first + count})`
         this.#note(op, await backend.read(out, 0, count * heads * headDim))

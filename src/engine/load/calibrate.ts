@@ -1,11 +1,19 @@
 // Chooses kernel build and thread count for a model: measures what is available on random weights of
 // its shape (backend/wasm/calibrate.ts does the timing), remembers the figures, and puts the ladder in
 // order. Also says how fast the whole model will be. Called by open-parts.ts and forecast.ts.
+
+import {
+  type BackendFactory,
+  isKernel,
+  type KernelFactory,
+  kernelPath,
+  pathId,
+} from '../../backend/factory.ts'
 import type { Remembered } from '../../cache/remembered.ts'
 import { asRyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
 import type { Calibration, ExpectedSpeed, KernelRates, KernelVariant } from '../../types/index.ts'
-import type { Arrange, BackendFactory } from './open-parts.ts'
+import type { Arrange } from './open-parts.ts'
 import type { ModelWork } from './plan.ts'
 
 export interface CalibratorParts {
@@ -61,12 +69,12 @@ async function calibrate(
     }
     if (!hasChoice(rungs)) return skipped('the options leave one choice')
   }
-  const asked = rungs.map(f => `${f.variant}*${f.threads}`).join(' ')
+  const asked = rungs.map(f => `${f.path.variant}*${f.path.threads}`).join(' ')
   const key = ['calibration', PACKAGE_VERSION, parts.machine, work.key, asked].join('|')
   const known = await parts.remembered.get(key)
   const before = isNote(known) ? known : undefined
   if (before?.certain) {
-    return { source: 'remembered', ms: 0, ...choose(before.rates, work, rungs[0]!) }
+    return { source: 'remembered', ms: 0, ...choose(before.rates, work, rungs[0]!.path) }
   }
 
   const now = parts.now ?? (() => performance.now())
@@ -74,10 +82,10 @@ async function calibrate(
   const failures: string[] = []
   const rates = await measureAll(parts, rungs, work, () => now() - began, failures)
   if (rates.length === 0) return skipped(`no kernel could be measured: ${failures.join('; ')}`)
-  const found = choose(rates, work, rungs[0]!)
+  const found = choose(rates, work, rungs[0]!.path)
   // A page that starts while the machine is busy sees threads at their worst for a second or two. So
   // what differs from the ladder is used now, but measured again in the next load before it is kept.
-  const certain = isOwn(found.chosen, rungs[0]!) || isOwn(found.chosen, before?.chosen)
+  const certain = isOwn(found.chosen, rungs[0]!.path) || isOwn(found.chosen, before?.chosen)
   await parts.remembered.set(key, { rates, chosen: found.chosen, certain } satisfies Note)
   return { source: 'measured', ms: now() - began, ...found }
 }
@@ -91,12 +99,6 @@ interface Note {
 }
 
 type Choice = NonNullable<Calibration['chosen']>
-
-type KernelFactory = BackendFactory & { readonly variant: KernelVariant }
-
-function isKernel(factory: BackendFactory): factory is KernelFactory {
-  return factory.name === 'wasm' && factory.variant !== 'typescript'
-}
 
 /** One rung, or one variant whose only other rung is the fallback to one thread. */
 function hasChoice(rungs: readonly KernelFactory[]): boolean {
@@ -127,8 +129,8 @@ async function measureAll(
       return null
     }
   }
-  const most = rungs[0]!.threads
-  for (const { variant, threads } of rungs) {
+  const most = rungs[0]!.path.threads
+  for (const { variant, threads } of rungs.map(f => f.path)) {
     if (threads === most && (rates.length === 0 || elapsed() < BUDGET_MS)) {
       await attempt(variant, threads)
     }
@@ -140,7 +142,7 @@ async function measureAll(
     if (measured && costMs(measured, work) > 1.5 * costMs(best, work)) break
   }
   // What others do on the machine only ever slows: the better of two looks is the truer one.
-  const own = rungs[0]!
+  const own = rungs[0]!.path
   if (isOwn(choose(rates, work, own).chosen, own)) return rates
   if (rates.some(r => isOwn(r, own))) await attempt(own.variant, own.threads)
   return betterOfEach(rates, work)
@@ -219,7 +221,7 @@ function reorder(
 ): readonly BackendFactory[] {
   if (chosen === undefined) return factories
   const { variant, threads } = chosen
-  const isChosen = (f: BackendFactory) => f.variant === variant && f.threads === threads
+  const isChosen = (f: BackendFactory) => pathId(f.path) === pathId(kernelPath(variant, threads))
   const rest = factories.filter(f => !isChosen(f))
   const first = rest.findIndex(f => f.unavailable === undefined)
   const factory = factories.find(isChosen) ?? parts.factory(variant, threads)

@@ -1,31 +1,31 @@
 // What opening a model yields and the engine runs on: the network, its tokenizer and the facts that
 // stats() reports. Made by open-parts.ts; a test hands in fakes.
+import type { BackendTraits } from '../../backend/backend.ts'
+import type { Network } from '../../model/network.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
   ActivationMode,
-  BackendName,
   CacheStats,
   Calibration,
+  ExecutionPath,
   Fallback,
   FaultStats,
   HeadType,
-  KernelVariant,
   KvType,
   LoadProgress,
   ModelInfo,
 } from '../../types/index.ts'
-import type { NetworkLike } from '../network.ts'
 
 export interface EngineParts {
-  readonly network: NetworkLike
+  readonly network: Network
   readonly tokenizer: Tokenizer
   readonly info: ModelInfo
   readonly fallbacks: readonly Fallback[]
   /** Bytes by part. */
   readonly memory: { readonly weights: number; readonly kv: number; readonly scratch: number }
-  readonly backendName: BackendName
-  readonly variant: KernelVariant | 'typescript'
-  readonly threads: number
+  /** How it is computed. */
+  readonly path: ExecutionPath
+  readonly traits: BackendTraits
   readonly strict: boolean
   readonly head: HeadType
   readonly activations: ActivationMode

@@ -1,6 +1,8 @@
 // "Will it run?", from the header alone: what would be downloaded, how much memory it would take, on
 // which path and how fast. The same checks and the same plan as a load, without one weight. Called by
 // worker/engine-api.ts.
+
+import { type BackendFactory, pathFields, pathName } from '../../backend/factory.ts'
 import { type StoredFile, type StoredFileOptions, storedFile } from '../../cache/stored-file.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { ByteSource, ModelFile } from '../../format/model-file.ts'
@@ -12,7 +14,7 @@ import type { ModelConfig } from '../../model/model-config.ts'
 import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
 import { headerFetch } from './header-fetch.ts'
-import { type Arrange, type BackendFactory, openTokenizer, rungName } from './open-parts.ts'
+import { type Arrange, openTokenizer } from './open-parts.ts'
 import { checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
 
@@ -56,7 +58,7 @@ export async function forecast(
     if (arranged.calibration) told.calibration = arranged.calibration
     const rung = choosePath(told, arranged.factories)
     const plan = planLoad(file, config, options, checked)
-    const testBytes = extras.selfTested && rung.name !== 'reference' ? SELF_TEST_BYTES : 0
+    const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
     const scratch = rung.scratchBytes(plan.limits) + testBytes
     try {
       tell(told, plan.memory(scratch), plan.shortened)
@@ -103,19 +105,17 @@ function choosePath(told: RunForecast, factories: readonly BackendFactory[]): Ba
   const first = factories.findIndex(f => f.unavailable === undefined)
   const rung = factories[first]
   if (rung === undefined) {
-    const reasons = factories.map(f => `${rungName(f)}: ${f.unavailable}`).join('; ')
+    const reasons = factories.map(f => `${pathName(f.path)}: ${f.unavailable}`).join('; ')
     throw new RyzError('BAD_OPTION', `no backend can run here (${reasons})`)
   }
   told.path = {
-    backend: rung.name,
-    variant: rung.variant,
-    threads: rung.threads,
+    ...pathFields(rung.path),
     fallbacks: factories
       .slice(0, first)
-      .map(f => ({ from: rungName(f), to: rungName(rung), reason: f.unavailable! })),
+      .map(f => ({ from: pathName(f.path), to: pathName(rung.path), reason: f.unavailable! })),
   }
   const speed = told.calibration.expected
-  if (rung.name === 'wasm' && speed) {
+  if (rung.path.backend === 'wasm' && speed) {
     told.expectedDecodeTokensPerSecond = speed.decodeTokensPerSecond
     told.expectedPrefillTokensPerSecond = speed.prefillTokensPerSecond
   }

@@ -2,10 +2,10 @@
 // rung is asked with less and less KV cache, in the order of the memory plan, and what was given up is
 // named. Called by open-parts.ts.
 import type { Backend, BackendLimits } from '../../backend/backend.ts'
+import type { BackendFactory } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
 import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
 import type { Fallback } from '../../types/index.ts'
-import type { BackendFactory } from './open-parts.ts'
 
 export interface Within {
   readonly backend: Backend

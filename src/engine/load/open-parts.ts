@@ -1,48 +1,24 @@
 // The load sequence: header -> config -> tokenizer -> memory plan -> the first backend of the ladder
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
-import type { Backend, BackendLimits } from '../../backend/backend.ts'
+import type { BackendFactory, Guards } from '../../backend/factory.ts'
 import { collectGarbage } from '../../discard.ts'
-import { asRyzError, type ErrorCode, RyzError, throwIfAborted } from '../../errors.ts'
+import { RyzError, throwIfAborted } from '../../errors.ts'
 import type { ModelFile } from '../../format/model-file.ts'
 import { readConfig } from '../../model/config.ts'
 import { loadWeights } from '../../model/load-weights.ts'
-import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
-import { Network } from '../../model/network.ts'
+import { BackendNetwork } from '../../model/run-network.ts'
 import { tokenizerFromGguf } from '../../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../../tokenizer/from-json.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type {
-  BackendName,
-  Calibration,
-  Fallback,
-  KernelVariant,
-  KvType,
-  LoadOptions,
-  LoadPhase,
-  ModelSource,
-} from '../../types/index.ts'
+import type { Calibration, LoadOptions, LoadPhase, ModelSource } from '../../types/index.ts'
 import { createGuard } from '../faults/guard.ts'
-import { firstDifference, type Probe, runProbes, SELF_TEST_BYTES } from '../faults/self-test.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { createWithin } from './memory-refused.ts'
+import { openFirst } from './open-first.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
 import { type ModelWork, planLoad, workOf } from './plan.ts'
 import { openStored, type StoredModelFile } from './stored-model.ts'
-
-/** One rung of the ladder. */
-export interface BackendFactory {
-  readonly name: BackendName
-  readonly variant: KernelVariant | 'typescript'
-  readonly threads: number
-  /** Why this rung cannot be used here; absent when it can. */
-  readonly unavailable?: string
-  /** Bytes beside weights, KV and activations. */
-  scratchBytes(limits: BackendLimits): number
-  /** @throws whatever keeps it from starting; the next rung is tried then */
-  create(memoryBytes: number, limits: BackendLimits): Promise<Backend>
-}
 
 /** The factories in the order to try, and why. */
 export interface Arranged {
@@ -52,14 +28,6 @@ export interface Arranged {
 
 /** Puts the factories in order for the work of one model; see calibrate.ts. */
 export type Arrange = (factories: readonly BackendFactory[], work: ModelWork) => Promise<Arranged>
-
-/** Plainer backends that judge what a rung computes; without them it is taken at its word. */
-export interface Guards {
-  /** The truth; also the last repair. */
-  readonly reference: BackendFactory
-  /** The first repair. */
-  readonly scalar?: BackendFactory
-}
 
 const asTheyAre: Arrange = async factories => ({ factories })
 
@@ -124,13 +92,14 @@ async function openParts(
     const guard =
       guards &&
       createGuard({ config, limits, network: { kv, contextLength }, main: backend }, guards)
-    const network = new Network(config, backend, poured.weights, {
+    const network = new BackendNetwork(config, backend, poured.weights, {
       activations: checked.activations,
       strict: checked.strict,
       kv,
       kvBlocks: opened.plan.kvBlocks,
       contextLength,
       maxRows: limits.maxRows,
+      wantedRows: opened.plan.wantedRows,
       repair: guard?.repair,
     })
     report('warmup', 0, 0)
@@ -166,9 +135,8 @@ async function openParts(
         kv: opened.plan.kvBytes,
         scratch: opened.plan.scratchBytes,
       },
-      backendName: backend.name,
-      variant: backend.variant,
-      threads: backend.threads,
+      path: backend.path,
+      traits: backend.traits,
       strict: checked.strict,
       head: checked.head,
       activations: checked.activations,
@@ -185,79 +153,8 @@ async function openParts(
 }
 
 /** Not written where the file is open: it would hold all of the header, merges included. */
-function closing(network: Network): () => void {
+function closing(network: BackendNetwork): () => void {
   return () => network.close()
-}
-
-/** The first rung that is available, fits, starts and computes right; what was passed over is named. */
-async function openFirst(
-  factories: readonly BackendFactory[],
-  limits: BackendLimits,
-  plan: (scratchBytes: number, budget?: number) => MemoryPlan,
-  guards: Guards | undefined,
-): Promise<{ backend: Backend; plan: MemoryPlan; fallbacks: Fallback[] }> {
-  const passed: { rung: string; reason: string; code: ErrorCode }[] = []
-  let right: { kv: KvType; probes: Probe[] } | undefined
-  for (const factory of factories) {
-    const rung = rungName(factory)
-    if (factory.unavailable !== undefined) {
-      passed.push({ rung, reason: factory.unavailable, code: 'BAD_OPTION' })
-      continue
-    }
-    const judge = factory.name === 'reference' ? undefined : guards?.reference
-    const testBytes = judge === undefined ? 0 : SELF_TEST_BYTES
-    // Where the browser refuses memory to the kernels, it has none for slower ones.
-    if (factory.name === 'reference' && passed.some(p => p.code === 'MEMORY_BUDGET')) break
-    const scratch = factory.scratchBytes(limits) + testBytes
-    const first = plan(scratch)
-    let backend: Backend | undefined
-    try {
-      const made = await createWithin(factory, limits, first, budget => plan(scratch, budget))
-      const planned = made.plan
-      backend = made.backend
-      if (judge !== undefined) {
-        const { kv } = planned
-        if (right?.kv !== kv) right = { kv, probes: await probesOf(judge, limits, kv) }
-        const wrong = firstDifference(await runProbes(backend, limits, kv), right.probes)
-        if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
-      }
-      const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
-      return { backend, plan: planned, fallbacks: [...fallbacks, ...made.refused] }
-    } catch (caught) {
-      backend?.close()
-      const { message, code } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
-      passed.push({ rung, reason: message, code })
-    }
-  }
-  const reasons = passed.map(p => `${p.rung}: ${p.reason}`).join('; ')
-  throw new RyzError(codeOfAll(passed), `no backend can run here (${reasons})`)
-}
-
-/** What all rungs that could have run have in common, for the caller to act upon. */
-function codeOfAll(passed: readonly { code: ErrorCode }[]): ErrorCode {
-  const codes = new Set(passed.map(p => p.code))
-  if (codes.size > 1) codes.delete('BAD_OPTION') // it could not have run here anyway
-  const [code] = codes
-  return codes.size === 1 && code !== undefined ? code : 'BAD_OPTION'
-}
-
-async function probesOf(
-  factory: BackendFactory,
-  limits: BackendLimits,
-  kv: KvType,
-): Promise<Probe[]> {
-  const backend = await factory.create(2 * SELF_TEST_BYTES, limits)
-  try {
-    return await runProbes(backend, limits, kv)
-  } finally {
-    backend.close()
-  }
-}
-
-/** 'relaxed with 2 threads' */
-export function rungName(f: Pick<BackendFactory, 'name' | 'variant' | 'threads'>): string {
-  if (f.name === 'reference') return 'reference (TypeScript)'
-  return `${f.variant} with ${f.threads} thread${f.threads === 1 ? '' : 's'}`
 }
 
 /** @throws RyzError TOKENIZER_MISSING | TOKENIZER_INVALID */
@@ -276,11 +173,11 @@ export async function openTokenizer(file: ModelFile, config: ModelConfig): Promi
 }
 
 /** One token through every kernel, so that the first request finds compiled code. */
-async function warmUp(network: Network): Promise<void> {
+async function warmUp(network: BackendNetwork): Promise<void> {
   const seq = network.kv.open()
   try {
     if (!network.kv.reserve(seq, 1)) return
-    await network.forward([{ seq, token: 0, wantsLogits: true }])
+    await network.forward([{ seq, token: 0, wants: 'logits' }])
   } finally {
     network.kv.close(seq)
   }

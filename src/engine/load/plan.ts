@@ -12,6 +12,8 @@ import type { CheckedLoadOptions } from './options.ts'
 
 /** Contexts longer than this are only opened when asked for: the RoPE tables and plan grow with it. */
 const DEFAULT_CONTEXT_CAP = 4096
+/** Scoring takes so many rows a step where memory allows: kernels with tables begin at 14. */
+const WANTED_ROWS = 32
 
 export interface LoadPlan {
   readonly limits: BackendLimits
@@ -56,6 +58,7 @@ export function planLoad(
         contextFixed: options.contextLength !== undefined,
         maxSequences,
         maxRows: limits.maxRows,
+        wantedRows: Math.min(WANTED_ROWS, limits.maxRows),
         scratchBytes,
         floatBytes,
       }),

@@ -1,7 +1,7 @@
 // A task on its way through the scheduler, and the rows that a step makes of several of them. Plain
 // bookkeeping; the decisions are in scheduler.ts.
 import type { ErrorCode } from '../../errors.ts'
-import type { SequenceLike, StepRowLike } from '../network.ts'
+import type { Sequence, StepRow, Wanted } from '../../model/network.ts'
 import { blockKey, type PrefixNode } from './prefix-index.ts'
 import type { Task, TaskTimes } from './task.ts'
 
@@ -15,7 +15,7 @@ export interface Job {
   /** The position in the queue that it was told last; 0 none. */
   toldPosition: number
   /** Its place in the KV cache, while it has one. */
-  seq: SequenceLike | undefined
+  seq: Sequence | undefined
   /** Tokens of prompt and answer in the cache. */
   fed: number
   /** All tokens but the last sampled one are in the cache. */
@@ -76,6 +76,11 @@ export function shareOf(job: Job, count: number): Share {
   return job.share
 }
 
+/** How many of the job's next `count` tokens are wanted. */
+export function wantedOf({ task, fed }: Job, count: number): number {
+  return Math.min(count, Math.max(0, fed + count - task.wantedFrom))
+}
+
 /** Tokens known so far: prompt and answer. */
 export function tokensOf(task: Task): number {
   return task.prompt.length + task.answer.length
@@ -86,23 +91,28 @@ function tokenAt(task: Task, index: number): number {
   return answerAt < 0 ? task.prompt[index]! : task.answer[answerAt]!
 }
 
+interface MutableRow extends StepRow {
+  seq: Sequence
+  token: number
+  wants: Wanted
+}
+
 /** The rows of a step; the same objects serve every step. */
 export class StepRows {
-  readonly #rows: StepRowLike[] = []
-  readonly #pool: StepRowLike[] = []
+  readonly #rows: MutableRow[] = []
+  readonly #pool: MutableRow[] = []
 
   /** The rows of these shares, in their order; valid until the next call. */
-  fill(shares: readonly Share[]): readonly StepRowLike[] {
+  fill(shares: readonly Share[]): readonly StepRow[] {
     let n = 0
     for (let s = 0; s < shares.length; s++) {
       const { job, count } = shares[s]!
-      const last = tokensOf(job.task) - 1
       for (let i = job.fed; i < job.fed + count; i++) {
-        this.#pool[n] ??= { seq: job.seq!, token: 0, wantsLogits: false }
+        this.#pool[n] ??= { seq: job.seq!, token: 0, wants: 'nothing' }
         const row = this.#pool[n]!
         row.seq = job.seq!
         row.token = tokenAt(job.task, i)
-        row.wantsLogits = job.task.everyLogits || i === last
+        row.wants = i < job.task.wantedFrom ? 'nothing' : job.task.wants
         this.#rows[n++] = row
       }
     }

@@ -1,32 +1,32 @@
 // The place of each job in the KV cache: which blocks it begins with, what it leaves for later prompts,
 // and when its memory really goes back (not while a step uses it). Called by scheduler.ts.
 import { KV_BLOCK } from '../../backend/backend.ts'
-import type { KvCacheLike, SequenceLike } from '../network.ts'
+import type { KvBook, Sequence } from '../../model/network.ts'
 import { type Job, keyOf, tokensOf } from './job.ts'
 import { PrefixIndex } from './prefix-index.ts'
 
 export class Room {
   /** Full blocks of prompts and answers, running and past. */
   readonly prefixes: PrefixIndex
-  readonly #kv: KvCacheLike
+  readonly #kv: KvBook
   /** Sequences ended while a step used them. */
-  #orphans: SequenceLike[] = []
+  #orphans: Sequence[] = []
   #inStep = false
 
-  constructor(kv: KvCacheLike) {
+  constructor(kv: KvBook) {
     this.#kv = kv
     this.prefixes = new PrefixIndex(kv)
   }
 
   /**
    * Takes the blocks of all tokens known so far, those that were computed before first, leaving
-   * `growing` free. At least one token is left to compute: its logits are wanted.
+   * `growing` free. What is wanted of a token must be computed: it is left, and all that follow.
    * @returns false, and nothing taken, when blocks are short
    */
   open(job: Job, growing: number): boolean {
     const kv = this.#kv
     const tokens = tokensOf(job.task)
-    const most = Math.floor((tokens - 1) / KV_BLOCK)
+    const most = Math.floor(Math.min(job.task.wantedFrom, tokens - 1) / KV_BLOCK)
     const node = job.task.reuse ? this.prefixes.match(b => keyOf(job, b), most) : undefined
     const seq = node === undefined ? kv.open() : this.prefixes.open(node)
     const missing = kv.blocksFor(tokens) - seq.blocks.length

@@ -2,7 +2,7 @@
 // streams run, so that none stalls much longer, and 200 ms when nothing else does, so that a cancel is still
 // heard within 250. Whole blocks of 32 cost less a token than small pieces. Called by scheduler.ts.
 
-import type { NetworkLike } from '../network.ts'
+import type { Network } from '../../model/network.ts'
 
 /** A step with a prefill piece should take this long at most while other requests generate. */
 export const PIECE_MS = 100
@@ -60,12 +60,12 @@ export class PieceSize {
 }
 
 /** Milliseconds of a step of one token; its memory is given back. */
-export async function measureToken(network: NetworkLike, now: () => number): Promise<number> {
+export async function measureToken(network: Network, now: () => number): Promise<number> {
   const seq = network.kv.open()
   try {
     network.kv.reserve(seq, 1)
     const began = now()
-    await network.forward([{ seq, token: 0, wantsLogits: true }])
+    await network.forward([{ seq, token: 0, wants: 'logits' }])
     return now() - began
   } finally {
     network.kv.close(seq)

@@ -3,7 +3,7 @@
 // on its tokens alone, so a shared block has the bits that would be computed again. The least recently
 // used leaves go first, and only when blocks are short. Called by scheduler.ts and sessions.ts.
 import { KV_BLOCK } from '../../backend/backend.ts'
-import type { KvCacheLike, SequenceLike } from '../network.ts'
+import type { KvBook, Sequence } from '../../model/network.ts'
 
 /** A block of tokens after those of its parents. */
 export interface PrefixNode {
@@ -29,7 +29,7 @@ export function blockKey(tokenAt: (index: number) => number, block: number): str
 }
 
 export class PrefixIndex {
-  readonly #kv: KvCacheLike
+  readonly #kv: KvBook
   readonly #nodes = new Set<PrefixNode>()
   readonly #root: PrefixNode = {
     key: '',
@@ -42,7 +42,7 @@ export class PrefixIndex {
   }
   #clock = 0
 
-  constructor(kv: KvCacheLike) {
+  constructor(kv: KvBook) {
     this.#kv = kv
     kv.onShort(blocks => this.#evict(blocks))
   }
@@ -71,7 +71,7 @@ export class PrefixIndex {
   }
 
   /** A sequence that begins with all blocks up to `node`. */
-  open(node: PrefixNode): SequenceLike {
+  open(node: PrefixNode): Sequence {
     return this.#kv.openShared(blocksOf(node))
   }
 
@@ -79,7 +79,7 @@ export class PrefixIndex {
    * Adds the full block `parent.depth` of a sequence, or shares the one that is known already.
    * @returns its node, or undefined when `parent` is gone
    */
-  add(parent: PrefixNode, key: string, seq: SequenceLike): PrefixNode | undefined {
+  add(parent: PrefixNode, key: string, seq: Sequence): PrefixNode | undefined {
     if (parent.gone) return undefined
     const known = parent.children.get(key)
     if (known !== undefined) {

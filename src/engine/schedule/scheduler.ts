@@ -1,6 +1,6 @@
 // Decides which rows run in the next step: queue, admission, time limits, cancel, memory. A step is
 // one piece of one prompt (the prompts take turns) plus one row of every sequence that generates;
-// between steps the event loop gets a turn. Knows no sampling and no text. Called by node-engine.ts.
+// between steps the event loop gets a turn. Knows no sampling and no text. Called by engine.ts.
 //
 // Memory: a prompt's KV blocks are taken when it is admitted, the answer's as it grows. When blocks
 // run short the youngest generation gives its blocks back, waits, and is computed again later: results
@@ -8,16 +8,18 @@
 // when it is alone and still finds no block. Full blocks stay for prompts that begin alike, until
 // memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
-import type { NetworkLike } from '../network.ts'
-import { FATAL, type Job, newJob, type Share, StepRows, shareOf, tokensOf } from './job.ts'
+import type { Network } from '../../model/network.ts'
+import { type Job, newJob, type Share, shareOf, tokensOf, wantedOf } from './job.ts'
 import { Room } from './kv-room.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
 import { Counters, type Outcome } from './stats.ts'
-import type { Next, Task } from './task.ts'
+import { StepRunner } from './step.ts'
+import type { Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
+import { Walk } from './walk.ts'
 
 /** Steps that only decode may follow each other for so long before the event loop gets its turn. */
 const TURN_MS = 4
@@ -53,7 +55,7 @@ export interface Submitted {
 
 export class Scheduler {
   readonly counters = new Counters()
-  readonly #network: NetworkLike
+  readonly #network: Network
   readonly #options: SchedulerOptions
   readonly #now: () => number
   readonly #turn: Turn
@@ -61,38 +63,44 @@ export class Scheduler {
   readonly #seats: number
   readonly #waiting: WaitingQueue
   readonly #room: Room
+  readonly #runner: StepRunner
   /** Lost their memory to older ones; resumed before anything that waits. */
   #paused: Job[] = []
   /** In order of admission. */
   #active: Job[] = []
-  readonly #rows = new StepRows()
   readonly #shares: Share[] = []
   /** Took their last logits in this step; completed when its time is on the books. */
   readonly #finished: Job[] = []
   #steps = 0
-  #turnedAt = 0
   /** The last step held a prompt, or ended a request: what it gave should be seen at once. */
   #turnNow = false
-  #loop: Promise<void> | undefined
-  /** Resolves #loop. */
-  #rest: () => void = () => undefined
-  /** One function for all turns. */
-  readonly #afterTurn = (): void => {
-    this.#turnedAt = this.#now()
-    this.#walk()
-  }
+  readonly #walk: Walk
   #closed: RyzError | undefined
 
-  constructor(network: NetworkLike, options: SchedulerOptions) {
+  constructor(network: Network, options: SchedulerOptions) {
     this.#network = network
     this.#options = options
     this.#now = options.now ?? (() => performance.now())
     this.#turn = options.turn ?? createTurn()
     this.#piece = new PieceSize(Math.min(options.prefillPiece, network.maxRows))
     // Every live sequence must find room for its row and its logits in each step.
-    this.#seats = Math.min(options.maxSequences, network.maxRows, network.maxLogitRows)
+    this.#seats = Math.min(options.maxSequences, network.maxRows, network.maxWantedRows)
     this.#waiting = new WaitingQueue(this.#seats)
     this.#room = new Room(network.kv)
+    this.#runner = new StepRunner(network, this.#room, this.#now, {
+      ended: job => this.#finished.push(job),
+      again: job => this.#again(job),
+      failed: (job, error) => this.#end(job, 'failed', error),
+      fatal: error => this.#fatal(error),
+    })
+    this.#walk = new Walk(this.#turn, this.#now, {
+      pending: () => this.#waiting.length + this.running > 0,
+      step: () => this.#step(),
+      turnDue: () => this.#turnDue(),
+      failed: caught => this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed')),
+    })
+    // A network that is lost between two steps fails what waits; in a step, the step fails as well.
+    network.lost.then(error => this.#fatal(error))
   }
 
   /** Sequences that can be live at once: maxSequences, or fewer if the network takes fewer rows. */
@@ -151,7 +159,7 @@ export class Scheduler {
       throw this.#full(options)
     }
     this.#waiting.announce()
-    this.#loop ??= this.#run()
+    this.#walk.begin()
     return {
       cancel: () =>
         this.#end(job, 'cancelled', new RyzError('ABORTED', 'the request was cancelled')),
@@ -164,57 +172,14 @@ export class Scheduler {
   ): Promise<void> {
     this.#closed ??= error
     this.#failAll(error)
-    await this.#loop
+    await this.#walk.end
     this.#turn.close()
-  }
-
-  /** Works until nothing is left to do. */
-  #run(): Promise<void> {
-    this.#turn.next(this.#afterTurn)
-    return new Promise(resolve => {
-      this.#rest = resolve
-    })
-  }
-
-  /** Steps until one makes it wait or the event loop is due its turn. */
-  #walk(): void {
-    while (this.#waiting.length + this.running > 0) {
-      try {
-        const step = this.#step()
-        if (step !== undefined) {
-          void this.#walkLater(step)
-          return
-        }
-      } catch (caught) {
-        this.#failed(caught)
-      }
-      if (this.#turnDue()) {
-        this.#turn.next(this.#afterTurn)
-        return
-      }
-    }
-    this.#loop = undefined
-    this.#rest()
-  }
-
-  async #walkLater(step: Promise<void>): Promise<void> {
-    try {
-      await step
-    } catch (caught) {
-      this.#failed(caught)
-    }
-    if (this.#turnDue()) this.#turn.next(this.#afterTurn)
-    else this.#walk()
-  }
-
-  #failed(caught: unknown): void {
-    this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed'))
   }
 
   /** A turn costs as much as a third of a small model's step, so those share one. */
   #turnDue(): boolean {
     if (this.#turnNow || this.#waiting.length + this.#paused.length > 0) return true
-    if (this.#now() - this.#turnedAt >= TURN_MS) return true
+    if (this.#now() - this.#walk.turnedAt >= TURN_MS) return true
     for (let i = 0; i < this.#active.length; i++) if (!this.#active[i]!.decoding) return true
     return this.#active.length === 0
   }
@@ -231,7 +196,7 @@ export class Scheduler {
     if (shares.length === 0) return undefined
     this.#steps++
     const began = this.#now()
-    const computing = this.#compute(shares)
+    const computing = this.#runner.run(shares)
     if (computing !== undefined) return this.#bookLater(computing, prefill, decode, began)
     this.#book(prefill, decode, began)
     return undefined
@@ -283,10 +248,12 @@ export class Scheduler {
     }
     if (next === undefined) return 0
     const left = tokensOf(next.task) - next.fed
-    const { maxRows, maxLogitRows } = this.#network
+    const { maxRows, maxWantedRows } = this.#network
     const alone = shares.length === 0
     let count = Math.min(left, this.#piece.tokens(alone), maxRows - shares.length)
-    if (next.task.everyLogits) count = Math.min(count, maxLogitRows - shares.length)
+    const tooMany = wantedOf(next, count) - (maxWantedRows - shares.length)
+    if (tooMany > 0) count -= tooMany
+    if (count <= 0) return 0
     next.turnAt = this.#steps + 1
     shares.push(shareOf(next, count))
     return count
@@ -295,7 +262,7 @@ export class Scheduler {
   /** Reserves one token for `job`, pausing younger ones if need be; its seq is gone if it had to yield. */
   #findBlock(job: Job): void {
     while (!this.#room.grow(job)) {
-      const victim = this.#active.findLast(other => !other.task.everyLogits) ?? job
+      const victim = this.#active.findLast(other => other.task.grows) ?? job
       if (victim === job && this.#active.length === 1) {
         if (job.task.cutShort() === 'again') this.#again(job)
         else this.#complete(job)
@@ -318,76 +285,6 @@ export class Scheduler {
   #again(job: Job): void {
     job.keys.length = 0
     this.#pause(job)
-  }
-
-  /** Runs one step. @returns a promise where the network makes it wait */
-  #compute(shares: readonly Share[]): Promise<void> | undefined {
-    const rows = this.#rows.fill(shares)
-    let logits: Float32Array | Promise<Float32Array>
-    this.#room.stepBegins()
-    try {
-      logits = this.#network.forward(rows)
-    } catch (caught) {
-      return this.#retry(shares, caught)
-    }
-    if (logits instanceof Promise) return this.#computeLater(shares, logits)
-    this.#room.stepEnds()
-    this.#hand(shares, logits)
-    return undefined
-  }
-
-  async #computeLater(shares: readonly Share[], step: Promise<Float32Array>): Promise<void> {
-    let logits: Float32Array
-    try {
-      logits = await step
-    } catch (caught) {
-      return this.#retry(shares, caught)
-    }
-    this.#room.stepEnds()
-    this.#hand(shares, logits)
-  }
-
-  /**
-   * A failure that is not the network's end concerns one request: each is then run by itself, and only
-   * the one that fails again ends.
-   */
-  async #retry(shares: readonly Share[], caught: unknown): Promise<void> {
-    this.#room.stepEnds()
-    const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
-    if (FATAL.has(error.code)) return this.#fatal(error)
-    if (shares.length === 1) return this.#end(shares[0]!.job, 'failed', error)
-    for (const { job } of shares) if (!job.over) this.#room.rewind(job)
-    for (const share of shares) if (!share.job.over) await this.#compute([share])
-  }
-
-  /** Hands each task its logits. */
-  #hand(shares: readonly Share[], logits: Float32Array): void {
-    const vocab = this.#network.config.vocab
-    let at = 0
-    for (let s = 0; s < shares.length; s++) {
-      const { job, count } = shares[s]!
-      const whole = job.fed + count === tokensOf(job.task)
-      const rows = job.task.everyLogits ? count : whole ? 1 : 0
-      const end = at + rows * vocab
-      job.fed += count
-      if (whole && !job.decoding) {
-        job.decoding = !job.task.everyLogits
-        if (job.times.prefilled === 0) job.times.prefilled = this.#now()
-      }
-      this.#room.index(job)
-      let next: Next = 'more'
-      try {
-        for (; at < end && next === 'more' && !job.over; at += vocab) {
-          next = job.task.accept(logits, at)
-        }
-      } catch (caught) {
-        this.#end(job, 'failed', asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
-      }
-      at = end
-      if (job.over) continue
-      if (next === 'end') this.#finished.push(job)
-      else if (next === 'again') this.#again(job)
-    }
   }
 
   #complete(job: Job): void {
@@ -462,14 +359,14 @@ export class Scheduler {
   /** Takes its memory, leaving one block for each sequence that grows. */
   #open(job: Job): boolean {
     let growing = 0
-    for (const other of this.#active) if (!other.task.everyLogits) growing++
+    for (const other of this.#active) if (other.task.grows) growing++
     return this.#room.open(job, growing)
   }
 
   #requireFit(task: Task): void {
     const { kv } = this.#network
     const tokens = task.prompt.length
-    const limit = kv.contextLength - (task.everyLogits ? 0 : 1)
+    const limit = kv.contextLength - (task.grows ? 1 : 0)
     if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
     throw this.#refusedAs('failed', contextFull(tokens, kv.contextLength))
   }

@@ -1,5 +1,5 @@
 // Counts what the engine did: tokens and time of prefill and decode, and what became of each request.
-// Filled by scheduler.ts, read by node-engine.ts for stats().
+// Filled by scheduler.ts, read by engine.ts for stats().
 import type { EngineStats } from '../../types/index.ts'
 
 /** What can become of a request. */

@@ -25,12 +25,22 @@ export interface Task {
   readonly prompt: readonly number[]
   /** Tokens to feed after them; accept() adds to it. */
   readonly answer: readonly number[]
-  /** Logits after each prompt token, or only after the last. */
-  readonly everyLogits: boolean
+  /** What accept() gets of a token: the logits after it, or its hidden state. */
+  readonly wants: 'logits' | 'hidden'
+  /**
+   * The first of its tokens (prompt, then answer) of which it still wants that; it gets it of every later
+   * one, too.
+   */
+  readonly wantedFrom: number
+  /**
+   * Whether an answer is added to the prompt: its memory grows, so it may be asked to wait, or be cut short.
+   * One that does not grow keeps its memory to the end.
+   */
+  readonly grows: boolean
   /** Begin with KV blocks that were computed before, and leave its own for others. */
   readonly reuse: boolean
   /**
-   * Takes the logits at row[at..at+vocab) that follow the tokens fed so far.
+   * Takes what it wants of the next token: row[at..at+vocab) or row[at..at+hidden).
    * Throwing ends this task alone.
    */
   accept(row: Float32Array, at: number): Next

@@ -1,11 +1,12 @@
 // Saves the KV blocks of a text's beginning and brings them back, in this or a later engine of the same
 // model: what restore() wrote is found by the next prompt as if it had been computed here. Which blocks
-// belong to which text is prefix-index.ts's; their bytes are data.ts's. Called by node-engine.ts.
+// belong to which text is prefix-index.ts's; their bytes are data.ts's. Called by engine.ts.
 import { KV_BLOCK } from '../../backend/backend.ts'
+import { pathId } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
+import type { Sequence } from '../../model/network.ts'
 import type { RestoredSession } from '../../types/index.ts'
 import type { EngineParts } from '../load/engine-parts.ts'
-import type { SequenceLike } from '../network.ts'
 import { blockKey, type PrefixIndex } from '../schedule/prefix-index.ts'
 import type { Task } from '../schedule/task.ts'
 import { Checksum } from './checksum.ts'
@@ -89,14 +90,14 @@ export class Sessions {
   }
 
   /** A sequence over all blocks, if all are known. */
-  #find(tokens: readonly number[], blocks: number): SequenceLike | undefined {
+  #find(tokens: readonly number[], blocks: number): Sequence | undefined {
     const node = this.#prefixes.match(b => blockKey(i => tokens[i]!, b), blocks)
     return node.depth === blocks ? this.#prefixes.open(node) : undefined
   }
 
   /** Runs the tokens and takes hold of their blocks before anybody can claim them. */
-  async #compute(tokens: readonly number[], blocks: number): Promise<SequenceLike> {
-    let seq: SequenceLike | undefined
+  async #compute(tokens: readonly number[], blocks: number): Promise<Sequence> {
+    let seq: Sequence | undefined
     const prompt = tokens.slice(0, blocks * KV_BLOCK)
     await this.#run(
       taskOf(prompt, true, undefined, () => {
@@ -124,7 +125,7 @@ export class Sessions {
   }
 
   async #probe(): Promise<SessionFacts> {
-    const { network, kvType: kv, activations, strict, head } = this.#parts
+    const { network, kvType: kv, activations, strict, head, path, traits } = this.#parts
     const { vocab } = network.config
     const count = Math.min(PROBES, network.kv.contextLength - 1)
     const ids = Array.from({ length: count }, (_, i) => Math.floor((i * (vocab - 1)) / PROBES))
@@ -137,7 +138,9 @@ export class Sessions {
         () => undefined,
       ),
     )
-    return { model: sum.hex, kv, activations, strict, head, blockBytes: network.blockBytes }
+    // Other backends round otherwise: what one of them computed is only for itself.
+    const model = traits.exact ? sum.hex : `${sum.hex} on ${pathId(path)}`
+    return { model, kv, activations, strict, head, blockBytes: network.blockBytes }
   }
 }
 
@@ -151,7 +154,9 @@ function taskOf(
   return {
     prompt,
     answer: [],
-    everyLogits: false,
+    wants: 'logits',
+    wantedFrom: prompt.length - 1,
+    grows: true,
     reuse,
     accept(row, at) {
       look?.(row, at)

@@ -39,7 +39,8 @@ export class Generation implements Task {
   prompt: readonly number[]
   /** Sampled since; what is fed after it. */
   readonly answer: number[] = []
-  readonly everyLogits = false
+  readonly wants = 'logits'
+  readonly grows = true
   readonly reuse: boolean
   readonly #spec: GenerationSpec
   readonly #sampler: Sampler
@@ -62,6 +63,10 @@ export class Generation implements Task {
     if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
       this.#slide(spec.contextLength)
     }
+  }
+
+  get wantedFrom(): number {
+    return this.prompt.length + this.answer.length - 1
   }
 
   accept(row: Float32Array, at: number): Next {

@@ -1,5 +1,5 @@
 // Fills in and checks the options of a request, at the edge; everything behind trusts them.
-// Called by node-engine.ts before a request enters the queue.
+// Called by engine.ts before a request enters the queue.
 import { RyzError } from '../../errors.ts'
 import type { GenerateOptions, SamplingOptions } from '../../types/index.ts'
 

@@ -1,5 +1,5 @@
 // From what a caller sends (text, token ids, chat messages) to the tokens of a prompt. End-of-sequence
-// is never appended, whatever the model asks for: the answer follows. Called by node-engine.ts.
+// is never appended, whatever the model asks for: the answer follows. Called by engine.ts.
 import { RyzError } from '../../errors.ts'
 import { renderChat } from '../../tokenizer/chat-template.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'

@@ -17,7 +17,9 @@ const MAX_LOGIT_BYTES = 128e6
 export class Scoring implements Task {
   readonly prompt: readonly number[]
   readonly answer: readonly number[] = []
-  readonly everyLogits = true
+  readonly wants = 'logits'
+  readonly wantedFrom = 0
+  readonly grows = false
   /** Every position's logits are wanted, so every position is computed. */
   readonly reuse = false
   readonly #vocab: number

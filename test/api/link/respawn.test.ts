@@ -33,7 +33,7 @@ async function start(
       loads.push(wire)
       if (plan instanceof Error) throw plan
       const parts = fakeParts(new FakeNetwork(plan))
-      return { ...parts, backendName: 'wasm', variant: 'relaxed', threads: 2 }
+      return { ...parts, path: { backend: 'wasm', variant: 'relaxed', threads: 2 } }
     }
     const worker = new FakeWorker({}, open)
     workers.push(worker)

@@ -1,6 +1,6 @@
 // Rungs with a fault on purpose: a real backend, some of whose ops are replaced.
 import type { Backend } from '../../../src/backend/backend.ts'
-import type { BackendFactory } from '../../../src/engine/load/open-parts.ts'
+import type { BackendFactory } from '../../../src/backend/factory.ts'
 
 /** The factory's backend with other ops; `real` is the backend as it was. */
 export function broken(

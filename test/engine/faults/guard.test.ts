@@ -2,14 +2,11 @@
 // bits that a healthy engine gives; what nothing repairs ends its own request only.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
+import type { BackendFactory, Guards } from '../../../src/backend/factory.ts'
+import { allFinite } from '../../../src/backend/finite.ts'
 import { Engine } from '../../../src/engine/engine.ts'
-import {
-  type BackendFactory,
-  type Guards,
-  openEngineParts,
-} from '../../../src/engine/load/open-parts.ts'
+import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
 import type { RyzError } from '../../../src/errors.ts'
-import { allFinite } from '../../../src/model/finite.ts'
 import type { GenerateResult, KvType, LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'

@@ -2,13 +2,14 @@
 // their op and reason before any weight is read.
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
+import type { BackendFactory } from '../../../src/backend/factory.ts'
 import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
 import {
   firstDifference,
   runProbes,
   SELF_TEST_BYTES,
 } from '../../../src/engine/faults/self-test.ts'
-import { type BackendFactory, openEngineParts } from '../../../src/engine/load/open-parts.ts'
+import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
 import type { KvType, LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf, logitsOf, type OpenParts, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
@@ -100,7 +101,7 @@ describe('a rung that fails its self-test', () => {
   it('is passed over with its name, op and reason; the next one serves', async () => {
     const bad = wrong(wasmFactory('relaxed', 1), 'linear')
     const parts = await open([bad, wasmFactory('simd128', 1)])
-    expect(parts.variant).toBe('simd128')
+    expect(parts.path).toEqual({ backend: 'wasm', variant: 'simd128', threads: 1 })
     expect(parts.fallbacks).toEqual([
       {
         from: 'relaxed with 1 thread',
@@ -123,7 +124,7 @@ describe('a rung that fails its self-test', () => {
     }))
     const parts = await open([bad, referenceFactory])
     expect(closed).toBe(1)
-    expect(parts.backendName).toBe('reference')
+    expect(parts.path.backend).toBe('reference')
     expect(parts.fallbacks[0]?.reason).toMatch(/unreachable/)
   })
 

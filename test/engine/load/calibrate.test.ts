@@ -1,13 +1,19 @@
 // The choice of kernel build and thread count from measured rates: what is measured, what is skipped,
 // what is remembered, and that noise does not choose.
 import { describe, expect, it } from 'vitest'
+import {
+  type BackendFactory,
+  EXACT,
+  kernelPath,
+  pathFields,
+  REFERENCE_PATH,
+} from '../../../src/backend/factory.ts'
 import type { Remembered } from '../../../src/cache/remembered.ts'
 import {
   type CalibratorParts,
   calibrator,
   expectedSpeed,
 } from '../../../src/engine/load/calibrate.ts'
-import type { BackendFactory } from '../../../src/engine/load/open-parts.ts'
 import type { ModelWork } from '../../../src/engine/load/plan.ts'
 import type { KernelRates, KernelVariant } from '../../../src/types/index.ts'
 
@@ -27,9 +33,8 @@ const small: ModelWork = { ...work, ternaryBytes: 2e6, headBytes: 1e6, key: 'sma
 
 function rung(variant: KernelVariant | 'typescript', threads: number, unavailable?: string) {
   const factory: BackendFactory = {
-    name: variant === 'typescript' ? 'reference' : 'wasm',
-    variant,
-    threads,
+    path: variant === 'typescript' ? REFERENCE_PATH : kernelPath(variant, threads),
+    traits: EXACT,
     ...(unavailable && { unavailable }),
     scratchBytes: () => 0,
     create: () => Promise.reject(new Error('not here')),
@@ -85,7 +90,7 @@ function machine(speeds: Record<string, number>, over: Partial<CalibratorParts> 
 }
 
 const order = (factories: readonly BackendFactory[]) =>
-  factories.map(f => `${f.variant} ${f.threads}`)
+  factories.map(f => pathFields(f.path)).map(f => `${f.variant} ${f.threads}`)
 
 describe('calibration', () => {
   it('takes the build and the thread count that cost a token least', async () => {

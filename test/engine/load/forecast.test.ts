@@ -162,7 +162,10 @@ describe('will it run', () => {
     const { peakBytes } = await ask(URL_OF)
     const told = await ask(URL_OF, { memoryBudget: Math.ceil(peakBytes.total - peakBytes.kv / 4) })
     expect(told.fits).toBe(true)
-    expect(told.lowered[0]).toMatchObject({ from: 'KV f16', to: 'KV int8' })
+    expect(told.lowered).toMatchObject([
+      { from: 'logits of 32 rows a step', to: 'logits of 8 rows a step' },
+      { from: 'KV f16', to: 'KV int8' },
+    ])
     expect(told.kv).toBe('int8')
   })
 

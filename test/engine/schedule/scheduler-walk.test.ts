@@ -76,12 +76,12 @@ describe.each([
           maxSequences: fc.integer({ min: 1, max: 5 }),
           queueLimit: fc.integer({ min: 0, max: 6 }),
           prefillPiece: fc.constantFrom(1, 7, 128),
-          maxLogitRows: fc.constantFrom(1, 3, 8),
+          maxWantedRows: fc.constantFrom(1, 3, 8),
         }),
-        async (requests, { blocks, maxLogitRows, ...options }) => {
+        async (requests, { blocks, maxWantedRows, ...options }) => {
           const network: FakeNetwork = new FakeNetwork({
             blocks,
-            maxLogitRows,
+            maxWantedRows,
             ready,
             onStep: rows => {
               for (const row of rows) {

@@ -1,0 +1,75 @@
+// One way to run, before it runs: its path, its traits, what it needs, and how it is made. Concrete
+// factories are made in worker/main.ts (and in tests); the load sequence walks them, best first.
+import type { ExecutionPath, KernelVariant } from '../types/index.ts'
+import type { Backend, BackendLimits, BackendTraits } from './backend.ts'
+
+export interface BackendFactory {
+  readonly path: ExecutionPath
+  readonly traits: BackendTraits
+  /** Why this path cannot be used here; absent when it can. */
+  readonly unavailable?: string
+  /** Bytes beside weights, KV and activations. */
+  scratchBytes(limits: BackendLimits): number
+  /** @throws whatever keeps it from starting; the next path is tried then */
+  create(memoryBytes: number, limits: BackendLimits): Promise<Backend>
+}
+
+/** A factory of the kernels in WebAssembly. */
+export type KernelFactory = BackendFactory & { readonly path: KernelPath }
+export type KernelPath = Extract<ExecutionPath, { backend: 'wasm' }>
+
+/** Plainer backends that judge what a path computes; without them it is taken at its word. */
+export interface Guards {
+  /** The truth; also the last repair. */
+  readonly reference: BackendFactory
+  /** The first repair. */
+  readonly scalar?: BackendFactory
+}
+
+/** Traits of a backend that gives the reference's bits at once, in the reference's layouts. */
+export const EXACT: BackendTraits = { exact: true, immediate: true, cpuLayouts: true }
+
+export const REFERENCE_PATH: ExecutionPath = { backend: 'reference' }
+
+export function kernelPath(variant: KernelVariant, threads: number): KernelPath {
+  return { backend: 'wasm', variant, threads }
+}
+
+export function isKernel(factory: BackendFactory): factory is KernelFactory {
+  return factory.path.backend === 'wasm'
+}
+
+/** Names a path for programs: 'wasm/relaxed/2'. The same for the same path in every version. */
+export function pathId(path: ExecutionPath): string {
+  switch (path.backend) {
+    case 'wasm':
+      return `wasm/${path.variant}/${path.threads}`
+    case 'reference':
+      return 'reference'
+    default:
+      return path satisfies never
+  }
+}
+
+/** Names a path for people: 'relaxed with 2 threads'. */
+export function pathName(path: ExecutionPath): string {
+  switch (path.backend) {
+    case 'wasm':
+      return `${path.variant} with ${path.threads} thread${path.threads === 1 ? '' : 's'}`
+    case 'reference':
+      return 'reference (TypeScript)'
+    default:
+      return path satisfies never
+  }
+}
+
+/** The three fields by which stats() and willItRun() tell a path. */
+export function pathFields(path: ExecutionPath): {
+  backend: ExecutionPath['backend']
+  variant: KernelVariant | 'typescript'
+  threads: number
+} {
+  return path.backend === 'wasm'
+    ? { backend: 'wasm', variant: path.variant, threads: path.threads }
+    : { backend: 'reference', variant: 'typescript', threads: 1 }
+}

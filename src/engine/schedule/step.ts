@@ -1,0 +1,117 @@
+// Runs one step: rows to the network, its results to the tasks, in the order of the shares. A step that
+// fails is run again request by request, so that only the one at fault ends. Which rows run is the
+// scheduler's. Called by scheduler.ts.
+import { asRyzError, type RyzError } from '../../errors.ts'
+import type { Network, StepResult } from '../../model/network.ts'
+import { FATAL, type Job, type Share, StepRows, tokensOf, wantedOf } from './job.ts'
+import type { Room } from './kv-room.ts'
+import type { Next } from './task.ts'
+
+/** What becomes of the jobs of a step. */
+export interface StepEvents {
+  /** Took what it wanted last. */
+  ended(job: Job): void
+  /** Its tokens were replaced by fewer. */
+  again(job: Job): void
+  failed(job: Job, error: RyzError): void
+  /** The network is of no more use. */
+  fatal(error: RyzError): void
+}
+
+export class StepRunner {
+  readonly #network: Network
+  readonly #room: Room
+  readonly #now: () => number
+  readonly #events: StepEvents
+  readonly #rows = new StepRows()
+
+  constructor(network: Network, room: Room, now: () => number, events: StepEvents) {
+    this.#network = network
+    this.#room = room
+    this.#now = now
+    this.#events = events
+  }
+
+  /** @returns a promise where the network makes it wait */
+  run(shares: readonly Share[]): Promise<void> | undefined {
+    const rows = this.#rows.fill(shares)
+    let result: StepResult | Promise<StepResult>
+    this.#room.stepBegins()
+    try {
+      result = this.#network.forward(rows)
+    } catch (caught) {
+      return this.#retry(shares, caught)
+    }
+    if (result instanceof Promise) return this.#runLater(shares, result)
+    this.#room.stepEnds()
+    this.#hand(shares, result)
+    return undefined
+  }
+
+  async #runLater(shares: readonly Share[], step: Promise<StepResult>): Promise<void> {
+    let result: StepResult
+    try {
+      result = await step
+    } catch (caught) {
+      return this.#retry(shares, caught)
+    }
+    this.#room.stepEnds()
+    this.#hand(shares, result)
+  }
+
+  /**
+   * A failure that is not the network's end concerns one request: each is then run by itself, and only
+   * the one that fails again ends.
+   */
+  async #retry(shares: readonly Share[], caught: unknown): Promise<void> {
+    this.#room.stepEnds()
+    const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
+    if (FATAL.has(error.code)) return this.#events.fatal(error)
+    if (shares.length === 1) return this.#events.failed(shares[0]!.job, error)
+    for (const { job } of shares) if (!job.over) this.#room.rewind(job)
+    for (const share of shares) if (!share.job.over) await this.run([share])
+  }
+
+  /** Hands each task what it wants. */
+  #hand(shares: readonly Share[], { logits, hidden }: StepResult): void {
+    const { vocab, hidden: width } = this.#network.config
+    let logitsAt = 0
+    let hiddenAt = 0
+    for (let s = 0; s < shares.length; s++) {
+      const { job, count } = shares[s]!
+      const wanted = wantedOf(job, count)
+      const whole = job.fed + count === tokensOf(job.task)
+      job.fed += count
+      if (whole && !job.decoding) {
+        job.decoding = job.task.grows
+        if (job.times.prefilled === 0) job.times.prefilled = this.#now()
+      }
+      if (job.task.wants === 'logits') {
+        this.#handRows(job, logits, logitsAt, vocab, wanted)
+        logitsAt += wanted * vocab
+      } else {
+        this.#handRows(job, hidden, hiddenAt, width, wanted)
+        hiddenAt += wanted * width
+      }
+    }
+  }
+
+  #handRows(job: Job, values: Float32Array, from: number, width: number, rows: number): void {
+    let next: Next = 'more'
+    try {
+      for (let r = 0; r < rows && next === 'more' && !job.over; r++) {
+        next = job.task.accept(values, from + r * width)
+      }
+    } catch (caught) {
+      this.#events.failed(job, asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
+    }
+    if (job.over) return
+    // Only what the task took is offered to others; its keys are of its tokens, so not after 'again'.
+    if (next === 'again') {
+      this.#events.again(job)
+      return
+    }
+    this.#room.index(job)
+    if (next === 'end') this.#events.ended(job)
+  }
+}
