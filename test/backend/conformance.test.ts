@@ -3,9 +3,16 @@
 // Random data is seeded; RYZ_SEED repeats a run.
 import { afterAll, describe, expect, it } from 'vitest'
 import { kvBlockBytes } from '../../src/backend/backend.ts'
+import {
+  GATE_KINDS,
+  KV_TYPES,
+  kindName,
+  LAYOUTS,
+  LINEAR_KINDS,
+  TABLE_LAYOUTS,
+} from '../../src/backend/cases.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
 import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
-import type { KvType } from '../../src/types/index.ts'
 import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 import {
   type AttendCase,
@@ -51,22 +58,13 @@ const SHAPES = [
   { rows: 6, cols: 8640 },
 ] as const
 
-const LINEARS: LinearCase[] = SHAPES.flatMap(shape => [
-  ...([0, 64, 128, 256] as const).flatMap(scaleBlock => [
-    { ...shape, layout: 't2' as const, scaleBlock, activations: 'int8' as const },
-    { ...shape, layout: 't2' as const, scaleBlock, activations: 'float' as const },
-  ]),
-  { ...shape, layout: 'i8', scaleBlock: 0, activations: 'int8' },
-  { ...shape, layout: 'i8', scaleBlock: 0, activations: 'float' },
-  { ...shape, layout: 'i4', scaleBlock: 0, activations: 'int8' },
-  { ...shape, layout: 'i4', scaleBlock: 0, activations: 'float' },
-  { ...shape, layout: 'f16', scaleBlock: 0, activations: 'int8' },
-  { ...shape, layout: 'f32', scaleBlock: 0, activations: 'float' },
-])
+const LINEARS: LinearCase[] = SHAPES.flatMap(shape =>
+  LINEAR_KINDS.map(kind => ({ ...shape, ...kind })),
+)
 
 const ATTENDS: AttendCase[] = [
   ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
-    (['f32', 'f16', 'int8', 'int4'] as KvType[]).map(type => ({
+    KV_TYPES.map(type => ({
       headDim,
       type,
       heads: 4,
@@ -111,8 +109,7 @@ async function expected(key: string, run: () => Promise<Float32Array>): Promise<
 }
 
 function linearName(c: LinearCase): string {
-  const scale = c.layout === 't2' ? (c.scaleBlock ? `, scale blocks of ${c.scaleBlock}` : '') : ''
-  return `${c.layout} ${c.rows} x ${c.cols}${scale}, ${c.activations} activations`
+  return `${kindName(c)} activations, ${c.rows} x ${c.cols}`
 }
 
 function attendName(c: AttendCase): string {
@@ -174,7 +171,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
 
   it('a row of a linear does not depend on the rows beside it', async () => {
     await tested.ready()
-    for (const layout of ['t2', 'i8', 'i4', 'f32'] as const) {
+    for (const layout of LAYOUTS) {
       const c: LinearCase = { rows: 70, cols: 320, layout, scaleBlock: 0, activations: 'int8' }
       const together = await linearRows(tested, [c], 7, SEED)
       for (let r = 0; r < 7; r++) {
@@ -206,7 +203,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
 
   it('NaN and infinity pass through linear without a trap or a hang', async () => {
     await tested.ready()
-    for (const layout of ['t2', 'i8', 'i4', 'f16', 'f32'] as const) {
+    for (const layout of LAYOUTS) {
       for (const activations of ['int8', 'float'] as const) {
         const c: LinearCase = { rows: 9, cols: 100, layout, scaleBlock: 0, activations }
         for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
@@ -217,7 +214,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
-  it.each(['t2', 'i8', 'i4', 'f16', 'f32'] as const)('embed from a %s table', async layout => {
+  it.each(TABLE_LAYOUTS)('embed from a %s table', async layout => {
     await tested.ready()
     await reference.ready()
     for (const cols of [64, 100]) {
@@ -238,7 +235,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     }
   })
 
-  it.each(['silu', 'relu2'] as const)('gate %s and add', async activation => {
+  it.each(GATE_KINDS)('gate %s and add', async activation => {
     await tested.ready()
     await reference.ready()
     for (const n of [1, 50, 1024, 2500]) {
@@ -261,7 +258,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
   })
 
   it('attention of a token does not depend on how its prompt was cut, nor on other sequences', async () => {
-    for (const type of ['f32', 'f16', 'int8', 'int4'] as const) {
+    for (const type of KV_TYPES) {
       const c: AttendCase = {
         headDim: 64,
         type,
@@ -283,7 +280,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
   })
 
   it('NaN and infinity pass through attend as in the reference, and earlier tokens keep their values', async () => {
-    for (const type of ['f32', 'f16', 'int8', 'int4'] as const) {
+    for (const type of KV_TYPES) {
       const c: AttendCase = {
         headDim: 32,
         type,
@@ -324,7 +321,7 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
     sameBits(await attendRows(tested, c, [40, 5], SEED, { forkAfter: 1 }), whole)
   })
 
-  it.each(['f32', 'f16', 'int8', 'int4'] as KvType[])(
+  it.each(KV_TYPES)(
     'a %s block that was read out and written elsewhere gives the same bits, and is the same bytes',
     async type => {
       const c: AttendCase = {

@@ -9,7 +9,7 @@ import {
   type Matrix,
   type Slot,
 } from '../../src/backend/backend.ts'
-import { toF16 } from '../../src/backend/reference/math.ts'
+import { type LinearKind, randomWeights } from '../../src/backend/cases.ts'
 import type { KvType } from '../../src/types/index.ts'
 
 export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640 }
@@ -72,11 +72,11 @@ function values(count: number, next: () => number): Float32Array {
   return v
 }
 
-function bytesOf(array: Float32Array | Uint16Array | Int8Array): Uint8Array {
+function bytesOf(array: Float32Array | Uint8Array | Int8Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
-function slotOf(backend: Backend, array: Float32Array | Uint16Array | Int8Array): Slot {
+function slotOf(backend: Backend, array: Float32Array | Uint8Array | Int8Array): Slot {
   const slot = backend.alloc(array.byteLength, 'test data')
   backend.writer(slot).write(0, bytesOf(array))
   return slot
@@ -93,62 +93,6 @@ export function sameBits(got: Float32Array, want: Float32Array): void {
   }
 }
 
-/** Random weights, written by the definition of the layout in backend.ts. */
-function weightsOf(layout: LayoutId, rows: number, cols: number, next: () => number) {
-  const stride = Math.ceil(cols / 16) * 16
-  switch (layout) {
-    case 't2': {
-      const bytes = new Int8Array(layoutBytes('t2', rows, cols)).fill(0x55) // padding is code 1
-      const tiles = Math.ceil(cols / 64)
-      for (let n = 0; n < rows; n++) {
-        for (let k = 0; k < cols; k++) {
-          const at = ((n >> 2) * tiles + (k >> 6)) * 64 + (n & 3) * 16 + (k & 15)
-          const shift = 2 * ((k & 63) >> 4)
-          bytes[at] = (bytes[at] & ~(3 << shift)) | (Math.floor(next() * 3) << shift)
-        }
-      }
-      return bytes
-    }
-    case 'i8': {
-      const w = new Int8Array(rows * stride)
-      for (let i = 0; i < w.length; i++)
-        if (i % stride < cols) w[i] = Math.floor(next() * 255) - 127
-      return w
-    }
-    case 'i4': {
-      const bytes = layoutBytes('i4', 1, cols)
-      const blocks = Math.ceil(cols / 64)
-      const w = new Int8Array(rows * bytes)
-      for (let n = 0; n < rows; n++) {
-        const row = w.subarray(n * bytes)
-        row.fill(0x88 - 256, 0, 32 * blocks) // padding is code 8
-        for (let k = 0; k < cols; k++) {
-          const at = (k >> 6) * 32 + ((k >> 5) & 1) * 16 + (k & 15)
-          const shift = 4 * ((k >> 4) & 1)
-          row[at] = (row[at] & ~(15 << shift)) | (Math.floor(next() * 16) << shift)
-        }
-        for (let g = 0; g < 4 * blocks; g++) row[32 * blocks + g] = Math.floor(next() * 255) - 127
-      }
-      return w
-    }
-    case 'f16': {
-      const w = new Uint16Array(rows * stride)
-      for (let i = 0; i < w.length; i++) {
-        // Some are subnormal halves.
-        if (i % stride < cols) w[i] = toF16(next() < 0.05 ? next() * 2e-5 : next() - 0.5)
-      }
-      return w
-    }
-    case 'f32': {
-      const w = new Float32Array(rows * stride)
-      for (let i = 0; i < w.length; i++) if (i % stride < cols) w[i] = next() - 0.5
-      return w
-    }
-    default:
-      return layout satisfies never
-  }
-}
-
 function matrixOf(
   backend: Backend,
   layout: LayoutId,
@@ -157,7 +101,10 @@ function matrixOf(
   scaleBlock: number,
   next: () => number,
 ): Matrix {
-  const weights = slotOf(backend, weightsOf(layout, rows, cols, next))
+  const weights = slotOf(
+    backend,
+    randomWeights(layout, rows, cols, () => Math.floor(next() * 2 ** 32)),
+  )
   if (layout === 'f16' || layout === 'f32') return { layout, rows, cols, weights, scaleBlock: 0 }
   const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1
   const scales = new Float32Array(rows * perRow)
@@ -165,12 +112,9 @@ function matrixOf(
   return { layout, rows, cols, weights, scales: slotOf(backend, scales), scaleBlock }
 }
 
-export interface LinearCase {
-  readonly layout: LayoutId
+export interface LinearCase extends LinearKind {
   readonly rows: number
   readonly cols: number
-  readonly scaleBlock: 0 | 64 | 128 | 256
-  readonly activations: 'int8' | 'float'
 }
 
 const GUARD = 16

@@ -1,5 +1,5 @@
-// The start-up self-test of a rung: every op on a few kilobytes of fixed data, in odd shapes and all
-// layouts, compared bit for bit with the reference backend before any weight is poured. A browser bug, a
+// The start-up self-test of a path: every op on a few kilobytes of fixed data, in odd shapes and all kinds
+// of backend/cases.ts, compared bit for bit with the reference backend before any weight is poured. A browser bug, a
 // damaged .wasm or a kernel that does not fit this CPU is found here, and the next rung is taken.
 // Called by open-parts.ts.
 import type {
@@ -10,7 +10,16 @@ import type {
   Matrix,
   Slot,
 } from '../../backend/backend.ts'
-import { FLAT_COLS, KV_BLOCK, layoutBytes } from '../../backend/backend.ts'
+import { KV_BLOCK } from '../../backend/backend.ts'
+import {
+  GATE_KINDS,
+  kindName,
+  LINEAR_KINDS,
+  type LinearKind,
+  ROPE_PAIRINGS,
+  randomWeights,
+  TABLE_LAYOUTS,
+} from '../../backend/cases.ts'
 import type { KvType } from '../../types/index.ts'
 
 /** Backend memory that a self-test takes and does not give back. */
@@ -78,7 +87,7 @@ class Bench {
     const backend = this.#backend
     const [n, rows] = [this.#cols, this.#many]
     const ids = Int32Array.from({ length: rows }, (_, r) => (r * 17) % ROWS)
-    for (const layout of ['i8', 'f16', 'f32'] as const) {
+    for (const layout of TABLE_LAYOUTS) {
       const out = this.#out(rows * n)
       backend.embed(out, this.#matrix(layout, ROWS, n, 0), ids, rows)
       await this.#keep(`embed (${layout})`, out)
@@ -88,7 +97,7 @@ class Bench {
     backend.norm(h, x, this.#values(n), 1e-5, rows, n)
     await this.#keep('norm', h)
     const half = n >> 1
-    for (const activation of ['silu', 'relu2'] as const) {
+    for (const activation of GATE_KINDS) {
       const out = this.#out(rows * half)
       backend.gate(out, x, activation, rows, half)
       await this.#keep(`gate (${activation})`, out)
@@ -104,36 +113,17 @@ class Bench {
     const [n, many] = [this.#cols, this.#many]
     const x = this.#values(many * n)
     const out = this.#out(many * 2 * ROWS)
-    const kinds: [LayoutId, Matrix['scaleBlock']][] = [
-      ['t2', 0],
-      ['t2', 64],
-      ['t2', 128],
-      ['t2', 256],
-      ['i8', 0],
-      ['f16', 0],
-      ['f32', 0],
-    ]
-    for (const [layout, scaleBlock] of kinds) {
-      const part = this.#matrix(layout, ROWS, n, scaleBlock)
+    for (const kind of LINEAR_KINDS) {
+      const part = this.#matrix(kind.layout, ROWS, n, kind.scaleBlock)
       // Two parts side by side, as gate and up stand.
       const linear = this.#backend.stack([part, part])
-      const name = `${layout}${scaleBlock > 0 ? ` in blocks of ${scaleBlock}` : ''}`
-      for (const activations of ['int8', 'float'] as const) {
-        for (const rows of [1, many]) await this.#linear(name, out, x, linear, rows, activations)
-      }
+      for (const rows of [1, many]) await this.#linear(kind, out, x, linear, rows)
     }
   }
 
-  async #linear(
-    name: string,
-    out: Slot,
-    x: Slot,
-    w: Linear,
-    rows: number,
-    activations: 'int8' | 'float',
-  ): Promise<void> {
-    this.#backend.linear(out, x, w, rows, activations)
-    const op = `linear (${name}, ${ROWS} x ${w.cols}, ${activations}, ${rows} rows)`
+  async #linear(kind: LinearKind, out: Slot, x: Slot, w: Linear, rows: number): Promise<void> {
+    this.#backend.linear(out, x, w, rows, kind.activations)
+    const op = `linear (${kindName(kind)}, ${ROWS} x ${w.cols}, ${rows} rows)`
     this.#note(op, await this.#backend.read(out, 0, rows * w.outputs))
   }
 
@@ -152,7 +142,7 @@ class Bench {
     const kGain = this.#values(headDim)
     const rows = this.#many
     const out = this.#out(rows * heads * headDim)
-    for (const ropePairing of ['neox', 'norm'] as const) {
+    for (const ropePairing of ROPE_PAIRINGS) {
       const gains = ropePairing === 'norm' ? { qGain, kGain } : {}
       for (let first = 0; first < tokens; first += rows) {
         const count = Math.min(rows, tokens - first)
@@ -201,37 +191,12 @@ class Bench {
   }
 
   #matrix(layout: LayoutId, rows: number, cols: number, scaleBlock: Matrix['scaleBlock']): Matrix {
-    const weights = this.#write(this.#weights(layout, rows, cols))
+    const weights = this.#write(randomWeights(layout, rows, cols, this.#next))
     if (layout === 'f16' || layout === 'f32') return { layout, rows, cols, weights, scaleBlock }
     const perRow = scaleBlock > 0 ? Math.ceil(cols / scaleBlock) : 1
     const scales = new Float32Array(rows * perRow)
     for (let i = 0; i < scales.length; i++) scales[i] = 0.01 + this.#next() / 2 ** 32
     return { layout, rows, cols, weights, scales: this.#write(scales), scaleBlock }
-  }
-
-  #weights(layout: LayoutId, rows: number, cols: number): Uint8Array {
-    const bytes = new Uint8Array(layoutBytes(layout, rows, cols))
-    if (layout === 't2') {
-      // Four codes of 0, 1 or 2; what stands in the padding meets activations of zero.
-      for (let i = 0; i < bytes.length; i++) {
-        const n = this.#next() % 81
-        const codes = [n % 3, Math.floor(n / 3) % 3, Math.floor(n / 9) % 3, Math.floor(n / 27)]
-        for (const [at, code] of codes.entries()) bytes[i]! |= code << (2 * at)
-      }
-      return bytes
-    }
-    const stride = Math.ceil(cols / FLAT_COLS) * FLAT_COLS
-    const f32 = new Float32Array(bytes.buffer, 0, layout === 'f32' ? rows * stride : 0)
-    const u16 = new Uint16Array(bytes.buffer, 0, layout === 'f16' ? rows * stride : 0)
-    for (let i = 0; i < rows * stride; i++) {
-      if (i % stride >= cols) continue
-      const random = this.#next()
-      if (layout === 'f32') f32[i] = random / 2 ** 32 - 0.5
-      else if (layout === 'f16')
-        u16[i] = (random >>> 16) & 0xbfff // any half below 2
-      else bytes[i] = Math.max(1, random >>> 24) ^ 0x80 // -127..127
-    }
-    return bytes
   }
 
   #write(data: Float32Array | Uint8Array): Slot {

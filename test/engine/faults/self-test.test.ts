@@ -2,6 +2,7 @@
 // their op and reason before any weight is read.
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Backend } from '../../../src/backend/backend.ts'
+import { LAYOUTS } from '../../../src/backend/cases.ts'
 import type { BackendFactory } from '../../../src/backend/factory.ts'
 import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
 import {
@@ -97,6 +98,22 @@ describe('the self-test', () => {
   })
 })
 
+describe('a kernel that is wrong for one kind of weights', () => {
+  it.each(LAYOUTS)('is found: %s', async layout => {
+    const factory = broken(wasmFactory('simd128', 1), real => ({
+      linear: (...args: Parameters<Backend['linear']>) => {
+        real.linear(...args)
+        if (args[2].parts[0]!.layout === layout) poke(real, args[0], 7)
+      },
+    }))
+    const backend = await factory.create(factory.scratchBytes(LIMITS) + SELF_TEST_BYTES, LIMITS)
+    opened.push(backend)
+    const want = await runProbes(createReferenceBackend({ limits: LIMITS }), LIMITS, 'f16')
+    const found = firstDifference(await runProbes(backend, LIMITS, 'f16'), want)
+    expect(found).toMatch(new RegExp(`^linear \\(${layout}`))
+  })
+})
+
 describe('a rung that fails its self-test', () => {
   it('is passed over with its name, op and reason; the next one serves', async () => {
     const bad = wrong(wasmFactory('relaxed', 1), 'linear')
@@ -106,7 +123,7 @@ describe('a rung that fails its self-test', () => {
       {
         from: 'relaxed with 1 thread',
         to: 'simd128 with 1 thread',
-        reason: expect.stringMatching(/^self-test failed: linear \(t2, 37 x 200, int8, 1 rows\)/),
+        reason: expect.stringMatching(/^self-test failed: linear \(t2, int8, 37 x 200, 1 rows\)/),
       },
     ])
   })
