@@ -32,6 +32,8 @@ export const ERROR_CODES = {
   KERNEL_TRAP: 'A kernel trapped; the engine has closed, load again.',
   DEVICE_LOST: 'The GPU device was lost.',
   GPU_OOM: 'The GPU has no memory left.',
+  INTERNAL:
+    'This call failed for a reason that is a fault of the package; others go on. Report it.',
   CLOSED: 'The engine was closed before or during this call.',
 } as const satisfies Record<string, string>
 

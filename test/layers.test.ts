@@ -43,7 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 const L0 = ['errors.ts', 'features.ts', 'text-list.ts', 'discard.ts']
 /** Folders of that layer. */
-const L0_FOLDERS = ['types', 'net']
+const L0_FOLDERS = ['types', 'net', 'options']
 
 /** Files with a rule of their own. */
 const OWN_AREA = ['worker/main.ts', 'worker/protocol.ts', 'api/ryzanstein.ts', 'index.ts']

@@ -1,5 +1,27 @@
 // The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
 // and callbacks stay on the page and become messages. Importing this file does nothing.
+
+import type { RyzError } from '../errors.ts'
+import {
+  DETOKENIZE_RULES,
+  type DetokenizeOptions,
+  GENERATE_RULES,
+  SAVE_RULES,
+  type SaveOptions,
+  SCORE_RULES,
+  TOKENIZE_RULES,
+  type TokenizeOptions,
+} from '../options/generate.ts'
+import {
+  anyInput,
+  chatInput,
+  chatMessages,
+  type Input,
+  textOrTokens,
+  tokenIds,
+} from '../options/input.ts'
+import { checkLoad } from '../options/load.ts'
+import { blob, check, checkOptions, text as isText } from '../options/rules.ts'
 import type {
   ChatMessage,
   EngineStats,
@@ -12,11 +34,10 @@ import type {
   ScoreOptions,
   ScoreResult,
 } from '../types/index.ts'
-import type { Input } from '../worker/protocol.ts'
 import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './link/connection.ts'
 import { Lifeline, openConnection, type Reopen } from './link/respawn.ts'
-import { aborted, onAbort, startWorker } from './link/start-worker.ts'
-import { localSource } from './local-source.ts'
+import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
+import { checkSource, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
 
 /**
@@ -30,13 +51,14 @@ import { TokenStream } from './token-stream.ts'
  * await engine.close()
  */
 export async function load(source: ModelSource, options: LoadOptions = {}): Promise<Ryzanstein> {
-  const { signal } = options
-  if (signal?.aborted) throw aborted('loading')
-  if (options.share !== true) return alone(await localSource(source), options)
+  const checked = checkLoad(options)
+  checkSource(source)
+  if (checked.signal?.aborted) throw aborted('loading')
+  if (checked.share !== true) return alone(await localSource(source), checked)
   const { loadShared, whyNotShared } = await import('./link/shared.ts')
   const reason = whyNotShared()
   if (reason === undefined) {
-    const { link, model } = await loadShared(source, options)
+    const { link, model } = await loadShared(source, checked)
     return new Ryzanstein(link, model)
   }
   const fallback: Fallback = {
@@ -45,7 +67,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     reason,
   }
   console.warn(`ryzanstein: ${fallback.to} instead of ${fallback.from}: ${reason}`)
-  return alone(await localSource(source), options, [fallback])
+  return alone(await localSource(source), checked, [fallback])
 }
 
 function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fallback[] = []) {
@@ -89,20 +111,21 @@ export class Ryzanstein {
 
   /** Continues a prompt: a text, or token ids, which are used as they are (no bos is added). */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): TokenStream {
-    return this.#stream(textOrTokens(prompt), options)
+    return this.#stream(() => textOrTokens('prompt', prompt), options, 'generate()')
   }
 
   /** Answers the last message of a chat, with the chat template of the model. */
   chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): TokenStream {
-    return this.#stream({ kind: 'chat', messages }, options)
+    return this.#stream(() => chatInput('messages', messages), options, 'chat()')
   }
 
   /**
    * The log-probability of each token given those before it; with `logits`, the raw logits too.
    * @throws RyzError CONTEXT_FULL | QUEUE_FULL | QUEUE_TIMEOUT | BAD_OPTION | ABORTED | CLOSED
    */
-  score(input: string | readonly number[], options: ScoreOptions = {}): Promise<ScoreResult> {
-    const { signal, ...wire } = options
+  async score(input: string | readonly number[], options: ScoreOptions = {}): Promise<ScoreResult> {
+    const sent = textOrTokens('input', input)
+    const { signal, ...wire } = checkOptions(SCORE_RULES, options, 'score()')
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(aborted('the request'))
       let call: PortCall | undefined
@@ -111,7 +134,7 @@ export class Ryzanstein {
         reject(aborted('the request'))
       })
       call = this.#connection.request(
-        (remote, port) => remote.score(textOrTokens(input), wire, port),
+        (remote, port) => remote.score(sent, wire, port),
         message => {
           unlisten()
           if (message.type === 'scored') resolve(message.result)
@@ -125,18 +148,23 @@ export class Ryzanstein {
   }
 
   /** Token ids of a text; `special` recognises control tokens written out, `bos` prepends bos. */
-  tokenize(text: string, options: { special?: boolean; bos?: boolean } = {}): Promise<number[]> {
-    return this.#connection.call(remote => remote.tokenize(text, options))
+  async tokenize(text: string, options: TokenizeOptions = {}): Promise<number[]> {
+    check('text', text, isText)
+    const wire = checkOptions(TOKENIZE_RULES, options, 'tokenize()')
+    return this.#connection.call(remote => remote.tokenize(text, wire))
   }
 
   /** The text of token ids; `special` also writes control tokens. */
-  detokenize(ids: readonly number[], options: { special?: boolean } = {}): Promise<string> {
-    return this.#connection.call(remote => remote.detokenize(ids, options))
+  async detokenize(ids: readonly number[], options: DetokenizeOptions = {}): Promise<string> {
+    const sent = tokenIds('ids', ids)
+    const wire = checkOptions(DETOKENIZE_RULES, options, 'detokenize()')
+    return this.#connection.call(remote => remote.detokenize(sent, wire))
   }
 
   /** Tokens of a text without bos, or of a chat as the template writes it. */
-  countTokens(input: string | readonly ChatMessage[]): Promise<number> {
-    return this.#connection.call(remote => remote.countTokens(input))
+  async countTokens(input: string | readonly ChatMessage[]): Promise<number> {
+    const sent = typeof input === 'string' ? input : chatMessages('input', input)
+    return this.#connection.call(remote => remote.countTokens(sent))
   }
 
   /** What runs, how fast, with how much memory, and what fell back to what. */
@@ -154,11 +182,13 @@ export class Ryzanstein {
    * the model and options it was saved with; about `stats().memory.kv / kvBlocks` bytes a block.
    * @throws RyzError BAD_OPTION for fewer than 32 tokens; QUEUE_FULL | QUEUE_TIMEOUT | CLOSED
    */
-  saveSession(
+  async saveSession(
     input: string | readonly number[] | readonly ChatMessage[],
-    options: { noBos?: boolean } = {},
+    options: SaveOptions = {},
   ): Promise<Blob> {
-    return this.#connection.call(remote => remote.saveSession(anyInput(input), options))
+    const sent = anyInput('input', input)
+    const wire = checkOptions(SAVE_RULES, options, 'saveSession()')
+    return this.#connection.call(remote => remote.saveSession(sent, wire))
   }
 
   /**
@@ -166,7 +196,8 @@ export class Ryzanstein {
    * answers are the same bits as if they were.
    * @throws RyzError BAD_OPTION naming what differs when it is damaged or of another model
    */
-  restoreSession(session: Blob): Promise<RestoredSession> {
+  async restoreSession(session: Blob): Promise<RestoredSession> {
+    check('session', session, blob)
     return this.#connection.call(remote => remote.restoreSession(session))
   }
 
@@ -175,20 +206,27 @@ export class Ryzanstein {
     return this.#connection.close()
   }
 
-  #stream(input: Input, options: GenerateOptions): TokenStream {
-    const { signal, onQueue, ...wire } = options
-    // What is sent again must come out the same.
-    if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
+  #stream(read: () => Input, options: GenerateOptions, call: string): TokenStream {
     return new TokenStream(stream => {
-      if (signal?.aborted) {
-        stream.fail(aborted('the request'))
+      let input: Input
+      let checked: GenerateOptions
+      try {
+        input = read()
+        checked = checkOptions(GENERATE_RULES, options, call)
+        if (checked.signal?.aborted) throw aborted('the request')
+      } catch (caught) {
+        stream.fail(caught as RyzError)
         return () => undefined
       }
-      const call = this.#connection.request(
+      const { signal, onQueue, ...wire } = checked
+      let unlisten: () => void = () => undefined
+      // What is sent again must come out the same.
+      if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
+      const request = this.#connection.request(
         (remote, port) => remote.generate(input, wire, port),
         message => {
           if (message.type === 'token') stream.push(message.chunk)
-          else if (message.type === 'queue') onQueue?.(message.event)
+          else if (message.type === 'queue') tell(onQueue, message.event)
           else if (message.type === 'done') {
             unlisten()
             stream.done(message.result)
@@ -201,23 +239,11 @@ export class Ryzanstein {
       )
       const cancel = (): void => {
         unlisten()
-        call.cancel()
+        request.cancel()
         stream.fail(aborted('the request'))
       }
-      const unlisten = onAbort(signal, cancel)
+      unlisten = onAbort(signal, cancel)
       return cancel
     })
   }
-}
-
-function anyInput(input: string | readonly number[] | readonly ChatMessage[]): Input {
-  if (typeof input === 'string' || typeof input[0] === 'number') {
-    return textOrTokens(input as string | readonly number[])
-  }
-  return { kind: 'chat', messages: input as readonly ChatMessage[] }
-}
-
-function textOrTokens(input: string | readonly number[]): Input {
-  if (typeof input === 'string') return { kind: 'text', text: input }
-  return { kind: 'tokens', tokens: Array.from(input) }
 }

@@ -1,6 +1,7 @@
 // Saved sessions in IndexedDB, by name: a thin shelf for what saveSession() gives. Knows no engine.
 import { createStore, del, entries, get, set, type UseStore } from 'idb-keyval'
 import { asRyzError, RyzError } from '../errors.ts'
+import { blob, check, text } from '../options/rules.ts'
 
 export interface SavedSession {
   name: string
@@ -25,12 +26,17 @@ function shelf(): UseStore {
  */
 export const sessions = {
   /** Stores a session, over one of the same name. @throws RyzError STORAGE_FULL */
-  save: (name: string, session: Blob): Promise<void> =>
-    stored(`the session ${JSON.stringify(name)}`, () => set(name, session, shelf())),
+  save: async (name: string, session: Blob): Promise<void> => {
+    check('name', name, text)
+    check('session', session, blob)
+    await stored(`the session ${JSON.stringify(name)}`, () => set(name, session, shelf()))
+  },
 
   /** undefined when there is none of that name. @throws RyzError STORAGE_FULL without IndexedDB */
-  load: (name: string): Promise<Blob | undefined> =>
-    stored('the sessions', () => get<Blob>(name, shelf())),
+  load: async (name: string): Promise<Blob | undefined> => {
+    check('name', name, text)
+    return stored('the sessions', () => get<Blob>(name, shelf()))
+  },
 
   list: (): Promise<SavedSession[]> =>
     stored('the sessions', async () => {
@@ -38,7 +44,10 @@ export const sessions = {
       return all.map(([name, blob]) => ({ name, bytes: blob.size }))
     }),
 
-  delete: (name: string): Promise<void> => stored('the sessions', () => del(name, shelf())),
+  delete: async (name: string): Promise<void> => {
+    check('name', name, text)
+    await stored('the sessions', () => del(name, shelf()))
+  },
 }
 
 async function stored<T>(what: string, run: () => Promise<T>): Promise<T> {

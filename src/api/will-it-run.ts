@@ -1,11 +1,11 @@
 // The question before a download: what would load() fetch, take and reach? Asks a worker of its own,
 // which lives for the one answer, so that measuring leaves nothing behind.
-
 import { RyzError } from '../errors.ts'
+import { checkLoad } from '../options/load.ts'
 import type { LoadOptions, ModelSource, RunForecast } from '../types/index.ts'
 import { Connection, type WorkerLike } from './link/connection.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
-import { localSource } from './local-source.ts'
+import { checkSource, localSource } from './local-source.ts'
 
 /**
  * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that
@@ -20,14 +20,16 @@ export async function willItRun(
   source: ModelSource,
   options: LoadOptions = {},
 ): Promise<RunForecast> {
-  if (options.signal?.aborted) throw aborted('the forecast')
+  const checked = checkLoad(options, 'willItRun()')
+  checkSource(source)
+  if (checked.signal?.aborted) throw aborted('the forecast')
   if (source instanceof ReadableStream) {
     throw new RyzError(
       'BAD_OPTION',
       'a ReadableStream can be read only once, and the question would use it up; ask about the URL, File or Blob it comes from, or load() it',
     )
   }
-  return ask(startWorker(), await localSource(source), options)
+  return ask(startWorker(), await localSource(source), checked)
 }
 
 /** willItRun() with a worker that was made elsewhere; it is terminated in the end. */

@@ -1,6 +1,7 @@
 // The stored models as their owner sees them: list, delete, room, persistence, import and export. Needs no
 // engine: a page calls it directly. Nothing here removes a model that was not named by the caller.
 import { asRyzError, RyzError } from '../errors.ts'
+import { blob, check, kind, number, shown } from '../options/rules.ts'
 import type { StorageRoom, StoredModel } from '../types/index.ts'
 import { CHUNK_BYTES, chunkCount, type FileRecord, isWhole, storedBytes } from './records.ts'
 import { runningHash, sha256 } from './sha256.ts'
@@ -52,8 +53,8 @@ export async function listModels(): Promise<StoredModel[]> {
  * @returns false when there was none
  */
 export async function deleteModel(url: string | URL): Promise<boolean> {
-  const table = await store()
   const source = absolute(url)
+  const table = await store()
   const model = await table.readModel(source)
   const files = (await table.files()).filter(f => f.model === source || f.url === source)
   for (const file of files) await table.dropFile(file.url)
@@ -84,6 +85,7 @@ export async function persistStorage(): Promise<boolean> {
  * enough when all together are too small. Deletes nothing.
  */
 export async function evictionCandidates(bytes: number): Promise<StoredModel[]> {
+  check('bytes', bytes, number(0, Number.POSITIVE_INFINITY))
   const offered: StoredModel[] = []
   let free = 0
   for (const model of (await listModels()).reverse()) {
@@ -100,8 +102,8 @@ export async function evictionCandidates(bytes: number): Promise<StoredModel[]> 
  * @throws RyzError BAD_OPTION when it is not stored whole | MODEL_HASH when a chunk is damaged
  */
 export async function exportModel(url: string | URL): Promise<File> {
-  const table = await store()
   const source = absolute(url)
+  const table = await store()
   const record = await table.readFile(source)
   if (!record || record.absent || !isWhole(record)) {
     throw new RyzError('BAD_OPTION', `${source} is not stored whole; load it first`, {
@@ -130,8 +132,9 @@ export async function exportModel(url: string | URL): Promise<File> {
  * @throws RyzError STORAGE_FULL | BAD_OPTION
  */
 export async function importModel(file: Blob, url: string | URL): Promise<void> {
-  const table = await store()
+  check('file', file, blob)
   const source = absolute(url)
+  const table = await store()
   if (file.size === 0) throw new RyzError('BAD_OPTION', 'the file is empty')
   await table.dropFile(source)
   const count = chunkCount({ size: file.size, chunkBytes: CHUNK_BYTES })
@@ -168,10 +171,11 @@ export async function importModel(file: Blob, url: string | URL): Promise<void> 
 
 /** Names are the URLs that load() was given, seen from the page. */
 function absolute(url: string | URL): string {
+  if (typeof url !== 'string') check('url', url, kind('URL'))
   const base = globalThis.document?.baseURI ?? globalThis.location?.href
   try {
     return new URL(url, base).href
   } catch (cause) {
-    throw new RyzError('BAD_OPTION', `${String(url)} is no URL`, {}, { cause })
+    throw new RyzError('BAD_OPTION', `${shown(url)} is no URL`, { option: 'url' }, { cause })
   }
 }

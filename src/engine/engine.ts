@@ -2,6 +2,10 @@
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
 import { pathFields, pathName } from '../backend/factory.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { GENERATE_DEFAULTS, GENERATE_RULES, MAX_PRIORITY } from '../options/generate.ts'
+import type { Input } from '../options/input.ts'
+import { LOAD_DEFAULTS, LOAD_RULES } from '../options/load.ts'
+import { check, whole } from '../options/rules.ts'
 import type {
   CacheStats,
   Calibration,
@@ -15,7 +19,6 @@ import type {
 import type { EngineParts } from './load/engine-parts.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
-import { MAX_PRIORITY } from './schedule/queue.ts'
 import {
   Scheduler,
   type SchedulerOptions,
@@ -25,14 +28,9 @@ import {
 import type { Task } from './schedule/task.ts'
 import { Sessions } from './sessions/sessions.ts'
 import { type GenerateEvents, Generation } from './tasks/generate.ts'
-import { integerOption, numberOption, resolveGenerate } from './tasks/options.ts'
-import { type Input, promptTokens } from './tasks/prompt.ts'
+import { resolveGenerate } from './tasks/options.ts'
+import { promptTokens } from './tasks/prompt.ts'
 import { type ScoreEvents, Scoring } from './tasks/score.ts'
-
-export const DEFAULT_QUEUE_LIMIT = 16
-export const DEFAULT_QUEUE_TIMEOUT_MS = 30_000
-const DEFAULT_MAX_SEQUENCES = 4
-const DEFAULT_PREFILL_PIECE = 128
 
 const NOT_CALIBRATED: Calibration = {
   source: 'skipped',
@@ -82,25 +80,11 @@ export class Engine {
     this.#parts = parts
     this.#now = extras.now ?? (() => performance.now())
     this.#loadMs = extras.loadMs ?? 0
-    this.#queueTimeoutMs = timeoutOption(options.queueTimeoutMs, DEFAULT_QUEUE_TIMEOUT_MS)
+    const limits = limitsOf(options)
+    this.#queueTimeoutMs = limits.queueTimeoutMs
     this.#scratch = new SamplerScratch(parts.network.config.vocab)
     this.#scheduler = new Scheduler(parts.network, {
-      maxSequences: integerOption(
-        'maxSequences',
-        options.maxSequences,
-        DEFAULT_MAX_SEQUENCES,
-        1,
-        256,
-      ),
-      queueLimit: integerOption('queueLimit', options.queueLimit, DEFAULT_QUEUE_LIMIT, 0, 1 << 20),
-      queueTimeoutMs: this.#queueTimeoutMs,
-      prefillPiece: integerOption(
-        'prefillPiece',
-        options.prefillPiece,
-        DEFAULT_PREFILL_PIECE,
-        1,
-        1 << 16,
-      ),
+      ...limits,
       now: this.#now,
       turn: extras.turn,
       onFatal: () => void this.close(),
@@ -162,7 +146,8 @@ export class Engine {
   /** @throws RyzError BAD_OPTION | CLOSED */
   detokenize(ids: readonly number[], options: { special?: boolean } = {}): string {
     const { tokenizer } = this.#open()
-    for (const id of ids) integerOption('a token id', id, 0, 0, tokenizer.vocabSize - 1)
+    const known = whole(0, tokenizer.vocabSize - 1)
+    for (const id of ids) check('a token id', id, known)
     return tokenizer.decode(ids, { special: options.special === true })
   }
 
@@ -278,11 +263,11 @@ export class Engine {
   /** @throws RyzError BAD_OPTION, counted as failed */
   #placeOf(options: PlaceOptions, submitted: number): Required<SubmitOptions> {
     try {
-      return {
-        submitted,
-        queueTimeoutMs: timeoutOption(options.queueTimeoutMs, this.#queueTimeoutMs),
-        priority: integerOption('priority', options.priority, 0, -MAX_PRIORITY, MAX_PRIORITY),
-      }
+      const { queueTimeoutMs = this.#queueTimeoutMs, priority = GENERATE_DEFAULTS.priority } =
+        options
+      check('queueTimeoutMs', queueTimeoutMs, GENERATE_RULES.queueTimeoutMs)
+      check('priority', priority, GENERATE_RULES.priority)
+      return { submitted, queueTimeoutMs, priority }
     } catch (caught) {
       this.#scheduler.counters.count('failed')
       throw caught
@@ -324,7 +309,7 @@ export class Engine {
       running = this.#scheduler.submit(task, place)
     }
     begin().catch((caught: unknown) => {
-      events.error(asRyzError(caught, 'KERNEL_TRAP', 'the request could not start'))
+      events.error(asRyzError(caught, 'INTERNAL', 'the request could not start'))
     })
     return {
       cancel() {
@@ -335,6 +320,14 @@ export class Engine {
   }
 }
 
-function timeoutOption(value: unknown, fallback: number): number {
-  return numberOption('queueTimeoutMs', value, fallback, 0, Number.POSITIVE_INFINITY)
+/** @throws RyzError BAD_OPTION */
+function limitsOf(options: EngineOptions): Required<EngineOptions> {
+  const limits = { ...LOAD_DEFAULTS }
+  for (const name of Object.keys(LOAD_DEFAULTS) as (keyof EngineOptions)[]) {
+    const value = options[name]
+    if (value === undefined) continue
+    check(name, value, LOAD_RULES[name])
+    Object.assign(limits, { [name]: value })
+  }
+  return limits
 }

@@ -6,7 +6,7 @@ export interface SamplingOptions {
   temperature?: number
   /** Keep the k likeliest; 0 keeps all. Default 40. */
   topK?: number
-  /** Keep the smallest set with at least this probability; 1 keeps all. Default 0.95. */
+  /** Keep the smallest set with at least this probability; 1 keeps all, 0 the likeliest alone. Default 0.95. */
   topP?: number
   /** Drop tokens below minP times the likeliest. Default 0. */
   minP?: number

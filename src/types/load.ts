@@ -113,7 +113,7 @@ export interface LoadOptions {
   /**
    * After KERNEL_TRAP or WORKER_DIED every open request fails with that code, and the next call loads
    * the model again (from the cache, where it is), without the kernels that trapped. An engine that dies
-   * again before it has served a request stays dead. Default true; named in stats().faults.restarts.
+   * again before it has served a call stays dead. Default true; named in stats().faults.restarts.
    */
   autoRestart?: boolean
   signal?: AbortSignal

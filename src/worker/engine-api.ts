@@ -91,7 +91,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       } catch (caught) {
         closed = true
         await engine?.close()
-        throw asRyzError(caught, 'WORKER_DIED', 'loading failed')
+        throw asRyzError(caught, 'INTERNAL', 'loading failed')
       }
     },
 
@@ -99,7 +99,7 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       try {
         return await forecast(source, options, asking.signal)
       } catch (caught) {
-        throw asRyzError(caught, 'WORKER_DIED', 'the forecast failed')
+        throw asRyzError(caught, 'INTERNAL', 'the forecast failed')
       }
     },
 
@@ -207,7 +207,7 @@ function listen(port: MessagePort, cancel: () => void): void {
 function failure(caught: unknown): PortMessage {
   return {
     type: 'error',
-    error: toWireError(asRyzError(caught, 'WORKER_DIED', 'the engine failed')),
+    error: toWireError(asRyzError(caught, 'INTERNAL', 'the request failed')),
   }
 }
 

@@ -1,8 +1,8 @@
 // Everything that crosses between the page and the engine worker: calls go through Comlink (EngineApi),
 // each request has a MessagePort of its own that carries its events in order and its cancel back.
 // The one file of the worker layer that api/ knows.
-
-import type { Input } from '../engine/tasks/prompt.ts'
+import type { DetokenizeOptions, SaveOptions, TokenizeOptions } from '../options/generate.ts'
+import type { Input } from '../options/input.ts'
 import type {
   ChatMessage,
   EngineStats,
@@ -21,7 +21,7 @@ import type {
 } from '../types/index.ts'
 import type { WireError } from './error-wire.ts'
 
-export type { Input } from '../engine/tasks/prompt.ts'
+export type { Input } from '../options/input.ts'
 
 export {
   fromWireError,
@@ -72,11 +72,11 @@ export interface EngineApi {
   willItRun(source: WireSource, options: WireLoadOptions): Promise<RunForecast>
   generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
   score(input: Input, options: WireScoreOptions, port: MessagePort): void
-  tokenize(text: string, options: { special?: boolean; bos?: boolean }): number[]
-  detokenize(ids: readonly number[], options: { special?: boolean }): string
+  tokenize(text: string, options: TokenizeOptions): number[]
+  detokenize(ids: readonly number[], options: DetokenizeOptions): string
   countTokens(input: string | readonly ChatMessage[]): Promise<number>
   stats(): EngineStats
-  saveSession(input: Input, options: { noBos?: boolean }): Promise<Blob>
+  saveSession(input: Input, options: SaveOptions): Promise<Blob>
   restoreSession(data: Blob): Promise<RestoredSession>
   /** What was loaded. */
   model(): ModelInfo

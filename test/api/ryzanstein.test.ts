@@ -7,6 +7,7 @@ import { RyzError } from '../../src/errors.ts'
 import type { LoadOptions, LoadProgress, TokenChunk } from '../../src/types/index.ts'
 import type { OpenParts } from '../../src/worker/engine-api.ts'
 import {
+  byteTokenizer,
   FakeNetwork,
   type FakeOptions,
   fakeParts,
@@ -297,6 +298,38 @@ describe('calls', () => {
     expect(await codeOf(engine.chat([{ role: 'user', content: 'x' }]).text())).toBe(
       'TEMPLATE_ERROR',
     )
+  })
+})
+
+describe('a fault of the package', () => {
+  it('inside a call or a request fails it alone, with INTERNAL', async () => {
+    const broken = { ...byteTokenizer }
+    const worker = failing(async () => ({ ...fakeParts(new FakeNetwork(slow)), tokenizer: broken }))
+    const engine = await connect(worker, 'x', {})
+    const other = engine.generate('other', { maxTokens: 50, seed: 1 })
+    await engine.stats() // it has its prompt
+    broken.encode = () => (undefined as unknown as number[]).slice()
+    const codes = [engine.tokenize('x'), engine.score('x'), engine.generate('x').result].map(codeOf)
+    expect(await Promise.all(codes)).toEqual(['INTERNAL', 'INTERNAL', 'INTERNAL'])
+    expect((await other.result).tokens).toHaveLength(50)
+    expect(await engine.detokenize([104, 105])).toBe('hi')
+    expect(worker.terminated).toBe(0)
+    await engine.close()
+  })
+
+  it("in the caller's own callback ends nothing", async () => {
+    const reported = vi.fn()
+    vi.stubGlobal('reportError', reported)
+    const onProgress = () => {
+      throw new Error('mine')
+    }
+    const worker = new FakeWorker()
+    const engine = await connect(worker, 'x', { onProgress, maxSequences: 1 })
+    opened.push({ engine, worker })
+    const queued = { onQueue: onProgress, maxTokens: 3 }
+    const both = [engine.generate('a', queued).text(), engine.generate('b', queued).text()]
+    expect((await Promise.all(both)).map(text => text.length)).toEqual([3, 3])
+    expect(reported.mock.calls.length).toBeGreaterThan(1)
   })
 })
 

@@ -2,8 +2,8 @@
 // folder: everything a request was told is kept.
 import { afterEach } from 'vitest'
 import { Engine, type EngineExtras, type EngineOptions } from '../../src/engine/engine.ts'
-import type { Input } from '../../src/engine/tasks/prompt.ts'
 import type { RyzError } from '../../src/errors.ts'
+import type { Input } from '../../src/options/input.ts'
 import type {
   GenerateOptions,
   GenerateResult,

@@ -97,7 +97,7 @@ describe('engine api', () => {
     })
     const loading = api.load('x', {}, channel().worker)
     await expect(loading).rejects.toMatchObject({
-      code: 'WORKER_DIED',
+      code: 'INTERNAL',
       message: 'loading failed: a bug',
     })
   })

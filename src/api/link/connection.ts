@@ -3,6 +3,7 @@
 // ryzanstein.ts.
 import { type Remote, transfer, wrap } from 'comlink'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
+import { reading } from '../../options/rules.ts'
 import {
   type CancelMessage,
   type EngineApi,
@@ -87,7 +88,7 @@ export class Connection implements EngineLink {
     })
     this.#worker = worker
     this.#beat = beat
-    this.#remote = wrap<EngineApi>(worker as Worker)
+    this.#remote = wrap<EngineApi>(sendable(worker))
     worker.addEventListener('error', this.#onError)
     worker.addEventListener('messageerror', this.#onMessageError)
   }
@@ -101,10 +102,10 @@ export class Connection implements EngineLink {
       if (this.#ended !== undefined) return reject(this.#ended)
       const fail = (error: unknown): void => {
         this.#settle(fail)
-        reject(asRyzError(error, 'WORKER_DIED', 'the engine worker failed'))
+        reject(asRyzError(error, 'INTERNAL', 'the call failed in the engine worker'))
       }
       this.#track(fail)
-      sending(() => send(this.#remote)).then(value => {
+      send(this.#remote).then(value => {
         this.#settle(fail)
         resolve(value)
       }, fail)
@@ -127,7 +128,7 @@ export class Connection implements EngineLink {
       over = true
       this.#settle(fail)
       port1.close()
-      failed(asRyzError(error, 'WORKER_DIED', 'the engine worker failed'))
+      failed(asRyzError(error, 'INTERNAL', 'the request failed in the engine worker'))
     }
     port1.onmessage = (event: MessageEvent<PortMessage>) => {
       const message = event.data
@@ -146,7 +147,7 @@ export class Connection implements EngineLink {
       fail(new RyzError('WORKER_DIED', 'a message of the engine worker could not be read'))
     if (this.#ended === undefined) {
       this.#track(fail)
-      sending(() => send(this.#remote, transfer(port2, [port2]))).catch(fail)
+      send(this.#remote, transfer(port2, [port2])).catch(fail)
     } else {
       const error = this.#ended
       queueMicrotask(() => fail(error))
@@ -272,21 +273,13 @@ export class Connection implements EngineLink {
   }
 }
 
-/** postMessage throws at once what cannot be cloned: a function among the options, for one. */
-async function sending<T>(send: () => Promise<T>): Promise<T> {
-  try {
-    return await send()
-  } catch (caught) {
-    if (caught instanceof DOMException && caught.name === 'DataCloneError') {
-      throw new RyzError(
-        'BAD_OPTION',
-        `an argument cannot be sent to the engine: ${caught.message}`,
-        {},
-        {
-          cause: caught,
-        },
-      )
-    }
-    throw caught
-  }
+/** The worker, with an error of its own for what postMessage refuses: a function among the options, for one. */
+function sendable(worker: WorkerLike): Worker {
+  const postMessage: WorkerLike['postMessage'] = (message, transferred) =>
+    reading('an argument of the call', () => worker.postMessage(message, transferred))
+  return {
+    postMessage,
+    addEventListener: worker.addEventListener.bind(worker),
+    removeEventListener: worker.removeEventListener.bind(worker),
+  } as Partial<Worker> as Worker
 }

@@ -17,7 +17,7 @@ import {
   type PortCall,
   type WorkerLike,
 } from './connection.ts'
-import { aborted, onAbort, sourceForWorker } from './start-worker.ts'
+import { aborted, onAbort, sourceForWorker, tell } from './start-worker.ts'
 
 /** A loaded engine. */
 export interface Opened {
@@ -81,7 +81,9 @@ export class Lifeline implements EngineLink {
   async call<T>(send: (remote: Remote<EngineApi>) => Promise<T>): Promise<T> {
     const connection = this.#alive() ?? (await this.#revive())
     try {
-      return await connection.call(send)
+      const value = await connection.call(send)
+      this.#served = true
+      return value
     } catch (caught) {
       const cameTooLate = this.#notice(connection, caught)
       if (!cameTooLate || this.#reopen === undefined) throw caught
@@ -216,7 +218,7 @@ export async function openConnection(
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
   port1.onmessage = (event: MessageEvent<ProgressMessage>) => {
     progress = event.data.progress
-    onProgress?.(progress)
+    tell(onProgress, progress)
   }
   let unlisten: () => void = () => undefined
   try {
@@ -230,7 +232,7 @@ export async function openConnection(
     const model = await Promise.race([opening, cancelled])
     connection.loaded = true
     const { rung } = await connection.call(remote => remote.ping())
-    onProgress?.({ ...progress, phase: 'ready' })
+    tell(onProgress, { ...progress, phase: 'ready' })
     return { connection, model, rung }
   } catch (caught) {
     connection.abandon()

@@ -6,7 +6,7 @@ import { PACKAGE_VERSION } from '../../features.ts'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
 import { SharedLink } from './elect.ts'
 import { openConnection } from './respawn.ts'
-import { aborted, onAbort, sourceForWorker, startWorker } from './start-worker.ts'
+import { aborted, onAbort, sourceForWorker, startWorker, tell } from './start-worker.ts'
 
 /** Why tabs cannot share here; undefined when they can. */
 export function whyNotShared(): string | undefined {
@@ -46,7 +46,7 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
       openConnection(startWorker(), url, { ...wire, onProgress: report }, undefined, avoid),
     onProgress: report => {
       progress = report
-      onProgress?.(report)
+      tell(onProgress, report)
     },
   })
   let unlisten: () => void = () => undefined
@@ -59,7 +59,7 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
         )
     })
     const model = await Promise.race([link.ready(), cancelled])
-    onProgress?.({ ...progress, phase: 'ready' })
+    tell(onProgress, { ...progress, phase: 'ready' })
     return { link, model }
   } catch (caught) {
     await link.close()

@@ -43,3 +43,12 @@ export function onAbort(signal: AbortSignal | undefined, run: () => void): () =>
   else signal.addEventListener('abort', run, { once: true })
   return () => signal.removeEventListener('abort', run)
 }
+
+/** Calls a caller's function; what it throws is reported as of any listener, and ends nothing here. */
+export function tell<T>(listener: ((value: T) => void) | undefined, value: T): void {
+  try {
+    listener?.(value)
+  } catch (caught) {
+    ;(globalThis.reportError ?? console.error)(caught)
+  }
+}

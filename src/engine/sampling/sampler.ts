@@ -119,9 +119,9 @@ export class Sampler {
       const wanted = topP < 1 ? topP * total : Number.POSITIVE_INFINITY
       heapify(logits, 0, ids, count)
       let mass = 0
-      for (first = count; first > 0 && mass < wanted; first--) {
-        mass += weights[popBest(logits, 0, ids, first)]!
-      }
+      first = count
+      do mass += weights[popBest(logits, 0, ids, first--)]!
+      while (first > 0 && mass < wanted) // one at least, for topP 0 too
     }
     let kept = 0
     for (let i = count - 1; i >= first; i--) {

@@ -7,8 +7,6 @@ import type { WaitFacts } from './refusals.ts'
 
 /** Milliseconds of head start that one level of priority is worth. */
 export const PRIORITY_MS = 1000
-/** Priorities are whole numbers between minus and plus this. */
-export const MAX_PRIORITY = 10
 
 /** Where a request stands among others: lower goes first. */
 export function orderOf(submitted: number, priority: number): number {

@@ -297,7 +297,7 @@ export class Scheduler {
       this.counters.count('served')
     } catch (caught) {
       this.counters.count('failed')
-      job.task.fail(asRyzError(caught, 'KERNEL_TRAP', 'a result could not be delivered'))
+      job.task.fail(asRyzError(caught, 'INTERNAL', 'a result could not be delivered'))
     }
   }
 

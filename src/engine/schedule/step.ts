@@ -103,7 +103,7 @@ export class StepRunner {
         next = job.task.accept(values, from + r * width)
       }
     } catch (caught) {
-      this.#events.failed(job, asRyzError(caught, 'KERNEL_TRAP', 'a request failed'))
+      this.#events.failed(job, asRyzError(caught, 'INTERNAL', 'a request failed'))
     }
     if (job.over) return
     // Only what the task took is offered to others; its keys are of its tokens, so not after 'again'.

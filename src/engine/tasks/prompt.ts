@@ -1,16 +1,10 @@
 // From what a caller sends (text, token ids, chat messages) to the tokens of a prompt. End-of-sequence
 // is never appended, whatever the model asks for: the answer follows. Called by engine.ts.
-import { RyzError } from '../../errors.ts'
+import { chatMessages, type Input } from '../../options/input.ts'
 import { renderChat } from '../../tokenizer/chat-template.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type { ChatMessage } from '../../types/index.ts'
 import { checkTokens } from './options.ts'
-
-/** What generate() and chat() take. Token ids are used as they are, without bos. */
-export type Input =
-  | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
-  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[] }
 
 export interface PromptOptions {
   /** Rows of the embedding table: every id must be below. */
@@ -40,7 +34,11 @@ export async function promptTokens(
       return checkTokens(withBos(tokens, tokenizer, options.noBos), vocab)
     }
     case 'chat': {
-      const text = await chatText(input.messages, tokenizer, options.signal)
+      const text = await chatText(
+        chatMessages('messages', input.messages),
+        tokenizer,
+        options.signal,
+      )
       const tokens = tokenizer.encode(text, { addSpecial: false, parseSpecial: true })
       return checkTokens(withBos(tokens, tokenizer, options.noBos), vocab)
     }
@@ -61,7 +59,6 @@ async function chatText(
   tokenizer: Tokenizer,
   signal?: AbortSignal,
 ): Promise<string> {
-  checkMessages(messages)
   const [eos] = tokenizer.endTokens
   return renderChat(tokenizer.chatTemplate, messages, {
     bosToken: tokenizer.bos === undefined ? '' : tokenizer.tokenText(tokenizer.bos),
@@ -70,21 +67,4 @@ async function chatText(
     signal,
     timeoutMs: TEMPLATE_MS,
   })
-}
-
-function checkMessages(messages: readonly ChatMessage[]): void {
-  if (!Array.isArray(messages) || messages.length === 0) {
-    throw new RyzError('BAD_OPTION', 'messages is empty; give at least one { role, content }')
-  }
-  for (const [i, message] of messages.entries()) {
-    if (typeof message?.role !== 'string' || typeof message.content !== 'string') {
-      throw new RyzError(
-        'BAD_OPTION',
-        `messages[${i}] must have a role and a content, both strings`,
-        {
-          index: i,
-        },
-      )
-    }
-  }
 }

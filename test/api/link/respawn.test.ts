@@ -117,6 +117,16 @@ describe('after a trap', () => {
     await engine.close()
   })
 
+  it('any call that was served counts, a tokenizer call too', async () => {
+    const engine = await start([trapIn(2)])
+    for (let life = 1; life <= 3; life++) {
+      expect(await codeOf(write(engine))).toBe('KERNEL_TRAP')
+      expect(workers).toHaveLength(life)
+      expect(await engine.countTokens('abc')).toBe(3)
+    }
+    await engine.close()
+  })
+
   it('one that has served is started again when it dies later', async () => {
     // 1 measures, 2..6 write the first text, 7 is the first step of the next.
     const engine = await start([trapIn(7), trapIn(7), {}])

@@ -4,12 +4,12 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { Random } from '../../../src/engine/sampling/random.ts'
 import { logprobsOf, Sampler, SamplerScratch } from '../../../src/engine/sampling/sampler.ts'
-import { type ResolvedSampling, resolveSampling } from '../../../src/engine/tasks/options.ts'
+import { type ResolvedSampling, resolveGenerate } from '../../../src/engine/tasks/options.ts'
 import { RyzError } from '../../../src/errors.ts'
 import type { SamplingOptions } from '../../../src/types/index.ts'
 
 const resolve = (options: SamplingOptions, vocab: number) =>
-  resolveSampling(options, vocab, () => 1)
+  resolveGenerate(options, vocab, () => 1)
 
 /** Everything by sorting, in the documented order of stages. */
 function slowSample(
@@ -35,7 +35,7 @@ function slowSample(
     const total = ids.reduce((sum, id) => sum + weight(id), 0)
     let mass = 0
     ids = ids.filter(id => {
-      const keep = mass < o.topP * total
+      const keep = mass === 0 || mass < o.topP * total
       mass += weight(id)
       return keep
     })
@@ -79,7 +79,7 @@ describe('sampler', () => {
         fc.record({
           temperature: fc.constantFrom(0, 0.05, 0.7, 1, 3),
           topK: fc.constantFrom(0, 1, 2, 5, 40, 1000),
-          topP: fc.constantFrom(1, 0.99, 0.9, 0.5, 0.01),
+          topP: fc.constantFrom(1, 0.99, 0.9, 0.5, 0.01, 5e-324, 0),
           minP: fc.constantFrom(0, 0.01, 0.3, 1),
           repetitionPenalty: fc.constantFrom(1, 1.3, 0.8),
           frequencyPenalty: fc.constantFrom(0, 0.5, -0.25),
@@ -215,7 +215,7 @@ describe('sampling options', () => {
     ['temperature', '1'],
     ['topK', 1.5],
     ['topK', -1],
-    ['topP', 0],
+    ['topP', -0.1],
     ['topP', 1.1],
     ['minP', 2],
     ['repetitionPenalty', 0],
@@ -242,7 +242,7 @@ describe('sampling options', () => {
   })
 
   it('draws a seed only when none is given', () => {
-    expect(resolveSampling({}, 4, () => 77).seed).toBe(77)
-    expect(resolveSampling({ seed: 0 }, 4, () => 77).seed).toBe(0)
+    expect(resolveGenerate({}, 4, () => 77).seed).toBe(77)
+    expect(resolveGenerate({ seed: 0 }, 4, () => 77).seed).toBe(0)
   })
 })

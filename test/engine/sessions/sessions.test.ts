@@ -2,7 +2,7 @@
 // engine, what is damaged or foreign is refused by name, and no block is lost either way.
 import { describe, expect, it } from 'vitest'
 import { Engine } from '../../../src/engine/engine.ts'
-import type { Input } from '../../../src/engine/tasks/prompt.ts'
+import type { Input } from '../../../src/options/input.ts'
 import type { GenerateOptions } from '../../../src/types/index.ts'
 import { run, start, tokens } from '../driver.ts'
 import { FakeNetwork, fakeParts } from '../fakes.ts'

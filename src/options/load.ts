@@ -1,0 +1,73 @@
+// What load() and willItRun() may be told: bounds and defaults of LoadOptions. Used by src/api and src/engine.
+import type { LoadOptions } from '../types/index.ts'
+import {
+  badOption,
+  callback,
+  checkOptions,
+  flag,
+  number,
+  oneOf,
+  type Rule,
+  type Rules,
+  signal,
+  whole,
+} from './rules.ts'
+
+export const LOAD_DEFAULTS = {
+  maxSequences: 4,
+  queueLimit: 16,
+  queueTimeoutMs: 30_000,
+  prefillPiece: 128,
+} as const satisfies LoadOptions
+
+/** Milliseconds in the queue: 0 only starts at once or not at all, Infinity waits for ever. */
+export const queueTimeout: Rule = number(0, Number.POSITIVE_INFINITY)
+
+const hash: Rule = value =>
+  typeof value === 'string' && /^[0-9a-f]{64}$/i.test(value) ? undefined : '64 hex digits'
+
+const hashes: Rule = value => {
+  if (typeof value !== 'object') return hash(value)
+  const all = Object.values(value ?? {})
+  const wanted = '64 hex digits, or 64 hex digits by file name'
+  return all.length > 0 && all.every(one => hash(one) === undefined) ? undefined : wanted
+}
+
+const threads: Rule = value =>
+  value === 'auto' || whole(1, 64)(value) === undefined
+    ? undefined
+    : "'auto' or a whole number from 1 to 64"
+
+export const LOAD_RULES: Rules<LoadOptions> = {
+  backend: oneOf('auto', 'wasm', 'reference'),
+  variant: oneOf('auto', 'relaxed', 'relaxed-i32', 'simd128', 'scalar'),
+  threads,
+  strict: flag,
+  head: oneOf('int8', 'int4'),
+  activations: oneOf('int8', 'float'),
+  i2sLayout: oneOf('x86', 'arm', 'rows4', 'sequential'),
+  kv: oneOf('f32', 'f16', 'int8', 'int4'),
+  contextLength: whole(1, 1 << 20),
+  maxSequences: whole(1, 256),
+  memoryBudget: whole(1, 2 ** 40),
+  queueLimit: whole(0, 1 << 20),
+  queueTimeoutMs: queueTimeout,
+  prefillPiece: whole(1, 512),
+  calibrate: flag,
+  share: flag,
+  cache: oneOf('auto', 'require', 'only', 'off'),
+  sha256: hashes,
+  cacheChunkBytes: whole(1 << 12, 1 << 26),
+  autoRestart: flag,
+  signal,
+  onProgress: callback,
+}
+
+/** @throws RyzError BAD_OPTION naming the option */
+export function checkLoad(options: LoadOptions, call = 'load()'): LoadOptions {
+  const checked = checkOptions(LOAD_RULES, options, call)
+  if (checked.strict && checked.head) {
+    throw badOption('head', checked.head, 'left out where strict is true')
+  }
+  return checked
+}

@@ -1,0 +1,215 @@
+// Every public function with values of every type, as an argument and as each of its options: the answer is
+// a RyzError or a right result, at once or as a rejection, and the engine answers as before.
+import 'fake-indexeddb/auto'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { connect, load, type Ryzanstein } from '../../src/api/ryzanstein.ts'
+import { sessions } from '../../src/api/sessions.ts'
+import { willItRun } from '../../src/api/will-it-run.ts'
+import {
+  deleteModel,
+  evictionCandidates,
+  exportModel,
+  importModel,
+} from '../../src/cache/manage.ts'
+import { RyzError } from '../../src/errors.ts'
+import { GENERATE_RULES, SCORE_RULES } from '../../src/options/generate.ts'
+import { LOAD_RULES } from '../../src/options/load.ts'
+import { hostileValues } from '../support/hostile.ts'
+import { FakeWorker } from './fake-worker.ts'
+
+type Call = (...args: unknown[]) => unknown
+
+let engine: Ryzanstein
+let worker: FakeWorker
+let before: string
+
+beforeAll(async () => {
+  class Stubbed extends FakeWorker {}
+  vi.stubGlobal('Worker', Stubbed)
+  vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+  vi.stubGlobal('reportError', () => undefined)
+  worker = new FakeWorker({ ready: true })
+  // No second life: whatever ends this engine fails the tests.
+  engine = await connect(worker, 'fake.gguf', {})
+  before = await answer()
+})
+afterAll(async () => {
+  await engine.close()
+  vi.unstubAllGlobals()
+})
+
+const answer = () => engine.generate('abc', { maxTokens: 8, seed: 1, temperature: 1 }).text()
+
+/** 'right', or the code of the RyzError; anything else is a failure. */
+async function outcome(run: () => unknown): Promise<string> {
+  try {
+    await run()
+    return 'right'
+  } catch (caught) {
+    if (caught instanceof RyzError) return caught.code
+    throw new Error(`not a RyzError: ${caught instanceof Error ? caught.stack : typeof caught}`)
+  }
+}
+
+async function closing(engine: Promise<Ryzanstein>): Promise<void> {
+  await (await engine).close()
+}
+
+const quick = { maxTokens: 2, seed: 1 }
+const messages = [{ role: 'user', content: 'x' }]
+const blob = new Blob(['x'])
+
+/** Calls by name, with how to give one hostile value to each argument. */
+const calls: Record<string, Call> = {
+  'load(source)': x => closing(load(x as string)),
+  'load(_, options)': x => closing(load('m.gguf', x as object)),
+  'willItRun(source)': x => willItRun(x as string),
+  'willItRun(_, options)': x => willItRun('m.gguf', x as object),
+  'generate(prompt)': x => engine.generate(x as string, quick).result,
+  'generate(_, options)': x => engine.generate('x', x as object).result,
+  'chat(messages)': x => engine.chat(x as [], quick).result,
+  'chat(_, options)': x => engine.chat(messages, x as object).result,
+  'score(input)': x => engine.score(x as string),
+  'score(_, options)': x => engine.score('x', x as object),
+  'tokenize(text)': x => engine.tokenize(x as string),
+  'tokenize(_, options)': x => engine.tokenize('x', x as object),
+  'tokenize(_, { special })': x => engine.tokenize('x', { special: x as boolean }),
+  'tokenize(_, { bos })': x => engine.tokenize('x', { bos: x as boolean }),
+  'detokenize(ids)': x => engine.detokenize(x as number[]),
+  'detokenize([id])': x => engine.detokenize([x as number]),
+  'detokenize(_, options)': x => engine.detokenize([1], x as object),
+  'detokenize(_, { special })': x => engine.detokenize([1], { special: x as boolean }),
+  'countTokens(input)': x => engine.countTokens(x as string),
+  'saveSession(input)': x => engine.saveSession(x as string),
+  'saveSession(_, options)': x => engine.saveSession('x'.repeat(40), x as object),
+  'saveSession(_, { noBos })': x => engine.saveSession('x'.repeat(40), { noBos: x as boolean }),
+  'restoreSession(session)': x => engine.restoreSession(x as Blob),
+  'chat([{ content }])': x => engine.chat([{ role: 'user', content: x as string }], quick).result,
+  'chat([{ role }])': x => engine.chat([{ role: x as string, content: 'x' }], quick).result,
+  'sessions.save(name)': x => sessions.save(x as string, blob),
+  'sessions.save(_, session)': x => sessions.save('x', x as Blob),
+  'sessions.load(name)': x => sessions.load(x as string),
+  'sessions.delete(name)': x => sessions.delete(x as string),
+  'deleteModel(url)': x => deleteModel(x as string),
+  'exportModel(url)': x => exportModel(x as string),
+  'importModel(file)': x => importModel(x as Blob, 'https://x.test/m.gguf'),
+  'importModel(_, url)': x => importModel(blob, x as string),
+  'evictionCandidates(bytes)': x => evictionCandidates(x as number),
+}
+for (const name of Object.keys(LOAD_RULES)) {
+  if (name !== 'share') calls[`load(_, { ${name} })`] = x => closing(load('m.gguf', { [name]: x }))
+}
+for (const name of Object.keys(GENERATE_RULES)) {
+  calls[`generate(_, { ${name} })`] = x => engine.generate('x', { ...quick, [name]: x }).result
+}
+for (const name of Object.keys(SCORE_RULES)) {
+  calls[`score(_, { ${name} })`] = x => engine.score('x', { [name]: x })
+}
+
+describe('hostile arguments', () => {
+  it.each(Object.entries(calls))('%s', async (_, call) => {
+    const seen: Record<string, string> = {}
+    for (const [name, value] of Object.entries(hostileValues())) {
+      seen[name] = await outcome(() => call(value)).catch(error => {
+        throw new Error(`${name}: ${error.message}`)
+      })
+    }
+    // An object of no known kind is never right where a value of one type is asked for.
+    for (const name of ['revoked proxy', 'proxy that throws'])
+      expect(seen[name], name).not.toBe('right')
+    expect(await answer()).toBe(before)
+    expect(worker.terminated).toBe(0)
+  })
+
+  it('anything at all, to every call', async () => {
+    const anything = fc.anything({
+      withBigInt: true,
+      withDate: true,
+      withMap: true,
+      withNullPrototype: true,
+      withObjectString: true,
+      withSet: true,
+      withSparseArray: true,
+      withTypedArray: true,
+    })
+    const call = fc.constantFrom(...Object.keys(calls))
+    await fc.assert(
+      fc.asyncProperty(call, anything, async (name, value) => {
+        await outcome(() => calls[name]!(value))
+      }),
+      { numRuns: 2000 },
+    )
+    expect(await answer()).toBe(before)
+    expect(worker.terminated).toBe(0)
+  })
+})
+
+async function thrown(run: () => unknown): Promise<RyzError> {
+  try {
+    await run()
+  } catch (caught) {
+    return caught as RyzError
+  }
+  throw new Error('nothing was thrown')
+}
+
+describe('BAD_OPTION names what is wrong', () => {
+  const wrong: [string, () => unknown, string, string][] = [
+    ['detokenize(undefined)', () => engine.detokenize(undefined as never), 'ids', 'undefined'],
+    ['score(undefined)', () => engine.score(undefined as never), 'input', 'undefined'],
+    ['saveSession(undefined)', () => engine.saveSession(undefined as never), 'input', 'undefined'],
+    ['tokenize(5)', () => engine.tokenize(5 as never), 'text', '5'],
+    ['detokenize([1, -1])', () => engine.detokenize([1, -1]), 'ids[1]', '-1'],
+    ['chat([])', () => engine.chat([]).result, 'messages', 'a list'],
+    ['chat([null])', () => engine.chat([null as never]).result, 'messages[0]', 'null'],
+    ['topK NaN', () => engine.generate('x', { topK: Number.NaN }).result, 'topK', 'NaN'],
+    ['threads 0', () => load('m', { threads: 0 }), 'threads', '0'],
+    ['load(5)', () => load(5 as never), 'source', '5'],
+    ['load([])', () => load([]), 'source', 'a list'],
+    ["load('')", () => load(''), 'source', '""'],
+    ['a list of a text', () => load(['x'] as never), 'source[0]', '"x"'],
+  ]
+  it.each(wrong)('%s', async (_, run, option, value) => {
+    const caught = await thrown(run)
+    expect(caught).toMatchObject({ code: 'BAD_OPTION', detail: { option, value } })
+    expect(caught.message).toContain(option)
+  })
+
+  const unknown: [string, () => unknown, string, string | undefined][] = [
+    [
+      'temperatur',
+      () => engine.generate('x', { temperatur: 1 } as object).result,
+      'temperatur',
+      'temperature',
+    ],
+    ['thread', () => load('x', { thread: 2 } as object), 'thread', 'threads'],
+    [
+      'max_tokens',
+      () => engine.chat(messages, { max_tokens: 1 } as object).result,
+      'max_tokens',
+      'maxTokens',
+    ],
+    ['specials', () => engine.tokenize('x', { specials: true } as object), 'specials', 'special'],
+    ['logit', () => engine.score('x', { logit: true } as object), 'logit', 'logits'],
+    [
+      'quantumLevel',
+      () => willItRun('x', { quantumLevel: 3 } as object),
+      'quantumLevel',
+      undefined,
+    ],
+    ['nobos', () => engine.saveSession('x', { nobos: true } as object), 'nobos', 'noBos'],
+  ]
+  it.each(unknown)('the unknown name %s, with the nearest', async (_, run, option, nearest) => {
+    const caught = await thrown(run)
+    expect(caught).toMatchObject({ code: 'BAD_OPTION', detail: { option } })
+    expect(caught.detail.nearest).toBe(nearest)
+    expect(caught.message).toContain(nearest ?? 'leave it out')
+  })
+
+  it('a name whose value is undefined is as if left out', async () => {
+    expect(
+      await engine.generate('abc', { ...quick, other: undefined } as object).text(),
+    ).toHaveLength(2)
+  })
+})
