@@ -1,8 +1,7 @@
 // The stored models as their owner sees them: list, delete, room, persistence, import and export. Needs no
 // engine: a page calls it directly. Nothing here removes a model that was not named by the caller.
 import { asRyzError, RyzError } from '../errors.ts'
-import { fileNameOf, modelUrl } from '../net/model-url.ts'
-import { blob, check, kind, number } from '../options/rules.ts'
+import { blob, check, kind, number, shown } from '../options/rules.ts'
 import type { StorageRoom, StoredModel } from '../types/index.ts'
 import { CHUNK_BYTES, chunkCount, type FileRecord, isWhole, storedBytes } from './records.ts'
 import { runningHash, sha256 } from './sha256.ts'
@@ -124,7 +123,7 @@ export async function exportModel(url: string | URL): Promise<File> {
     }
     chunks.push(chunk)
   }
-  const name = fileNameOf(source) || 'model'
+  const name = decodeURIComponent(new URL(source).pathname.replace(/^.*\//, '')) || 'model'
   return new File(chunks, name)
 }
 
@@ -173,5 +172,10 @@ export async function importModel(file: Blob, url: string | URL): Promise<void> 
 /** Names are the URLs that load() was given, seen from the page. */
 function absolute(url: string | URL): string {
   if (typeof url !== 'string') check('url', url, kind('URL'))
-  return modelUrl(url, globalThis.document?.baseURI ?? globalThis.location?.href).href
+  const base = globalThis.document?.baseURI ?? globalThis.location?.href
+  try {
+    return new URL(url, base).href
+  } catch (cause) {
+    throw new RyzError('BAD_OPTION', `${shown(url)} is no URL`, { option: 'url' }, { cause })
+  }
 }
