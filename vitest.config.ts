@@ -1,5 +1,6 @@
 // Two projects: `node` (units, kernels through worker_threads) and `browser` (the built package in a
 // real, isolated Chromium). The browser is the system's: CHROMIUM or /usr/bin/chromium.
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
 import { defineConfig } from 'vitest/config'
@@ -17,6 +18,14 @@ Map.groupBy ??= <K, V>(items: Iterable<V>, keyOf: (item: V, index: number) => K)
     else groups.set(key, [item])
   }
   return groups
+}
+
+// Dawn in Node finds the Vulkan loader and SwiftShader where Chromium brought them; a machine with a GPU and
+// drivers of its own sets these itself.
+const chromiumLib = '/usr/lib/chromium'
+if (existsSync(`${chromiumLib}/vk_swiftshader_icd.json`)) {
+  process.env.VK_ICD_FILENAMES ??= `${chromiumLib}/vk_swiftshader_icd.json`
+  process.env.LD_LIBRARY_PATH ??= chromiumLib
 }
 
 const isolation = {

@@ -84,6 +84,7 @@ function fault(file: string, specifier: string): string | undefined {
     return allowed ? undefined : `${file} imports the package ${specifier}`
   }
   const target = normalize(join(dirname(file), bare))
+  if (area === 'backend/webgpu' && /^..\/shaders\/.*\.wgsl$/.test(target)) return undefined
   if (target.startsWith('..')) return `${file} imports ${specifier}, outside src/`
   const to = areaOf(target)
   if (to === area || MAY_IMPORT[area]?.includes(to)) return undefined

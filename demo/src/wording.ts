@@ -70,6 +70,7 @@ const VARIANTS: Record<EngineStats['variant'], string> = {
   'relaxed-i32': 'relaxed\u00a0SIMD\u00a0(32-bit\u00a0dots)',
   simd128: 'SIMD',
   scalar: 'scalar\u00a0kernels',
+  wgsl: 'shaders',
   typescript: 'plain\u00a0TypeScript',
 }
 

@@ -48,7 +48,14 @@ import type { ExecutionPath, OpTime } from '../types/index.ts'
 import type { KvSpec } from './kv-layout.ts'
 
 export type { LayoutId } from '../format/layouts/layout.ts'
-export { FLAT_COLS, I4_COLS, layoutBytes, T2_COLS, T2_ROWS } from '../format/layouts/layout.ts'
+export {
+  FLAT_COLS,
+  I4_COLS,
+  layoutBytes,
+  PIECE_ROWS,
+  T2_COLS,
+  T2_ROWS,
+} from '../format/layouts/layout.ts'
 export type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
 export type { KvSpec } from './kv-layout.ts'
 export {
@@ -165,9 +172,10 @@ export interface Backend {
 
   /**
    * Reserves memory; load time only. Contents are zero.
+   * @param unit  bytes that must stay together, for a backend whose buffers end somewhere
    * @throws RyzError MEMORY_BUDGET
    */
-  alloc(bytes: number, label: string): Slot
+  alloc(bytes: number, label: string, unit?: number): Slot
   writer(slot: Slot): Sink
   /**
    * Moves rows of a file's type into `slot`, in the layout that transcode.ts asks for and with the same
@@ -180,6 +188,14 @@ export interface Backend {
     cols: number,
     slot: Slot,
   ): RowMover | undefined
+
+  /**
+   * While loading, for a backend whose memory takes time to fill: waits until what was written has arrived,
+   * or gives nothing where little is on its way. Absent where a write is done when it returns.
+   * @param all  wait however little it is
+   * @throws RyzError GPU_OOM | DEVICE_LOST
+   */
+  settle?(all: boolean): Promise<void> | undefined
 
   /** Load time only. Parts must agree in cols. */
   stack(parts: readonly Matrix[]): Linear

@@ -49,6 +49,22 @@ export const LINEAR_KINDS: readonly LinearKind[] = LAYOUTS.flatMap(layout =>
   ),
 )
 
+/** What a model asks of a backend, as far as its header tells. */
+export interface ModelNeeds {
+  readonly tables: readonly LayoutId[]
+  readonly linears: readonly LinearKind[]
+  readonly gates: readonly (keyof typeof GATES)[]
+  readonly headDim: number
+}
+
+/** All there is. */
+export const ALL_NEEDS: ModelNeeds = {
+  tables: TABLE_LAYOUTS,
+  linears: LINEAR_KINDS,
+  gates: GATE_KINDS,
+  headDim: 20,
+}
+
 /** 't2 in blocks of 64, int8' */
 export function kindName({ layout, scaleBlock, activations }: LinearKind): string {
   return `${layout}${scaleBlock > 0 ? ` in blocks of ${scaleBlock}` : ''}, ${activations}`

@@ -1,7 +1,13 @@
 // One way to run, before it runs: its path, its traits, what it needs, and how it is made. Concrete
 // factories are made in worker/main.ts (and in tests); the load sequence walks them, best first.
-import type { ExecutionPath, KernelVariant } from '../types/index.ts'
+import type { ExecutionPath, KernelVariant, KvType, PathVariant } from '../types/index.ts'
 import type { Backend, BackendLimits, BackendTraits } from './backend.ts'
+import type { ModelNeeds } from './cases.ts'
+
+/** What a network asks of its backend. */
+export interface BackendNeeds extends ModelNeeds {
+  readonly kv: KvType
+}
 
 export interface BackendFactory {
   readonly path: ExecutionPath
@@ -10,8 +16,11 @@ export interface BackendFactory {
   readonly unavailable?: string
   /** Bytes beside weights, KV and activations. */
   scratchBytes(limits: BackendLimits): number
-  /** @throws whatever keeps it from starting; the next path is tried then */
-  create(memoryBytes: number, limits: BackendLimits): Promise<Backend>
+  /**
+   * @param needs  what will be asked of it, for a backend that compiles ahead; everything, where absent
+   * @throws whatever keeps it from starting; the next path is tried then
+   */
+  create(memoryBytes: number, limits: BackendLimits, needs?: BackendNeeds): Promise<Backend>
 }
 
 /** A factory of the kernels in WebAssembly. */
@@ -44,6 +53,8 @@ export function pathId(path: ExecutionPath): string {
   switch (path.backend) {
     case 'wasm':
       return `wasm/${path.variant}/${path.threads}`
+    case 'webgpu':
+      return 'webgpu'
     case 'reference':
       return 'reference'
     default:
@@ -56,6 +67,8 @@ export function pathName(path: ExecutionPath): string {
   switch (path.backend) {
     case 'wasm':
       return `${path.variant} with ${path.threads} thread${path.threads === 1 ? '' : 's'}`
+    case 'webgpu':
+      return path.adapter === '' ? 'WebGPU' : `WebGPU on ${path.adapter}`
     case 'reference':
       return 'reference (TypeScript)'
     default:
@@ -66,10 +79,17 @@ export function pathName(path: ExecutionPath): string {
 /** The three fields by which stats() and willItRun() tell a path. */
 export function pathFields(path: ExecutionPath): {
   backend: ExecutionPath['backend']
-  variant: KernelVariant | 'typescript'
+  variant: PathVariant
   threads: number
 } {
-  return path.backend === 'wasm'
-    ? { backend: 'wasm', variant: path.variant, threads: path.threads }
-    : { backend: 'reference', variant: 'typescript', threads: 1 }
+  switch (path.backend) {
+    case 'wasm':
+      return { backend: 'wasm', variant: path.variant, threads: path.threads }
+    case 'webgpu':
+      return { backend: 'webgpu', variant: 'wgsl', threads: 1 }
+    case 'reference':
+      return { backend: 'reference', variant: 'typescript', threads: 1 }
+    default:
+      return path satisfies never
+  }
 }

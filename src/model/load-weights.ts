@@ -2,7 +2,7 @@
 // its final address, then binds the matrices and norms of the layers. One piece of the file is alive at
 // a time; only vectors, scales and (for float matrices) one tensor are held in JavaScript.
 import type { Backend, LayoutId, Linear, Matrix, Sink, Slot } from '../backend/backend.ts'
-import { layoutBytes } from '../backend/backend.ts'
+import { layoutBytes, PIECE_ROWS } from '../backend/backend.ts'
 import { RyzError, throwIfAborted } from '../errors.ts'
 import type { ModelFile, TensorInfo } from '../format/model-file.ts'
 import { createTranscoder, type Transcoder } from '../format/transcode.ts'
@@ -97,6 +97,8 @@ export async function loadWeights(
           next++
         }
       }
+      const arrived = backend.settle?.(false)
+      if (arrived !== undefined) await arrived
       options.onBytes?.(loaded, total)
     }
     if (next < run.length) {
@@ -127,7 +129,8 @@ function startPour(
   let bytes: Uint8Array | undefined
   const target = (layout: LayoutId): Sink => {
     if (role !== 'vector') {
-      slot = backend.alloc(layoutBytes(layout, info.rows, info.cols), info.name)
+      const unit = layoutBytes(layout, PIECE_ROWS, info.cols)
+      slot = backend.alloc(layoutBytes(layout, info.rows, info.cols), info.name, unit)
       return backend.writer(slot)
     }
     const held = new Uint8Array(layoutBytes('f32', 1, info.rows * info.cols))

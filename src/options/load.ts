@@ -39,7 +39,9 @@ const threads: Rule = value =>
     : "'auto' or a whole number from 1 to 64"
 
 export const LOAD_RULES: Rules<LoadOptions> = {
-  backend: oneOf('auto', 'wasm', 'reference'),
+  backend: oneOf('auto', 'wasm', 'webgpu', 'reference'),
+  powerPreference: oneOf('low-power', 'high-performance'),
+  allowSoftwareAdapter: flag,
   variant: oneOf('auto', 'relaxed', 'relaxed-i32', 'simd128', 'scalar'),
   threads,
   strict: flag,

@@ -14,7 +14,7 @@ export type ModelSource =
   | FileSystemFileHandle
   | ReadableStream<Uint8Array>
 
-export type BackendName = 'reference' | 'wasm'
+export type BackendName = 'reference' | 'wasm' | 'webgpu'
 
 /**
  * 'relaxed-i32' is 'relaxed' with dots that add in 32 bits: one instruction on ARM and on x86 with AVX-VNNI,
@@ -53,8 +53,15 @@ export interface LoadProgress {
 export type CacheMode = 'auto' | 'require' | 'only' | 'off'
 
 export interface LoadOptions {
-  /** 'auto' walks the ladder relaxed, simd128, threads or not, reference. */
+  /**
+   * 'auto' walks the ladder relaxed, simd128, threads or not, reference. 'webgpu' takes the GPU, and what
+   * 'auto' takes where there is none that computes right; stats().fallbacks says why.
+   */
   backend?: 'auto' | BackendName
+  /** Which GPU is asked for, a hint to the browser; default 'high-performance'. */
+  powerPreference?: 'low-power' | 'high-performance'
+  /** Take a GPU adapter that computes on the CPU: slow, for tests. Default false. */
+  allowSoftwareAdapter?: boolean
   /** Kernel build; 'auto' takes the fastest this browser has. 'scalar' is for tests. */
   variant?: 'auto' | KernelVariant
   /** Threads of the pool, this worker included; 'auto' is at most hardwareConcurrency. */

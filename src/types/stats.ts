@@ -12,7 +12,11 @@ export interface Fallback {
 /** How a model is computed. */
 export type ExecutionPath =
   | { readonly backend: 'wasm'; readonly variant: KernelVariant; readonly threads: number }
+  | { readonly backend: 'webgpu'; readonly adapter: string }
   | { readonly backend: 'reference' }
+
+/** What computes: a kernel build, the shaders, or TypeScript. */
+export type PathVariant = KernelVariant | 'wgsl' | 'typescript'
 
 export interface OpTime {
   op: string
@@ -81,7 +85,7 @@ export interface RunForecast {
   /** What would run, and what was passed over and why. */
   path: {
     backend: BackendName
-    variant: KernelVariant | 'typescript'
+    variant: PathVariant
     threads: number
     fallbacks: Fallback[]
   }
@@ -134,7 +138,7 @@ export interface FaultStats {
 
 export interface EngineStats {
   backend: BackendName
-  variant: KernelVariant | 'typescript'
+  variant: PathVariant
   threads: number
   strict: boolean
   /** Of embedding and head; see LoadOptions.head. */

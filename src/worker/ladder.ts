@@ -15,7 +15,7 @@ export interface Rung {
 const AUTO_THREADS = 16
 
 /**
- * relaxed, then simd128, on all threads; the same on one; then TypeScript. Options narrow it: a named
+ * The GPU where it is asked for; relaxed, then simd128, on all threads; the same on one; then TypeScript. Options narrow it: a named
  * variant or backend is the only one of its kind, and a number of threads replaces "all".
  */
 export function ladder(
@@ -24,6 +24,8 @@ export function ladder(
 ): Rung[] {
   const { backend = 'auto', variant = 'auto', threads = 'auto' } = options
   const rungs: Rung[] = []
+  // Whether there is one is found when it is opened: nobody is asked for an adapter before.
+  if (backend === 'webgpu') rungs.push({ path: { backend: 'webgpu', adapter: '' } })
   if (backend !== 'reference') {
     const variants: KernelVariant[] = variant === 'auto' ? ['relaxed', 'simd128'] : [variant]
     const many = threads === 'auto' ? Math.min(features.cores, AUTO_THREADS) : threads

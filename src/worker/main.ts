@@ -14,13 +14,14 @@ import { createReferenceBackend } from '../backend/reference/reference-backend.t
 import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelUrl } from '../backend/wasm/urls.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
+import { webGpuFactory } from '../backend/webgpu/webgpu-factory.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
 import { RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
-import type { KernelVariant } from '../types/index.ts'
+import type { ExecutionPath, KernelVariant } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
 import { installErrorWire, type WireLoadOptions } from './protocol.ts'
@@ -54,7 +55,7 @@ async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
   return WebAssembly.compile(await response.arrayBuffer())
 }
 
-function factoryOf(rung: Rung): BackendFactory {
+function factoryOf(rung: Rung, options: WireLoadOptions = {}): BackendFactory {
   if (rung.path.backend === 'reference') {
     return {
       ...rung,
@@ -62,6 +63,11 @@ function factoryOf(rung: Rung): BackendFactory {
       scratchBytes: () => 0,
       create: async (memoryBytes, limits) => createReferenceBackend({ memoryBytes, limits }),
     }
+  }
+  if (rung.path.backend === 'webgpu') {
+    const { powerPreference, allowSoftwareAdapter } = options
+    const gpu = webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
+    return { ...gpu, ...rung }
   }
   const { threads, variant } = rung.path
   return {
@@ -80,12 +86,18 @@ const GUARDS: Guards = {
   scalar: factoryOf({ path: kernelPath('scalar', 1) }),
 }
 
+/** An adapter has no name before it is asked for. */
+function isAvoided(avoided: string, path: ExecutionPath): boolean {
+  const name = pathName(path)
+  return path.backend === 'webgpu' ? avoided.startsWith(name) : avoided === name
+}
+
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
   const features = await detectFeatures()
   const allowed = (rung: Rung): BackendFactory => {
-    const failed = options.avoid?.find(avoided => avoided.rung === pathName(rung.path))
-    return factoryOf(failed === undefined ? rung : { ...rung, unavailable: failed.reason })
+    const failed = options.avoid?.find(avoided => isAvoided(avoided.rung, rung.path))
+    return factoryOf(failed ? { ...rung, unavailable: failed.reason } : rung, options)
   }
   const factories = ladder(features, options).map(allowed)
   const best = factories.filter(isKernel).find(f => f.unavailable === undefined)

@@ -175,6 +175,31 @@ export async function extremeRows(
   return backend.read(out, 0, count * rows)
 }
 
+/**
+ * y of rows of whole numbers from -127 to 127 with 127 among them, and scales of 1: rounding and scales are
+ * exact, so every backend must give the same bits.
+ */
+export async function wholeNumberRows(
+  on: Resetable,
+  c: LinearCase,
+  count: number,
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const next = random(seed)
+  const weights = slotOf(
+    backend,
+    randomWeights(c.layout, c.rows, c.cols, () => Math.floor(next() * 2 ** 32)),
+  )
+  const scales = slotOf(backend, new Float32Array(c.rows).fill(1))
+  const w = backend.stack([{ ...c, weights, scales, scaleBlock: 0 }])
+  const x = new Float32Array(count * c.cols)
+  for (let i = 0; i < x.length; i++) x[i] = i % c.cols ? Math.floor(next() * 255) - 127 : 127
+  const out = backend.alloc(4 * count * c.rows, 'out')
+  backend.linear(out, slotOf(backend, x), w, count, 'int8')
+  return (await backend.read(out, 0, count * c.rows)).slice()
+}
+
 export async function embedRows(
   on: Resetable,
   layout: LayoutId,

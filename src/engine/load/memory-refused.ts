@@ -2,6 +2,7 @@
 // rung is asked with less and less KV cache, in the order of the memory plan, and what was given up is
 // named. Called by open-parts.ts.
 import type { Backend, BackendLimits } from '../../backend/backend.ts'
+import type { ModelNeeds } from '../../backend/cases.ts'
 import type { BackendFactory } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
 import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
@@ -18,6 +19,7 @@ export interface Within {
  * Makes the backend with the first plan that gets its memory.
  * @param first    the plan by the caller's budget
  * @param planned  plans for another budget
+ * @param needs    what the model asks of it
  * @throws RyzError MEMORY_BUDGET with the figures when even the smallest plan is refused
  */
 export async function createWithin(
@@ -25,12 +27,15 @@ export async function createWithin(
   limits: BackendLimits,
   first: MemoryPlan,
   planned: (budget: number) => MemoryPlan,
+  needs: ModelNeeds | undefined = undefined,
 ): Promise<Within> {
   const refused: Fallback[] = []
   let plan = first
   for (;;) {
     try {
-      return { backend: await factory.create(plan.totalBytes, limits), plan, refused }
+      const asked = needs && { ...needs, kv: plan.kv }
+      const backend = await factory.create(plan.totalBytes, limits, asked)
+      return { backend, plan, refused }
     } catch (caught) {
       if (!isRefusal(caught)) throw caught
       const less = smaller(plan, planned)

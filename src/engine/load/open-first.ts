@@ -1,11 +1,18 @@
 // The first path that is available, fits into memory, starts, and computes right; what was passed over is
 // named. Called by open-parts.ts once per load.
 import type { Backend, BackendLimits } from '../../backend/backend.ts'
+import type { ModelNeeds } from '../../backend/cases.ts'
 import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { Fallback, KvType } from '../../types/index.ts'
-import { firstDifference, type Probe, runProbes, SELF_TEST_BYTES } from '../faults/self-test.ts'
+import {
+  firstDifference,
+  type Probe,
+  type ProbeOptions,
+  runProbes,
+  SELF_TEST_BYTES,
+} from '../faults/self-test.ts'
 import { createWithin } from './memory-refused.ts'
 
 /** The first rung that is available, fits, starts and computes right; what was passed over is named. */
@@ -14,32 +21,30 @@ export async function openFirst(
   limits: BackendLimits,
   plan: (scratchBytes: number, budget?: number) => MemoryPlan,
   guards: Guards | undefined,
+  needs?: ModelNeeds,
 ): Promise<{ backend: Backend; plan: MemoryPlan; fallbacks: Fallback[] }> {
   const passed: { rung: string; reason: string; code: ErrorCode }[] = []
-  let right: { kv: KvType; probes: Probe[] } | undefined
+  const proof = guards && new Proof(guards.reference, limits, needs)
   for (const factory of factories) {
     const rung = pathName(factory.path)
     if (factory.unavailable !== undefined) {
       passed.push({ rung, reason: factory.unavailable, code: 'BAD_OPTION' })
       continue
     }
-    const judge = factory.path.backend === 'reference' ? undefined : guards?.reference
-    const testBytes = judge === undefined ? 0 : SELF_TEST_BYTES
+    const judged = factory.path.backend === 'reference' ? undefined : proof
+    const testBytes = judged === undefined ? 0 : SELF_TEST_BYTES
     // Where the browser refuses memory to the kernels, it has none for slower ones.
     if (factory.path.backend === 'reference' && passed.some(p => p.code === 'MEMORY_BUDGET')) break
     const scratch = factory.scratchBytes(limits) + testBytes
     const first = plan(scratch)
     let backend: Backend | undefined
     try {
-      const made = await createWithin(factory, limits, first, budget => plan(scratch, budget))
+      const again = (budget: number): MemoryPlan => plan(scratch, budget)
+      const made = await createWithin(factory, limits, first, again, needs)
       const planned = made.plan
       backend = made.backend
-      if (judge !== undefined) {
-        const { kv } = planned
-        if (right?.kv !== kv) right = { kv, probes: await probesOf(judge, limits, kv) }
-        const wrong = firstDifference(await runProbes(backend, limits, kv), right.probes)
-        if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
-      }
+      const wrong = await judged?.judge(factory, backend, planned.kv)
+      if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
       const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
       return { backend, plan: planned, fallbacks: [...fallbacks, ...made.refused] }
     } catch (caught) {
@@ -60,15 +65,62 @@ function codeOfAll(passed: readonly { code: ErrorCode }[]): ErrorCode {
   return codes.size === 1 && code !== undefined ? code : 'BAD_OPTION'
 }
 
-async function probesOf(
-  factory: BackendFactory,
-  limits: BackendLimits,
-  kv: KvType,
-): Promise<Probe[]> {
-  const backend = await factory.create(2 * SELF_TEST_BYTES, limits)
-  try {
-    return await runProbes(backend, limits, kv)
-  } finally {
-    backend.close()
+/** Memory of a backend that is made for its self-test alone, and of its judge. */
+const PROOF_BYTES = 256e6
+
+/** Holds paths against the reference, whose results serve all of them. */
+class Proof {
+  readonly #reference: BackendFactory
+  readonly #limits: BackendLimits
+  readonly #needs: ModelNeeds | undefined
+  readonly #right = new Map<string, Probe[]>()
+
+  constructor(reference: BackendFactory, limits: BackendLimits, needs: ModelNeeds | undefined) {
+    this.#reference = reference
+    this.#limits = limits
+    this.#needs = needs
+  }
+
+  /** @returns what is wrong, or nothing */
+  async judge(factory: BackendFactory, backend: Backend, kv: KvType): Promise<string | undefined> {
+    if (factory.traits.exact) {
+      const got = await runProbes(backend, this.#limits, kv)
+      return firstDifference(got, await this.#want(kv, {}))
+    }
+    const needs = this.#needs
+    // Some drivers are right only at first, or only with small matrices.
+    const runs: ProbeOptions[] = [
+      { needs },
+      { needs, seed: 7, cols: this.#limits.maxCols },
+      { needs },
+    ]
+    // Its memory comes back only when all of it does.
+    const asked = needs && { ...needs, kv }
+    const own = await factory.create(PROOF_BYTES, this.#limits, asked)
+    try {
+      for (const options of runs) {
+        const got = await runProbes(own, this.#limits, kv, options)
+        const wrong = firstDifference(got, await this.#want(kv, options), false)
+        if (wrong !== undefined) return wrong
+      }
+      return undefined
+    } finally {
+      own.close()
+    }
+  }
+
+  async #want(kv: KvType, options: ProbeOptions): Promise<Probe[]> {
+    const key = `${kv} ${options.seed ?? 0} ${options.needs === undefined}`
+    let probes = this.#right.get(key)
+    if (probes === undefined) {
+      const backend = await this.#reference.create(PROOF_BYTES, this.#limits)
+      try {
+        probes = await runProbes(backend, this.#limits, kv, options)
+      } finally {
+        backend.close()
+      }
+      this.#right.set(key, probes)
+    }
+    return probes
   }
 }

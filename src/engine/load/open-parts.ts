@@ -77,7 +77,8 @@ async function openParts(
   const arranged = await arrange(factories, workOf(file, config, checked.head))
   throwIfAborted(hooks.signal, 'loading')
 
-  const opened = await openFirst(arranged.factories, limits, plan.memory, guards)
+  const { factories: paths } = arranged
+  const opened = await openFirst(paths, limits, plan.memory, guards, plan.needs)
   const { backend } = opened
   try {
     const poured = await loadWeights(file, config, backend, {
@@ -103,6 +104,7 @@ async function openParts(
       repair: guard?.repair,
     })
     report('warmup', 0, 0)
+    await backend.settle?.(true)
     await warmUp(network)
     throwIfAborted(hooks.signal, 'loading')
     return {

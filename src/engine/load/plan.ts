@@ -1,7 +1,8 @@
 // What a header says a load will need: limits, memory plan, and the work of one token. Arithmetic on
 // the header only; shared by open-parts.ts, which then loads, and forecast.ts, which only tells.
 import type { BackendLimits } from '../../backend/backend.ts'
-import { layoutBytes, tableLayout } from '../../format/layouts/layout.ts'
+import type { LinearKind, ModelNeeds } from '../../backend/cases.ts'
+import { type LayoutId, layoutBytes, tableLayout } from '../../format/layouts/layout.ts'
 import type { ModelFile } from '../../format/model-file.ts'
 import { requiredTensors } from '../../model/config.ts'
 import type { MemoryPlan, PlannedTensor } from '../../model/memory-plan.ts'
@@ -17,6 +18,7 @@ const WANTED_ROWS = 32
 
 export interface LoadPlan {
   readonly limits: BackendLimits
+  readonly needs: ModelNeeds
   /** A context that was asked for and that the model does not have. */
   readonly shortened: readonly Fallback[]
   /**
@@ -49,6 +51,7 @@ export function planLoad(
   const floatBytes = weightBytes(float, head)
   return {
     limits,
+    needs: needsOf(planned, config, checked),
     shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
     memory: (scratchBytes, budget = options.memoryBudget ?? DEFAULT_BUDGET) =>
       planMemory(config, weights, {
@@ -62,6 +65,39 @@ export function planLoad(
         scratchBytes,
         floatBytes,
       }),
+  }
+}
+
+/** Kinds of its matrices; a table whose scales turn out to be one a row is held so, and a head is a table. */
+function needsOf(
+  planned: readonly PlannedTensor[],
+  config: ModelConfig,
+  { head, activations, strict }: CheckedLoadOptions,
+): ModelNeeds {
+  const kinds = new Map<string, LinearKind>()
+  const add = (kind: LinearKind) => kinds.set(JSON.stringify(kind), kind)
+  const tables = new Set<LayoutId>()
+  for (const t of planned) {
+    if (t.role === 'vector') continue
+    if (t.role === 'table') {
+      const layout = tableLayout(head, t.half)
+      tables.add(layout)
+      add({ layout, scaleBlock: 0, activations: strict ? 'float' : 'int8' })
+    } else if (t.mayStayFloat) {
+      add({ layout: t.half ? 'f16' : 'f32', scaleBlock: 0, activations })
+      add({ layout: 't2', scaleBlock: 0, activations }) // it may turn out to be ternary
+    } else {
+      add({ layout: 't2', scaleBlock: 0, activations })
+      if (t.scaleBlock > 0) {
+        add({ layout: 't2', scaleBlock: t.scaleBlock as LinearKind['scaleBlock'], activations })
+      }
+    }
+  }
+  return {
+    tables: [...tables],
+    linears: [...kinds.values()],
+    gates: [config.activation],
+    headDim: config.headDim,
   }
 }
 

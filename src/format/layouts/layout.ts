@@ -11,6 +11,10 @@ export const I4_COLS = 64
 export const I4_BLOCK_BYTES = 36
 /** Widest i4 matrix: sums of more columns could overflow int32. */
 export const I4_MAX_COLS = 16384
+/**
+ * A matrix may be cut between pieces of so many rows: whole tiles, and a multiple of 256 bytes, in every layout.
+ */
+export const PIECE_ROWS = 64
 /** i8, f16 and f32 matrices: columns are padded with zeros to a multiple of this. */
 export const FLAT_COLS = 16
 

@@ -1,0 +1,203 @@
+// The device: asked for with care (an adapter may come late or never, a limit or feature be refused), judged
+// (software or not, what it can), and watched (lost, errors that nobody caught). Knows nothing of models.
+// Called by worker/main.ts and by tests, which hand in a GPU object of their own.
+import { RyzError } from '../../errors.ts'
+import { Pipelines } from './pipelines.ts'
+import { PLAIN, type ShaderChoice } from './shaders.ts'
+
+export interface GpuOptions {
+  readonly powerPreference?: GPUPowerPreference
+  /** Take an adapter that computes on the CPU; for tests. */
+  readonly allowSoftwareAdapter?: boolean
+  /** Forces variants, for tests; by default what the device can. */
+  readonly choice?: Partial<ShaderChoice>
+  /** Milliseconds that one answer of the browser may take (default 10000). */
+  readonly limitMs?: number
+}
+
+/** What is told of a device. */
+export interface GpuInfo {
+  readonly vendor: string
+  readonly architecture: string
+  readonly description: string
+  readonly software: boolean
+  /** Optional features that are used. */
+  readonly features: readonly string[]
+}
+
+/** One device and what is made on it once. */
+export interface Gpu {
+  readonly device: GPUDevice
+  readonly info: GpuInfo
+  readonly pipelines: Pipelines
+  readonly limits: { readonly maxBuffer: number; readonly maxBinding: number }
+  /** Resolves with what ended it: loss, or an error that nobody caught. Never rejects. */
+  readonly lost: Promise<RyzError>
+  /** What ended it, once that is known. */
+  readonly failure: RyzError | undefined
+  close(): void
+}
+
+/** An adapter that is not there yet is asked for once more after this. */
+const ADAPTER_RETRY_MS = 300
+const LIMIT_MS = 10_000
+const SOFTWARE_NAMES = /swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render/i
+/** Language features that shaders may use by name. */
+const PACKED_DOT = 'packed_4x8_integer_dot_product'
+
+/**
+ * Opens a device on the best adapter.
+ * @throws RyzError UNSUPPORTED_FEATURE where there is none that may be used; DEVICE_LOST
+ */
+export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): Promise<Gpu> {
+  if (gpu === undefined) throw noGpu('this browser has no WebGPU')
+  const adapter = await requestAdapter(gpu, options)
+  const software = isSoftware(adapter)
+  if (software && options.allowSoftwareAdapter !== true) {
+    throw noGpu(`the only adapter (${adapterName(adapter.info)}) computes on the CPU`)
+  }
+  const choice = chosen(gpu, adapter, options.choice)
+  const device = await requestDevice(adapter, choice, options)
+  return watched(device, adapter, software, choice)
+}
+
+async function requestAdapter(gpu: GPU, options: GpuOptions): Promise<GPUAdapter> {
+  const { powerPreference = 'high-performance' } = options
+  for (let attempt = 0; ; attempt++) {
+    // Never remembered: the first answer of a young renderer may be null, a later one an adapter.
+    const adapter = await within(
+      gpu.requestAdapter({ powerPreference }),
+      'the browser did not answer the request for an adapter',
+      options,
+    )
+    if (adapter !== null) return adapter
+    if (attempt > 0) throw noGpu('the browser gives no GPU adapter')
+    await new Promise(resolve => setTimeout(resolve, ADAPTER_RETRY_MS))
+  }
+}
+
+/** Features that are wanted and there; refused ones are done without. */
+async function requestDevice(
+  adapter: GPUAdapter,
+  choice: ShaderChoice,
+  options: GpuOptions,
+): Promise<GPUDevice> {
+  const requiredFeatures: GPUFeatureName[] = []
+  if (choice.subgroups) requiredFeatures.push('subgroups')
+  if (choice.f16) requiredFeatures.push('shader-f16')
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
+  // More only where it saves cuts: everything runs on the default device.
+  const requiredLimits = { maxBufferSize, maxStorageBufferBindingSize }
+  const label = 'ryzanstein'
+  try {
+    return await within(
+      adapter.requestDevice({ label, requiredFeatures, requiredLimits }),
+      'the browser did not answer the request for a device',
+      options,
+    )
+  } catch (caught) {
+    if (caught instanceof RyzError) throw caught
+    return within(
+      adapter.requestDevice({ label, requiredFeatures }),
+      'the browser did not answer the request for a device',
+      options,
+    ).catch((cause: unknown) => {
+      throw noGpu(`the GPU gives no device: ${String(cause)}`)
+    })
+  }
+}
+
+/** What the device can, unless a test says otherwise. */
+function chosen(
+  gpu: GPU,
+  adapter: GPUAdapter,
+  forced: Partial<ShaderChoice> | undefined,
+): ShaderChoice {
+  const packed = gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true
+  return {
+    ...PLAIN,
+    inner: packed ? 'packed' : 'i32',
+    subgroups: adapter.features.has('subgroups') && forced?.subgroups === true,
+    f16: adapter.features.has('shader-f16') && forced?.f16 === true,
+    ...(forced?.inner !== undefined && { inner: forced.inner }),
+  }
+}
+
+function watched(
+  device: GPUDevice,
+  adapter: GPUAdapter,
+  software: boolean,
+  choice: ShaderChoice,
+): Gpu {
+  let failure: RyzError | undefined
+  let tell: (error: RyzError) => void = () => undefined
+  const lost = new Promise<RyzError>(resolve => {
+    tell = resolve
+  })
+  const fail = (error: RyzError): void => {
+    failure ??= error
+    tell(failure)
+  }
+  void device.lost.then(({ reason, message }) => {
+    const why = message === '' ? reason : `${reason}: ${message}`
+    fail(new RyzError('DEVICE_LOST', `the GPU device was lost (${why})`, { reason }))
+  })
+  device.addEventListener('uncapturederror', event => {
+    const { message } = (event as GPUUncapturedErrorEvent).error
+    fail(new RyzError('DEVICE_LOST', `the GPU refused a command: ${message}`, { message }))
+  })
+  const { vendor = '', architecture = '', description = '' } = adapter.info ?? {}
+  const features = [
+    ...(choice.inner === 'packed' ? [PACKED_DOT] : []),
+    ...(choice.subgroups ? ['subgroups'] : []),
+    ...(choice.f16 ? ['shader-f16'] : []),
+  ]
+  return {
+    device,
+    info: { vendor, architecture, description, software, features },
+    pipelines: new Pipelines(device, choice),
+    limits: {
+      maxBuffer: device.limits.maxBufferSize,
+      maxBinding: device.limits.maxStorageBufferBindingSize,
+    },
+    lost,
+    get failure() {
+      return failure
+    },
+    close() {
+      device.destroy()
+    },
+  }
+}
+
+/** By what the adapter says of itself, and by name: `isFallbackAdapter` is missing in some browsers. */
+function isSoftware(adapter: GPUAdapter): boolean {
+  const { info } = adapter
+  if (info?.isFallbackAdapter === true) return true
+  return SOFTWARE_NAMES.test(`${info?.vendor} ${info?.architecture} ${info?.description}`)
+}
+
+/** What an adapter is called; any of its fields may be missing. */
+export function adapterName(
+  info: Partial<Pick<GpuInfo, 'vendor' | 'architecture' | 'description'>> | undefined,
+): string {
+  const words = [info?.vendor, info?.architecture, info?.description]
+  return words.filter(word => word !== undefined && word !== '').join(' ') || 'without a name'
+}
+
+function noGpu(reason: string): RyzError {
+  return new RyzError('UNSUPPORTED_FEATURE', reason)
+}
+
+async function within<T>(answer: Promise<T>, late: string, options: GpuOptions): Promise<T> {
+  const { limitMs = LIMIT_MS } = options
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const limit = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(noGpu(`${late} within ${limitMs} ms`)), limitMs)
+  })
+  try {
+    return await Promise.race([answer, limit])
+  } finally {
+    clearTimeout(timer)
+  }
+}

@@ -1,0 +1,111 @@
+// Results on their way back: staging buffers that are kept, one map at a time for each, and the stamp that
+// tells whether the step that was asked for is the one that ran. Owned by webgpu-backend.ts.
+import { RyzError } from '../../errors.ts'
+
+/** Behind the values stand the words of finish.wgsl. */
+export const STATUS_BYTES = 16
+const MAP_READ = 1
+/** Least size of a staging buffer: most reads share one. */
+const LEAST_BYTES = 65536
+/** Milliseconds a read may take. */
+const READ_LIMIT_MS = 20_000
+
+export interface Staging {
+  readonly buffer: GPUBuffer
+  readonly bytes: number
+  /** What a read gives, kept for the next one of the same length. */
+  view: Float32Array
+  /** Whether the numbers that the step was asked to look at were finite. */
+  finite: boolean
+}
+
+export class ReadBack {
+  readonly #device: GPUDevice
+  readonly #lost: Promise<RyzError>
+  readonly #free: Staging[] = []
+  readonly #all: Staging[] = []
+
+  constructor(device: GPUDevice, lost: Promise<RyzError>) {
+    this.#device = device
+    this.#lost = lost
+  }
+
+  /** A staging buffer for so many bytes and the status behind them. */
+  take(bytes: number): Staging {
+    const needed = bytes + STATUS_BYTES
+    const at = this.#free.findIndex(staging => staging.bytes >= needed)
+    if (at >= 0) return this.#free.splice(at, 1)[0]!
+    const size = Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(needed)))
+    const buffer = this.#device.createBuffer({
+      label: 'staging',
+      size,
+      usage: 0x0001 | 0x0008, // MAP_READ, COPY_DST
+    })
+    const staging = { buffer, bytes: size, view: new Float32Array(0), finite: true }
+    this.#all.push(staging)
+    return staging
+  }
+
+  get count(): number {
+    return this.#all.length
+  }
+
+  /**
+   * The first `bytes` of a staging buffer once the step is over; a copy.
+   * @param step  the number that finish.wgsl must have written, or nothing where no step is asked for
+   * @throws RyzError DEVICE_LOST
+   */
+  async settle(staging: Staging, bytes: number, step: number): Promise<Float32Array> {
+    const { buffer } = staging
+    await this.#within(buffer.mapAsync(MAP_READ, 0, bytes + STATUS_BYTES))
+    const mapped = buffer.getMappedRange(0, bytes + STATUS_BYTES)
+    const [ran, notFinite] = new Uint32Array(mapped, bytes, 2)
+    staging.finite = notFinite !== step
+    if (staging.view.length !== bytes / 4) staging.view = new Float32Array(bytes / 4)
+    const { view } = staging
+    view.set(new Float32Array(mapped, 0, bytes / 4))
+    buffer.unmap()
+    this.#free.push(staging)
+    if (ran !== step) {
+      throw new RyzError(
+        'DEVICE_LOST',
+        `the GPU left out step ${step}: it answered with step ${ran}`,
+        {
+          step,
+          ran,
+        },
+      )
+    }
+    return view
+  }
+
+  /** Raced with the loss of the device: after destroy() most calls resolve as if it were well. */
+  async #within(mapping: Promise<undefined>): Promise<void> {
+    let timer: ReturnType<typeof setTimeout> | undefined
+    const limit = new Promise<RyzError>(resolve => {
+      timer = setTimeout(
+        () =>
+          resolve(new RyzError('DEVICE_LOST', `the GPU did not answer within ${READ_LIMIT_MS} ms`)),
+        READ_LIMIT_MS,
+      )
+    })
+    try {
+      const error = await Promise.race([
+        // A map that is refused says less than the loss that is behind it.
+        mapping.catch(
+          (cause: unknown) => new RyzError('DEVICE_LOST', `a GPU read failed: ${cause}`),
+        ),
+        this.#lost,
+        limit,
+      ])
+      if (error instanceof RyzError) throw error
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  destroy(): void {
+    for (const { buffer } of this.#all.splice(0)) buffer.destroy()
+    this.#free.length = 0
+  }
+}

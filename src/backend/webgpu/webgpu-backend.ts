@@ -1,0 +1,333 @@
+// The Backend on WebGPU: calls are noted (trace.ts), and when a result is wanted the whole step runs as one
+// write of the step block, one pass and one submit of a plan that was made when the step was first seen
+// (plan.ts). Nothing is created per step on the device. The device is device.ts, memory is buffers.ts, what
+// comes back read-back.ts. Made by worker/main.ts.
+import { asRyzError, RyzError } from '../../errors.ts'
+import type { ExecutionPath } from '../../types/index.ts'
+import type {
+  AttendSpec,
+  Backend,
+  BackendLimits,
+  BackendTraits,
+  Kv,
+  KvSpec,
+  Linear,
+  Matrix,
+  Rope,
+  Sink,
+  Slot,
+  StepRows,
+} from '../backend.ts'
+import { KV_BLOCK } from '../backend.ts'
+import { Buffers, UPLOAD_BYTES } from './buffers.ts'
+import { adapterName, type Gpu } from './device.ts'
+import { KvCache } from './kv-cache.ts'
+import { Params } from './params.ts'
+import { ReadBack, STATUS_BYTES } from './read-back.ts'
+import { Steps } from './steps.ts'
+
+export { scratchBytes } from './steps.ts'
+
+export interface WebGpuBackendOptions {
+  readonly gpu: Gpu
+  readonly limits: BackendLimits
+  /** Bytes alloc may hand out in all; no limit when absent. */
+  readonly memoryBytes?: number
+  /** false: a dispatch or more for every op, for tests. */
+  readonly fuse?: boolean
+  readonly onClose?: () => void
+}
+
+/** What a backend did, for stats() and for the test that counts. */
+export interface GpuCounts {
+  readonly submits: number
+  readonly dispatches: number
+  readonly plans: number
+  readonly buffers: number
+}
+
+/** More rows than this take the tiled kernels. */
+const FEW_ROWS = 4
+
+/** Floats are summed in other orders than the reference's; the layouts are the CPU's. */
+export const TRAITS: BackendTraits = { exact: false, immediate: false, cpuLayouts: true }
+
+/** See WebGpuBackend. The pipelines should be prepared. */
+export function createWebGpuBackend(options: WebGpuBackendOptions): WebGpuBackend {
+  return new WebGpuBackend(options)
+}
+
+/** Every call after a failure throws the same RyzError. */
+export class WebGpuBackend implements Backend {
+  readonly path: ExecutionPath
+  readonly traits = TRAITS
+  readonly lost: Promise<RyzError>
+  readonly #gpu: Gpu
+  readonly #limits: BackendLimits
+  readonly #buffers: Buffers
+  readonly #params: Params
+  readonly #reads: ReadBack
+  readonly #steps: Steps
+  #onClose: (() => void) | undefined
+  /** A copy within one buffer is an error: blocks go by way of another. */
+  readonly #kvs: { readonly cache: KvCache; readonly between: GPUBuffer }[] = []
+  readonly #ropes: { readonly cos: Slot; readonly sin: Slot }[] = []
+  #failure: RyzError | undefined
+  /** Who waits for the answer of finite(). */
+  #asked: { resolve(finite: boolean): void; reject(error: RyzError): void }[] = []
+  /** Where no read came with the question. */
+  readonly #answer = (): void => {
+    if (this.#asked.length > 0) this.#readBytes(0, () => undefined).catch(() => undefined)
+  }
+
+  constructor({ gpu, limits, memoryBytes, fuse = true, onClose }: WebGpuBackendOptions) {
+    this.#gpu = gpu
+    this.path = { backend: 'webgpu', adapter: adapterName(gpu.info) }
+    this.lost = gpu.lost
+    this.#limits = limits
+    this.#onClose = onClose
+    const { device, pipelines } = gpu
+    const buffers = new Buffers(device, gpu.limits, memoryBytes ?? Number.POSITIVE_INFINITY)
+    this.#buffers = buffers
+    this.#params = new Params(device)
+    this.#reads = new ReadBack(device, gpu.lost)
+    void gpu.lost.then(error => this.#fail(error))
+    const parts = {
+      device,
+      pipelines,
+      buffers,
+      params: this.#params,
+      kvOf: (kv: Kv) => this.#openKv(kv).cache,
+      ropeOf: (rope: Rope) => this.#ropes[rope.at]!,
+    }
+    this.#steps = new Steps({ device, limits, buffers, fuse, parts })
+  }
+
+  get counts(): GpuCounts {
+    return {
+      submits: this.#steps.submits,
+      dispatches: this.#steps.dispatches,
+      plans: this.#steps.plans,
+      buffers:
+        this.#buffers.count +
+        this.#params.count +
+        this.#reads.count +
+        this.#steps.count +
+        this.#kvs.length,
+    }
+  }
+
+  alloc(bytes: number, label: string, unit?: number): Slot {
+    this.#check()
+    return this.#buffers.alloc(bytes, label, unit)
+  }
+
+  writer(slot: Slot): Sink {
+    // What was issued before reads the old contents.
+    return this.#buffers.writer(slot, () => {
+      this.#check()
+      this.#steps.flush()
+    })
+  }
+
+  stack(parts: readonly Matrix[]): Linear {
+    this.#check()
+    const { cols } = parts[0]!
+    for (const part of parts) {
+      if (part.cols !== cols || cols > this.#limits.maxCols) {
+        throw new RangeError(
+          `cannot stack ${part.weights.label}: ${part.cols} columns beside ${cols}, limit ${this.#limits.maxCols}`,
+        )
+      }
+    }
+    return { parts, cols, outputs: parts.reduce((sum, part) => sum + part.rows, 0), at: 0 }
+  }
+
+  createKv(spec: KvSpec): Kv {
+    this.#check()
+    const cache = new KvCache(spec, this.#buffers, this.#gpu.limits.maxBinding)
+    const between = this.#buffers.create(cache.blockBytes, 'copied KV block')
+    this.#kvs.push({ cache, between })
+    return { ...spec, at: this.#kvs.length - 1 }
+  }
+
+  createRope(cos: Float32Array, sin: Float32Array, ropeDim: number): Rope {
+    this.#check()
+    const table = (values: Float32Array, label: string): Slot => {
+      const slot = this.#buffers.alloc(values.byteLength, label)
+      this.#buffers.write(slot, 0, bytesOf(values))
+      return slot
+    }
+    this.#ropes.push({ cos: table(cos, 'RoPE cos'), sin: table(sin, 'RoPE sin') })
+    return { ropeDim, at: this.#ropes.length - 1 }
+  }
+
+  embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
+    this.#checkRows(count)
+    this.#steps.flush() // a step begins
+    this.#steps.opWith('embed', out, table, 0, count, ids, this.#limits.maxRows)
+  }
+
+  norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void {
+    this.#checkRows(count)
+    this.#steps.op('norm', out, x, gain, n, eps, 0, count)
+  }
+
+  linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void {
+    this.#checkRows(count)
+    const int8 = activations === 'int8' ? 1 : 0
+    const many = count > FEW_ROWS ? 2 : count > 1 ? 1 : 0
+    this.#steps.op('linear', out, x, w, int8, 0, many, count)
+  }
+
+  attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
+    this.#checkRows(rows.count)
+    if (rows.maxBlocks > Math.ceil(this.#limits.maxContext / KV_BLOCK)) {
+      throw new RangeError(
+        `${rows.maxBlocks} KV blocks a row, limit ${this.#limits.maxContext} tokens`,
+      )
+    }
+    this.#steps.attend(out, qkv, rows, spec)
+  }
+
+  gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void {
+    this.#checkRows(count)
+    this.#steps.op('gate', out, x, undefined, n, activation === 'relu2' ? 1 : 0, 0, count)
+  }
+
+  add(out: Slot, x: Slot, count: number): void {
+    this.#check()
+    this.#steps.op('add', out, x, undefined, 0, 0, 0, count)
+  }
+
+  gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void {
+    this.#checkRows(count)
+    this.#steps.opWith('gather', out, x, n, count, which, this.#limits.maxRows)
+  }
+
+  read(slot: Slot, first: number, count: number): Promise<Float32Array> {
+    this.#check()
+    if (first < 0 || 4 * (first + count) > slot.bytes) {
+      throw new RangeError(`read past the end of ${slot.label}: ${first} + ${count} values`)
+    }
+    return this.#readBytes(4 * count, (encoder, to) =>
+      this.#buffers.copyOut(encoder, slot, 4 * first, 4 * count, to),
+    )
+  }
+
+  /** Looked at on the device; the answer comes with the read of the same step. */
+  finite(slot: Slot, first: number, count: number): Promise<boolean> {
+    this.#check()
+    this.#steps.opWith('finite', slot, this.#steps.status, 0, count, [first], 1)
+    const answer = new Promise<boolean>((resolve, reject) => {
+      this.#asked.push({ resolve, reject })
+    })
+    if (this.#asked.length === 1) queueMicrotask(this.#answer)
+    return answer
+  }
+
+  copyBlock(kv: Kv, from: number, to: number): void {
+    const { cache, between } = this.#openKv(kv)
+    cache.check(from)
+    cache.check(to)
+    this.#steps.flush()
+    this.#steps.submit(encoder => {
+      cache.copyOut(encoder, from, between)
+      cache.copyIn(encoder, to, between)
+    }, false)
+  }
+
+  async readBlock(kv: Kv, block: number): Promise<Uint8Array> {
+    const { cache } = this.#openKv(kv)
+    cache.check(block)
+    const values = await this.#readBytes(cache.blockBytes, (encoder, to) =>
+      cache.copyOut(encoder, block, to),
+    )
+    return new Uint8Array(bytesOf(values))
+  }
+
+  writeBlock(kv: Kv, block: number, bytes: Uint8Array): void {
+    const { cache } = this.#openKv(kv)
+    cache.check(block)
+    this.#steps.flush()
+    cache.write(block, bytes)
+  }
+
+  /**
+   * Waits until what was written is with the device.
+   * @throws RyzError GPU_OOM when an allocation since the last call failed; DEVICE_LOST
+   */
+  settle(all: boolean): Promise<void> | undefined {
+    this.#check()
+    return all || this.#buffers.unwaitedBytes >= UPLOAD_BYTES ? this.#settle() : undefined
+  }
+
+  async #settle(): Promise<void> {
+    const lost = this.#gpu.lost.then(error => {
+      throw error
+    })
+    await Promise.race([this.#buffers.settle(), lost])
+  }
+
+  close(): void {
+    this.#fail(new RyzError('CLOSED', 'the backend is closed; load the model again'))
+    this.#buffers.destroy()
+    this.#params.destroy()
+    this.#reads.destroy()
+    this.#steps.destroy()
+    for (const { between } of this.#kvs.splice(0)) between.destroy()
+    this.#ropes.length = 0
+    this.#onClose?.()
+    this.#onClose = undefined
+  }
+
+  async #readBytes(
+    bytes: number,
+    copy: (encoder: GPUCommandEncoder, to: GPUBuffer) => void,
+  ): Promise<Float32Array> {
+    const asked = this.#asked
+    if (asked.length > 0) this.#asked = []
+    try {
+      const staging = this.#reads.take(bytes)
+      const step = this.#steps.submit(encoder => {
+        copy(encoder, staging.buffer)
+        encoder.copyBufferToBuffer(this.#steps.status, 0, staging.buffer, bytes, STATUS_BYTES)
+      }, true)
+      const values = await this.#reads.settle(staging, bytes, step)
+      for (const { resolve } of asked) resolve(staging.finite)
+      return values
+    } catch (caught) {
+      const error = this.#fail(asRyzError(caught, 'DEVICE_LOST', 'a GPU read failed'))
+      for (const { reject } of asked) reject(error)
+      throw error
+    }
+  }
+
+  #openKv(kv: Kv): { readonly cache: KvCache; readonly between: GPUBuffer } {
+    this.#check()
+    return this.#kvs[kv.at]!
+  }
+
+  #check(): void {
+    const failure = this.#failure ?? this.#gpu.failure
+    if (failure !== undefined) throw failure
+  }
+
+  /** The step block has room for so many rows. */
+  #checkRows(count: number): void {
+    this.#check()
+    if (count > this.#limits.maxRows) {
+      throw new RangeError(`${count} rows in one call, limit ${this.#limits.maxRows}`)
+    }
+  }
+
+  /** Makes every later call throw; the first error counts. */
+  #fail(error: RyzError): RyzError {
+    this.#failure ??= error
+    return this.#failure
+  }
+}
+
+function bytesOf(values: Float32Array): Uint8Array {
+  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
+}

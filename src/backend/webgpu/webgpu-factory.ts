@@ -1,0 +1,100 @@
+// How the load sequence makes WebGPU backends: one device for all of them, opened by the first and destroyed
+// with the last, shaders compiled ahead for what the model needs. Bound to a browser's GPU in worker/main.ts,
+// to Dawn in tests.
+import { asRyzError, RyzError } from '../../errors.ts'
+import type { Backend } from '../backend.ts'
+import type { BackendFactory, BackendNeeds } from '../factory.ts'
+import { type Gpu, type GpuOptions, openGpu } from './device.ts'
+import { ALL_SHADERS, type ShaderNeeds, shadersFor } from './shaders.ts'
+import { createWebGpuBackend, scratchBytes, TRAITS } from './webgpu-backend.ts'
+
+/** Milliseconds that compiling all shaders may take. */
+const COMPILE_LIMIT_MS = 120_000
+
+export interface WebGpuFactoryOptions extends GpuOptions {
+  /** Told while shaders compile. */
+  readonly onCompiled?: (done: number, total: number) => void
+}
+
+/**
+ * A factory on the GPU that `find` gives; asked for when a backend is made, not before.
+ * @param find  navigator.gpu, undefined where there is none
+ */
+export function webGpuFactory(
+  find: () => GPU | undefined,
+  options: WebGpuFactoryOptions = {},
+): BackendFactory {
+  let opened: Promise<Gpu> | undefined
+  let users = 0
+  const device = async (): Promise<Gpu> => {
+    const before = await opened?.catch(() => undefined)
+    if (before === undefined || before.failure !== undefined) opened = openGpu(find(), options)
+    return opened!
+  }
+  const release = (gpu: Gpu): void => {
+    if (--users > 0) return
+    opened = undefined
+    gpu.close()
+  }
+  return {
+    path: { backend: 'webgpu', adapter: '' },
+    traits: TRAITS,
+    scratchBytes,
+    async create(memoryBytes, limits, needs): Promise<Backend> {
+      const gpu = await device()
+      users++
+      try {
+        await compile(gpu, needs, options)
+        const onClose = (): void => release(gpu)
+        const backend = createWebGpuBackend({ gpu, limits, memoryBytes, onClose })
+        await backend.settle(true) // what it took for itself
+        return backend
+      } catch (caught) {
+        release(gpu)
+        throw asRyzError(caught, 'UNSUPPORTED_FEATURE', 'the GPU did not start')
+      }
+    },
+  }
+}
+
+/** All at once, raced with the loss of the device. */
+async function compile(
+  gpu: Gpu,
+  needs: BackendNeeds | undefined,
+  { onCompiled }: WebGpuFactoryOptions,
+): Promise<void> {
+  const shaders = shadersFor(needs === undefined ? ALL_SHADERS : shaderNeeds(needs))
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const limit = new Promise<RyzError>(resolve => {
+    const late = `the GPU's ${shaders.length} shaders did not compile within ${COMPILE_LIMIT_MS} ms`
+    timer = setTimeout(() => resolve(new RyzError('UNSUPPORTED_FEATURE', late)), COMPILE_LIMIT_MS)
+  })
+  const done = gpu.pipelines
+    .prepare(shaders, n => onCompiled?.(n, shaders.length))
+    .then(
+      () => undefined,
+      (cause: unknown) =>
+        new RyzError(
+          'UNSUPPORTED_FEATURE',
+          `a GPU shader does not compile: ${cause}`,
+          {},
+          { cause },
+        ),
+    )
+  try {
+    const error = await Promise.race([done, gpu.lost, limit])
+    if (error !== undefined) throw error
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function shaderNeeds(needs: BackendNeeds): ShaderNeeds {
+  return {
+    kvTypes: [needs.kv],
+    headDims: [needs.headDim],
+    tables: needs.tables,
+    linears: needs.linears,
+    gates: needs.gates,
+  }
+}

@@ -1,0 +1,246 @@
+// Every op of the WebGPU backend against the reference, on SwiftShader in Node: odd shapes, all layouts, KV
+// types and RoPE pairings, grouped queries, batches, prefill pieces. Integer sums are equal bit for bit given
+// the same rounded row, floats within named tolerances (near.ts). Seeded; RYZ_SEED repeats a run.
+import { afterAll, describe, expect, it } from 'vitest'
+import { kvBlockBytes } from '../../../src/backend/backend.ts'
+import {
+  GATE_KINDS,
+  KV_TYPES,
+  kindName,
+  LAYOUTS,
+  LINEAR_KINDS,
+  TABLE_LAYOUTS,
+} from '../../../src/backend/cases.ts'
+import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
+import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
+import type { KvType } from '../../../src/types/index.ts'
+import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { FLOAT_SUMS, KV_WORDS, near } from '../near.ts'
+import * as ops from '../ops.ts'
+
+const SEED = Number(process.env.RYZ_SEED ?? 20261128)
+const adapter = await adapterHere()
+console.log(`webgpu conformance: ${adapter ?? 'no adapter, skipped'}, RYZ_SEED=${SEED}`)
+
+/** K = one tile and less, whole tiles, just over; N = 1, odd, odd over several tiles. */
+const SHAPES = [
+  { rows: 1, cols: 64 },
+  { rows: 33, cols: 192 },
+  { rows: 7, cols: 50 },
+  { rows: 130, cols: 1536 },
+  { rows: 6, cols: 8640 },
+] as const
+const LINEARS: ops.LinearCase[] = SHAPES.flatMap(shape =>
+  LINEAR_KINDS.map(kind => ({ ...shape, ...kind })),
+)
+const HEADS = { heads: 4, kvHeads: 2, pairing: 'neox', qkNorm: false } as const
+const ATTENDS: ops.AttendCase[] = [
+  ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
+    KV_TYPES.map(type => ({
+      headDim,
+      type,
+      heads: 4,
+      kvHeads: 2,
+      ropeDim: headDim,
+      pairing: headDim % 64 === 0 ? ('neox' as const) : ('norm' as const),
+      qkNorm: headDim % 3 === 0 || headDim === 100,
+    })),
+  ),
+  { ...HEADS, headDim: 64, type: 'f16', heads: 8, kvHeads: 1, ropeDim: 32 },
+  { ...HEADS, headDim: 64, type: 'f32', heads: 6, kvHeads: 6, ropeDim: 32 },
+  { ...HEADS, headDim: 50, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 50, qkNorm: true },
+  { ...HEADS, headDim: 45, type: 'int8', heads: 5, kvHeads: 1, ropeDim: 40, pairing: 'norm' },
+  { ...HEADS, headDim: 45, type: 'int4', heads: 7, kvHeads: 1, ropeDim: 40, pairing: 'norm' },
+]
+
+function toleranceOf(type: KvType): number {
+  return type === 'int8' || type === 'int4' ? KV_WORDS : FLOAT_SUMS
+}
+
+function linearName(c: ops.LinearCase): string {
+  return `${kindName(c)} activations, ${c.rows} x ${c.cols}`
+}
+
+function attendName(c: ops.AttendCase): string {
+  const norm = c.qkNorm ? ', QK-norm' : ''
+  return `${c.heads}/${c.kvHeads} heads of ${c.headDim}, KV ${c.type}, RoPE ${c.pairing} ${c.ropeDim}${norm}`
+}
+
+describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, () => {
+  const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
+  const tested = ops.resetable(async () =>
+    createWebGpuBackend({ gpu: await sharedGpu(), limits: ops.LIMITS }),
+  )
+
+  afterAll(() => {
+    tested.close()
+    reference.close()
+  })
+
+  const ready = () => Promise.all([tested.ready(), reference.ready()])
+  const reset = () => Promise.all([tested.reset(), reference.reset()])
+  const both = async (run: (on: ops.Resetable) => Promise<Float32Array>) =>
+    [await run(tested), await run(reference)] as const
+
+  it.each(LINEARS.map(c => [linearName(c), c] as const))('linear %s', async (_, c) => {
+    // One row, up to four, a tile, a tile and more.
+    for (const count of c.cols > 1000 ? [1, 5] : [1, 3, 8, 33]) {
+      await ready()
+      near(...(await both(on => ops.linearRows(on, [c], count, SEED))), FLOAT_SUMS)
+    }
+  })
+
+  it('linear with parts of several kinds side by side', async () => {
+    const int8 = LINEAR_KINDS.filter(kind => kind.activations === 'int8')
+    const parts = int8.map((kind, i): ops.LinearCase => ({ ...kind, rows: 5 + 7 * i, cols: 200 }))
+    for (const count of [1, 5, 40]) {
+      await ready()
+      near(...(await both(on => ops.linearRows(on, parts, count, SEED))), FLOAT_SUMS)
+    }
+  })
+
+  it('integer sums are exact, the largest too', async () => {
+    for (const sign of [1, -1] as const) {
+      for (const [layout, block] of [
+        ['t2', 0],
+        ['i8', 0],
+        ['i4', 0],
+      ] as const) {
+        await ready()
+        // Rows of equal values round without an error: only the sums can differ.
+        const [got, want] = await both(on => ops.extremeRows(on, layout, block, 8640, sign))
+        near(got, want, 2 ** -23) // the inverse scale is a division
+        expect(new Set(got).size).toBe(1)
+      }
+    }
+    for (const layout of ['t2', 'i8', 'i4'] as const) {
+      for (const count of [1, 3, 40]) {
+        await ready()
+        const c = { layout, rows: 37, cols: 320, scaleBlock: 0, activations: 'int8' } as const
+        ops.sameBits(...(await both(on => ops.wholeNumberRows(on, c, count, SEED))))
+      }
+    }
+  })
+
+  it('a vocabulary of 262144 rows takes two dimensions', async () => {
+    await ready()
+    const c = { rows: 262_144, cols: 16, layout: 'i8', scaleBlock: 0, activations: 'int8' } as const
+    ops.sameBits(...(await both(on => ops.wholeNumberRows(on, c, 1, SEED))))
+    tested.close() // its memory at once
+    reference.close()
+  })
+
+  it('a row of a linear does not depend on the rows beside it', async () => {
+    for (const layout of ['t2', 'i8', 'f32'] as const) {
+      await ready()
+      const c: ops.LinearCase = { rows: 70, cols: 320, layout, scaleBlock: 0, activations: 'int8' }
+      const together = await ops.linearRows(tested, [c], 7, SEED)
+      for (const r of [0, 3, 6]) {
+        const alone = await ops.linearRows(tested, [c], 1, SEED, r)
+        ops.sameBits(together.slice(r * 70, (r + 1) * 70), alone)
+      }
+    }
+  })
+
+  it('NaN and infinity pass through linear', async () => {
+    for (const layout of LAYOUTS) {
+      for (const activations of ['int8', 'float'] as const) {
+        await ready()
+        const c: ops.LinearCase = { rows: 9, cols: 100, layout, scaleBlock: 0, activations }
+        for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+          const y = await ops.linearRows(tested, [c], 2, SEED, 0, poison)
+          expect(y.some(v => !Number.isFinite(v))).toBe(true)
+          expect(y.slice(9).every(v => Number.isFinite(v))).toBe(true)
+        }
+      }
+    }
+  })
+
+  it.each(TABLE_LAYOUTS)('embed from a %s table', async layout => {
+    for (const cols of [64, 100]) {
+      await ready()
+      near(...(await both(on => ops.embedRows(on, layout, cols, SEED))), 0)
+    }
+  })
+
+  it('norm of rows of 1, 16, 50 and 1536', async () => {
+    for (const n of [1, 16, 50, 1536]) {
+      for (const count of [1, 9]) {
+        await ready()
+        near(...(await both(on => ops.normRows(on, count, n, SEED))), FLOAT_SUMS)
+      }
+    }
+  })
+
+  it.each(GATE_KINDS)('gate %s, gather and add', async activation => {
+    for (const n of [1, 50, 1024, 2500]) {
+      await ready()
+      near(...(await both(on => ops.gateRows(on, activation, 5, n, SEED))), FLOAT_SUMS)
+    }
+  })
+
+  it.each(ATTENDS.map(c => [attendName(c), c] as const))('attend %s', async (_, c) => {
+    await reset()
+    // 70 tokens: two whole blocks and a part of the third.
+    near(...(await both(on => ops.attendRows(on, c, [1, 40, 29], SEED))), toleranceOf(c.type))
+  })
+
+  it('attention of a token does not depend on how its prompt was cut, nor on other sequences', async () => {
+    for (const type of KV_TYPES) {
+      const c: ops.AttendCase = { ...HEADS, headDim: 64, type, ropeDim: 64 }
+      const runs: Float32Array[] = []
+      for (const pieces of [[70], [1, 69], [33, 37]]) {
+        await tested.reset()
+        runs.push(await ops.attendRows(tested, c, pieces, SEED))
+      }
+      await tested.reset()
+      runs.push(await ops.attendRows(tested, c, [70], SEED, { besides: true }))
+      for (const run of runs) ops.sameBits(run, runs[0]!)
+    }
+  })
+
+  it('NaN and infinity pass through attend, and earlier tokens keep their values', async () => {
+    for (const type of KV_TYPES) {
+      const c: ops.AttendCase = { ...HEADS, headDim: 32, type, heads: 1, kvHeads: 1, ropeDim: 32 }
+      await tested.reset()
+      const clean = await ops.attendRows(tested, c, [40], SEED)
+      for (const poison of [Number.NaN, Number.NEGATIVE_INFINITY]) {
+        await tested.reset()
+        const poisoned = await ops.attendRows(tested, c, [40], SEED, { poison })
+        ops.sameBits(poisoned.slice(0, 3 * 32), clean.slice(0, 3 * 32))
+        expect(poisoned.slice(3 * 32, 4 * 32).every(v => !Number.isFinite(v))).toBe(true)
+      }
+    }
+  })
+
+  it.each(KV_TYPES)(
+    'a %s block copied, or read and written elsewhere, goes on the same',
+    async t => {
+      const c: ops.AttendCase = { ...HEADS, headDim: 80, type: t, ropeDim: 80 }
+      await tested.reset()
+      const whole = await ops.attendRows(tested, c, [40, 5], SEED)
+      await tested.reset()
+      ops.sameBits(await ops.attendRows(tested, c, [40, 5], SEED, { forkAfter: 1 }), whole)
+      const seen: Uint8Array[] = []
+      const moveAfter = { piece: 1, saw: (bytes: Uint8Array) => seen.push(bytes) }
+      for (const on of [tested, reference]) {
+        await on.reset()
+        const moved = await ops.attendRows(on, c, [40, 5], SEED, { moveAfter })
+        if (on === tested) ops.sameBits(moved, whole)
+      }
+      expect(seen[0]).toHaveLength(kvBlockBytes({ layers: 2, kvHeads: 2, headDim: 80, type: t }))
+      // One place in the cache for each element in every backend; values may round another way at a tie.
+      const differ = seen[0]!.filter((byte, i) => byte !== seen[1]![i]).length
+      expect(differ).toBeLessThan(seen[0]!.length / 100)
+    },
+  )
+
+  it('blocks that do not exist, or of another size, are refused', async () => {
+    await tested.reset()
+    const { backend } = tested
+    const kv = backend.createKv({ layers: 1, kvHeads: 1, headDim: 32, blocks: 2, type: 'f32' })
+    await expect(backend.readBlock(kv, 2)).rejects.toThrow(RangeError)
+    expect(() => backend.writeBlock(kv, -1, new Uint8Array(8192))).toThrow(RangeError)
+    expect(() => backend.writeBlock(kv, 0, new Uint8Array(8191))).toThrow(RangeError)
+  })
+})

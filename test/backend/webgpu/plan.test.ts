@@ -1,0 +1,154 @@
+// The recorded plan: what a step costs once it was seen (submits, passes, dispatches, objects), that fusing
+// changes no bit, and what the stamp and the guards of a plan catch. On SwiftShader in Node.
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Backend } from '../../../src/backend/backend.ts'
+import type { Gpu } from '../../../src/backend/webgpu/device.ts'
+import {
+  createWebGpuBackend,
+  type WebGpuBackend,
+} from '../../../src/backend/webgpu/webgpu-backend.ts'
+import { openModel } from '../../../src/format/open.ts'
+import { readConfig } from '../../../src/model/config.ts'
+import { loadWeights } from '../../../src/model/load-weights.ts'
+import { BackendNetwork } from '../../../src/model/run-network.ts'
+import { CASES, caseFiles } from '../../golden/load.ts'
+import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { type Counts, counted } from './counted.ts'
+
+const adapter = await adapterHere()
+const CASE = CASES.find(c => c.name === 'b158-x86')!
+
+interface Opened {
+  readonly network: BackendNetwork
+  readonly backend: WebGpuBackend
+  readonly layers: number
+}
+
+async function open(gpu: Gpu, fuse = true): Promise<Opened> {
+  const file = await openModel(caseFiles(CASE)[0]!, {})
+  const config = readConfig(file)
+  const limits = { maxRows: 16, maxContext: 64, maxCols: Math.max(config.hidden, config.ffn) }
+  const backend = createWebGpuBackend({ gpu, limits, fuse })
+  const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
+  const network = new BackendNetwork(config, backend as Backend, weights, {
+    activations: 'int8',
+    strict: false,
+    kv: 'f16',
+    kvBlocks: 4,
+    contextLength: 64,
+    maxRows: 16,
+    wantedRows: 4,
+  })
+  return { network, backend, layers: config.layers }
+}
+
+/** Feeds tokens one by one. @returns the logits of each */
+async function decode({ network }: Opened, tokens: readonly number[]): Promise<Float32Array[]> {
+  const seq = network.kv.open()
+  const all: Float32Array[] = []
+  for (const token of tokens) {
+    network.kv.reserve(seq, 1)
+    const { logits } = await network.forward([{ seq, token, wants: 'logits' }])
+    all.push(logits.slice())
+  }
+  network.kv.close(seq)
+  return all
+}
+
+async function prompt({ network }: Opened, tokens: readonly number[]): Promise<Float32Array> {
+  const seq = network.kv.open()
+  network.kv.reserve(seq, tokens.length)
+  const last = tokens.length - 1
+  const rows = tokens.map((token, i) => ({
+    seq,
+    token,
+    wants: i === last ? ('logits' as const) : ('nothing' as const),
+  }))
+  const { logits } = await network.forward(rows)
+  network.kv.close(seq)
+  return logits.slice()
+}
+
+describe.skipIf(adapter === undefined)('a recorded plan', () => {
+  let counts: Counts
+  let fused: Opened
+  let plain: Opened
+
+  beforeAll(async () => {
+    const gpu = await sharedGpu()
+    const wrapped = counted(gpu)
+    counts = wrapped.counts
+    fused = await open(wrapped.gpu)
+    plain = await open(gpu, false)
+  })
+  afterAll(() => {
+    fused?.network.close()
+    plain?.network.close()
+  })
+
+  it('costs one write, one pass, one submit and one map a token, and creates nothing', async () => {
+    await decode(fused, [1, 2, 3]) // recorded
+    const before = { ...counts }
+    const tokens = 8
+    await decode(
+      fused,
+      Array.from({ length: tokens }, (_, i) => i + 1),
+    )
+    const spent = Object.fromEntries(
+      Object.entries(counts).map(([key, value]) => [key, value - before[key as keyof Counts]]),
+    )
+    expect(spent).toMatchObject({
+      submit: tokens,
+      beginComputePass: tokens,
+      writeBuffer: tokens,
+      mapAsync: tokens,
+      createBuffer: 0,
+      createBindGroup: 0,
+      createComputePipeline: 0,
+      createComputePipelineAsync: 0,
+      createShaderModule: 0,
+      dispatchWorkgroupsIndirect: 0,
+    })
+    // Ten a layer (norm + rounding, qkv, rope + append, attention, sub-norm + rounding, o + add, norm + rounding,
+    // gate and up, gate + sub-norm + rounding, down + add), qkv being three parts and gate/up two; then embed,
+    // last norm, gather, rounding, head, and the stamp.
+    const { layers } = fused
+    expect(spent.dispatchWorkgroups).toBe(tokens * (layers * (10 + 2 + 1) + 6))
+  })
+
+  it('gives the bits of one op after the other, for one row, four, and more', async () => {
+    expect(await decode(fused, [5, 6, 7])).toEqual(await decode(plain, [5, 6, 7]))
+    for (const n of [3, 4, 5, 16]) {
+      const tokens = Array.from({ length: n }, (_, i) => 3 * i + 1)
+      expect(await prompt(fused, tokens)).toEqual(await prompt(plain, tokens))
+    }
+  })
+
+  it('fuses nothing where the counts of two ops do not agree', async () => {
+    const gpu = await sharedGpu()
+    const limits = { maxRows: 4, maxContext: 32, maxCols: 64 }
+    const results = [true, false].map(async fuse => {
+      const backend = createWebGpuBackend({ gpu, limits, fuse })
+      const f32 = (n: number, value: (i: number) => number) => {
+        const slot = backend.alloc(4 * n, 'data')
+        backend
+          .writer(slot)
+          .write(0, new Uint8Array(Float32Array.from({ length: n }, (_, i) => value(i)).buffer))
+        return slot
+      }
+      const [x, gain] = [f32(128, i => i % 7), f32(64, () => 1)]
+      const [h, y, z] = [f32(128, () => 0), f32(128, () => 0), f32(128, () => 1)]
+      const weights = f32(64 * 64, i => (i % 5) - 2)
+      const w = backend.stack([{ layout: 'f32', rows: 64, cols: 64, weights, scaleBlock: 0 }])
+      for (const rows of [2, 1]) {
+        backend.norm(h, x, gain, 1e-5, 2, 64)
+        backend.linear(y, h, w, rows, 'int8')
+        backend.add(z, y, 64) // one row, whatever the linear had
+      }
+      const values = (await backend.read(z, 0, 128)).slice()
+      backend.close()
+      return values
+    })
+    expect(await results[0]).toEqual(await results[1])
+  })
+})
