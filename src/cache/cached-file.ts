@@ -1,21 +1,16 @@
 // One file, chunk by chunk: from the store where a chunk is there and its hash is right, else from the
 // network and into the store as it passes. Several chunks are under way at once, they are handed out in
-// order. Same shape as the byte sources of src/format. Opened by open-file.ts.
+// order. Opened by open-file.ts.
 import { discard } from '../discard.ts'
 import { RyzError, throwIfAborted } from '../errors.ts'
+import { readBlob } from '../net/body-reader.ts'
+import type { ByteSource } from '../net/byte-source.ts'
+import type { NetworkOptions } from '../net/retry.ts'
 import type { ChunkFetcher } from './chunk-fetcher.ts'
 import type { Counters } from './counters.ts'
-import type { NetworkOptions } from './http.ts'
 import { chunkCount, type FileRecord, isWhole } from './records.ts'
 import { type RunningHash, runningHash, sha256 } from './sha256.ts'
 import type { ChunkStore } from './store.ts'
-
-/** Random access to the bytes of a file; see ByteSource in src/format/model-file.ts. */
-export interface RangeSource {
-  readonly name: string
-  readonly size: number | undefined
-  stream(start: number, end: number | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array>
-}
 
 /** What the files of one load share. */
 export interface FileContext {
@@ -36,7 +31,7 @@ const FETCHED_AHEAD = 4
 const STORED_AHEAD = 2
 
 /** A file that may be partly stored. */
-export class CachedFile implements RangeSource {
+export class CachedFile implements ByteSource {
   readonly name: string
   readonly size: number
   readonly #context: FileContext
@@ -70,6 +65,10 @@ export class CachedFile implements RangeSource {
 
   get record(): FileRecord {
     return this.#record
+  }
+
+  get origin(): string | undefined {
+    return this.#fetcher.origin
   }
 
   async *stream(
@@ -317,28 +316,6 @@ export class CachedFile implements RangeSource {
   async #drop(): Promise<void> {
     await this.#context.store?.dropFile(this.name)
   }
-}
-
-/** Fills the front of `buffer` with a Blob; where byte streams are missing, the Blob's own copy is it. */
-async function readBlob(blob: Blob, buffer: ArrayBuffer): Promise<Uint8Array> {
-  let reader: ReadableStreamBYOBReader
-  try {
-    reader = blob.stream().getReader({ mode: 'byob' })
-  } catch {
-    return new Uint8Array(await blob.arrayBuffer())
-  }
-  // Each read takes the buffer and gives it back in a view of its own.
-  let held = buffer
-  let got = 0
-  while (got < blob.size) {
-    const view: Uint8Array<ArrayBuffer> = new Uint8Array(held, got, blob.size - got)
-    const { value, done }: ReadableStreamReadResult<Uint8Array<ArrayBuffer>> =
-      await reader.read(view)
-    if (done || !value) break
-    held = value.buffer
-    got += value.length
-  }
-  return new Uint8Array(held, 0, got)
 }
 
 /** A signal that fires with the first of several; release() lets go of them. */

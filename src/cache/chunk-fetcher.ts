@@ -1,24 +1,26 @@
 // Brings ranges of one file from the network: by Range requests, several at once, or (from a server that has
-// no ranges) out of one answer read from the start. Retries until the patience of http.ts ends. Called by
+// no ranges) out of one answer read from the start. Retries until the patience of net/retry.ts ends. Called by
 // cached-file.ts.
 import { RyzError, throwIfAborted } from '../errors.ts'
-import type { Counters } from './counters.ts'
 import {
   type Answer,
   ask,
-  CONNECTIONS,
   changed,
   differs,
-  type NetworkOptions,
-  persist,
-} from './http.ts'
-import type { Validators } from './records.ts'
+  statusError,
+  type Validators,
+} from '../net/range-reader.ts'
+import { CONNECTIONS, type NetworkOptions, persist } from '../net/retry.ts'
+import type { Counters } from './counters.ts'
 
 /** The file as it was at first contact; all that follows must be of the same. */
 export interface Origin extends Validators {
   readonly url: string
   readonly size: number
 }
+
+/** Answers for the first range that break before their first byte; then the whole file is asked for. */
+const RANGE_TRIES = 2
 
 interface Feed {
   readonly answer: Answer
@@ -40,6 +42,8 @@ export class ChunkFetcher {
   #feedTurn: Promise<void> = Promise.resolve()
   #free: number
   readonly #waiting: (() => void)[] = []
+  /** See ByteSource.origin. */
+  origin: string | undefined
 
   /** @param network undefined: every fetch fails with NETWORK */
   constructor(
@@ -58,6 +62,7 @@ export class ChunkFetcher {
 
   /** Takes over the answer of the first contact, which begins at byte 0. */
   adopt(answer: Answer): void {
+    this.origin = answer.origin
     if (answer.kind === 'whole') this.#fromNowOn(answer)
     else this.#first = answer
   }
@@ -89,14 +94,15 @@ export class ChunkFetcher {
     const { url } = this.#origin
     await this.#connection()
     let got = 0
+    let emptyHanded = 0
     try {
       return await persist(
         async () => {
+          if (emptyHanded++ >= RANGE_TRIES && start + got === 0) return this.#doWithoutRanges()
           const answer = await this.#answerAt(start + got, start + into.length, signal)
-          if (answer.kind === 'whole') {
-            answer.stop()
-            this.#ranged = false
-            return false
+          if (answer === undefined || answer.kind === 'whole') {
+            answer?.stop()
+            return this.#doWithoutRanges()
           }
           try {
             while (got < into.length) {
@@ -125,14 +131,25 @@ export class ChunkFetcher {
     }
   }
 
-  async #answerAt(start: number, end: number, signal: AbortSignal): Promise<Answer> {
+  #doWithoutRanges(): false {
+    this.#ranged = false
+    return false
+  }
+
+  /** Undefined where the server answers another range than the one that was asked for. */
+  async #answerAt(start: number, end: number, signal: AbortSignal): Promise<Answer | undefined> {
     const first = this.#first
     if (start === 0 && first) {
       this.#first = undefined
       return first
     }
     const known = this.#origin
-    return this.#same(await ask(known.url, start, end, { ...this.#options, known, signal }))
+    try {
+      return this.#same(await ask(known.url, start, end, { ...this.#options, known, signal }))
+    } catch (caught) {
+      if (caught instanceof RyzError && caught.detail.wrongRange) return undefined
+      throw caught
+    }
   }
 
   /** Refuses an answer of another file than the one at first contact. */
@@ -140,7 +157,7 @@ export class ChunkFetcher {
     const { url } = this.#origin
     if (answer.kind === 'absent') {
       const { status } = answer
-      throw new RyzError('NETWORK', `${url} now answers with status ${status}`, { status })
+      throw statusError(url, status, null, this.#options.headers)
     }
     if (answer.kind === 'empty' || differs(this.#origin, answer)) {
       answer.stop()
@@ -175,7 +192,8 @@ export class ChunkFetcher {
         if (!this.#feed || this.#feed.at > start) {
           this.#feed?.answer.stop()
           this.#feed = undefined
-          const options = { ...this.#options, signal: this.#signal }
+          const known = this.#origin
+          const options = { ...this.#options, known, plain: true, signal: this.#signal }
           this.#fromNowOn(this.#same(await ask(url, 0, undefined, options)))
         }
         const feed = this.#feed!

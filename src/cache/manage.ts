@@ -1,7 +1,8 @@
 // The stored models as their owner sees them: list, delete, room, persistence, import and export. Needs no
 // engine: a page calls it directly. Nothing here removes a model that was not named by the caller.
 import { asRyzError, RyzError } from '../errors.ts'
-import { blob, check, kind, number, shown } from '../options/rules.ts'
+import { fileNameOf, modelUrl } from '../net/model-url.ts'
+import { blob, check, kind, number } from '../options/rules.ts'
 import type { StorageRoom, StoredModel } from '../types/index.ts'
 import { CHUNK_BYTES, chunkCount, type FileRecord, isWhole, storedBytes } from './records.ts'
 import { runningHash, sha256 } from './sha256.ts'
@@ -123,7 +124,7 @@ export async function exportModel(url: string | URL): Promise<File> {
     }
     chunks.push(chunk)
   }
-  const name = decodeURIComponent(new URL(source).pathname.replace(/^.*\//, '')) || 'model'
+  const name = fileNameOf(source) || 'model'
   return new File(chunks, name)
 }
 
@@ -172,10 +173,5 @@ export async function importModel(file: Blob, url: string | URL): Promise<void> 
 /** Names are the URLs that load() was given, seen from the page. */
 function absolute(url: string | URL): string {
   if (typeof url !== 'string') check('url', url, kind('URL'))
-  const base = globalThis.document?.baseURI ?? globalThis.location?.href
-  try {
-    return new URL(url, base).href
-  } catch (cause) {
-    throw new RyzError('BAD_OPTION', `${shown(url)} is no URL`, { option: 'url' }, { cause })
-  }
+  return modelUrl(url, globalThis.document?.baseURI ?? globalThis.location?.href).href
 }

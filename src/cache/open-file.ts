@@ -1,9 +1,11 @@
 // First contact with one file: what the store has of it, whether the server still has the same, how large it
 // is. Decides between going on, starting over, and not caching at all. Called by sessions.ts.
 import { RyzError } from '../errors.ts'
+import { type Answer, ask, differs, statusError } from '../net/range-reader.ts'
+import { persist } from '../net/retry.ts'
+import { watched } from '../net/watch.ts'
 import { CachedFile, type FileContext } from './cached-file.ts'
 import { ChunkFetcher } from './chunk-fetcher.ts'
-import { type Answer, ask, differs, persist } from './http.ts'
 import { chunkCount, type FileRecord, isWhole } from './records.ts'
 
 export interface OpenFileOptions {
@@ -11,6 +13,8 @@ export interface OpenFileOptions {
   readonly chunkBytes: number
   /** SHA-256 the whole file must have. */
   readonly expected?: string
+  /** What is stored is not used, and replaced as soon as the server answers. */
+  readonly anew?: boolean
 }
 
 /** 'absent': there is no such file. 'pass': its size cannot be known, read it without the cache. */
@@ -29,6 +33,7 @@ export async function openFile(
   options: OpenFileOptions,
 ): Promise<Opened> {
   const stored = await readRecord(url, context)
+  if (options.anew && context.network) return begin(url, context, options)
   if (!context.network) {
     if (stored?.absent) return 'absent'
     if (stored) return resume(stored, context, options)
@@ -87,7 +92,7 @@ export async function stillTheSame(record: FileRecord, context: FileContext): Pr
     if (answer.kind === 'absent') {
       if (whole) return true
       const { status } = answer
-      throw new RyzError('NETWORK', `${url} answered with status ${status}`, { status })
+      throw statusError(url, status, null, network?.headers)
     }
     if (answer.kind === 'whole' && !whole) {
       context.note(part, 'a new download', 'the server has no ranges')
@@ -124,6 +129,9 @@ async function begin(url: string, context: FileContext, options: OpenFileOptions
     () => 0,
     { ...network, onRetry: countRetries(context), signal },
   )
+  // What was imported under an address that no server knows is all there is of it.
+  if (options.anew && answer.kind === 'absent' && url === options.model) return 'absent'
+  if (options.anew) await context.store?.dropFile(url)
   if (answer.kind === 'absent') {
     if (answer.status !== 403) await remember(absentRecord(url, options), context)
     return 'absent'
@@ -155,8 +163,13 @@ async function sizeElsewhere(
 ): Promise<number | undefined> {
   if (answer.kind !== 'range') return undefined
   try {
-    const response = await (network?.fetch ?? fetch)(url, { method: 'HEAD', signal })
-    const length = response.ok ? response.headers.get('content-length') : null
+    // With a Range header browsers ask for bytes that are not compressed, whose count this must be.
+    const headers = new Headers(network?.headers)
+    headers.set('Range', 'bytes=0-')
+    const asked = (network?.fetch ?? fetch)(url, { method: 'HEAD', headers, signal })
+    const response = await watched(asked, { what: `the size of ${url}`, ms: REVALIDATE_MS })
+    const { headers: told } = response
+    const length = response.ok && !told.has('content-encoding') ? told.get('content-length') : null
     return length && /^\d{1,15}$/.test(length) ? Number(length) : undefined
   } catch {
     return undefined

@@ -1,6 +1,7 @@
 // What the store knows beside the bytes: one record a file (which chunks are there, with their hashes), one
 // manifest a model, written last. Both are sealed with a SHA-256 of their own, so that a damaged record
 // reads as absent instead of as a lie. Used by store.ts.
+import type { Validators } from '../net/range-reader.ts'
 import { sha256 } from './sha256.ts'
 
 /** Raised when the meaning of a stored field changes; older entries are then dropped. */
@@ -8,12 +9,6 @@ export const FORMAT_VERSION = 1
 
 /** Bytes of a chunk of a new entry. */
 export const CHUNK_BYTES = 4 * 1024 * 1024
-
-/** By what a server says that a file is still the same. */
-export interface Validators {
-  readonly etag?: string
-  readonly lastModified?: string
-}
 
 /** One file; chunk i is bytes [i * chunkBytes, (i + 1) * chunkBytes) of it. */
 export interface FileRecord extends Validators {

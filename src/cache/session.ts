@@ -1,10 +1,11 @@
 // The cache during one load of one model: opens its files, holds the lock that keeps a second tab from the
 // same download, writes the manifest last, and tells what it did. Made by engine/load/open-parts.ts.
-import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { asRyzError, type ErrorCode, RyzError, throwIfAborted } from '../errors.ts'
+import { fileNameOf } from '../net/model-url.ts'
+import type { NetworkOptions } from '../net/retry.ts'
 import type { CacheStats, Fallback } from '../types/index.ts'
 import type { CachedFile, FileContext } from './cached-file.ts'
 import { Counters } from './counters.ts'
-import type { NetworkOptions } from './http.ts'
 import { openFile } from './open-file.ts'
 import { CHUNK_BYTES, isWhole, type ModelRecord, storedBytes } from './records.ts'
 import { type ChunkStore, isQuotaError, openStore } from './store.ts'
@@ -15,6 +16,8 @@ export interface SessionOptions {
   /** SHA-256 of the source itself, or by file name for a model of several files. */
   readonly sha256?: string | Readonly<Record<string, string>>
   readonly chunkBytes?: number
+  /** Nothing that is stored is used: the stored bytes were refused, and the server may have better ones. */
+  readonly anew?: boolean
   readonly network?: NetworkOptions
   /** Replaces IndexedDB and the browser's locks, for tests. */
   readonly openStore?: () => Promise<ChunkStore>
@@ -23,15 +26,34 @@ export interface SessionOptions {
   readonly now?: () => number
 }
 
-/** Errors that say that the file itself is no model: it is not worth its room. */
-const WORTHLESS: readonly string[] = [
+/**
+ * Errors that judge the file: it is not worth its room, and what is stored must not stand in the way of a
+ * repaired file, or of a later version of this package that can read it.
+ */
+export const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'NOT_A_MODEL',
   'TRUNCATED',
   'CORRUPT_HEADER',
   'UNSUPPORTED_VERSION',
+  'UNSUPPORTED_ARCH',
+  'UNSUPPORTED_TYPE',
+  'UNSUPPORTED_FEATURE',
   'BAD_TENSOR_INFO',
+  'MISSING_TENSOR',
+  'SHAPE_MISMATCH',
+  'BAD_HYPERPARAMS',
   'BAD_CONFIG',
-]
+  'BAD_WEIGHTS',
+  'TOKENIZER_MISSING',
+  'TOKENIZER_INVALID',
+  'TEMPLATE_ERROR',
+])
+
+/** True when a load failed because of what the file holds; an error that names an option blames that. */
+export function isRefusal(failure: unknown): failure is RyzError {
+  if (!(failure instanceof RyzError) || failure.detail.option !== undefined) return false
+  return REFUSALS.has(failure.code)
+}
 
 /**
  * Begins a load. Waits while another tab downloads the same model.
@@ -53,11 +75,13 @@ export async function openCache(source: string, options: SessionOptions): Promis
   }
   let release: () => void = () => undefined
   const locks = options.locks === undefined ? globalThis.navigator?.locks : options.locks
-  if (store && locks && !model?.complete && options.mode !== 'only') {
+  const { anew = false } = options
+  if (store && locks && (anew || !model?.complete) && options.mode !== 'only') {
     release = await hold(locks, `ryzanstein:${source}`, options.signal)
     model = await store.readModel(source)
-    if (model?.complete) release()
+    if (model?.complete && !anew) release()
   }
+  if (anew) model = undefined
   return new CacheSession(source, options, { store, model, release, fallbacks })
 }
 
@@ -112,7 +136,8 @@ export class CacheSession {
     const session = this
     this.#context = {
       counters: this.#counters,
-      network: options.mode === 'only' ? undefined : (options.network ?? {}),
+      // What is stored here need not stand in the browser's own cache, too.
+      network: options.mode === 'only' ? undefined : { httpCache: 'no-store', ...options.network },
       signal: this.#abort.signal,
       get store() {
         return session.#store
@@ -133,6 +158,7 @@ export class CacheSession {
       model: this.#source,
       chunkBytes: this.#options.chunkBytes ?? CHUNK_BYTES,
       expected: this.#expected(url),
+      anew: this.#options.anew,
     })
     if (opened === 'absent') return opened
     if (opened === 'pass') {
@@ -163,17 +189,20 @@ export class CacheSession {
     await this.#writeModel(complete, about)
   }
 
-  /** Lets go of connections and lock; a file that is no model is not kept. May be called twice. */
-  async close(failure?: unknown): Promise<void> {
+  /**
+   * Lets go of connections and lock; a file that was refused is not kept. May be called twice.
+   * @param failure why the load failed
+   * @returns true when stored bytes were refused: it is worth one more load, `anew`. Until that has an answer
+   *   they stay, since an offline device could not get them again.
+   */
+  async close(failure?: unknown): Promise<boolean> {
     this.#options.signal.removeEventListener('abort', this.#onAbort)
     this.#abort.abort()
     await Promise.allSettled([...this.#files.values()].map(file => file.settled()))
-    const code = failure instanceof RyzError ? failure.code : ''
+    const fromStore = isRefusal(failure) && this.#counters.hits > 0
     try {
-      if (WORTHLESS.includes(code)) {
-        for (const url of this.#urls) await this.#store?.dropFile(url)
-        await this.#store?.dropModel(this.#source)
-      } else if (code === 'MODEL_HASH') {
+      if (isRefusal(failure) && !fromStore) await this.#drop()
+      else if (failure instanceof RyzError && failure.code === 'MODEL_HASH') {
         const left = await Promise.all(this.#urls.map(url => this.#store?.readFile(url)))
         if (left.every(record => record === undefined)) await this.#store?.dropModel(this.#source)
       }
@@ -181,6 +210,12 @@ export class CacheSession {
       // The failure of the load is what the caller must hear of; the store is judged at the next one.
     }
     this.#release()
+    return fromStore && this.#context.network !== undefined
+  }
+
+  async #drop(): Promise<void> {
+    for (const url of this.#urls) await this.#store?.dropFile(url)
+    await this.#store?.dropModel(this.#source)
   }
 
   stats(): CacheStats {
@@ -204,7 +239,7 @@ export class CacheSession {
     if (typeof sha256 === 'string') {
       return url === this.#source ? sha256.toLowerCase() : undefined
     }
-    const name = decodeURIComponent(new URL(url).pathname.replace(/^.*\//, ''))
+    const name = fileNameOf(url)
     return Object.hasOwn(sha256, name) ? sha256[name].toLowerCase() : undefined
   }
 

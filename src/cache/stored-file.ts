@@ -1,9 +1,9 @@
 // What is stored of a file, for a question instead of a load: how many of its bytes need no download, and,
 // where it is whole, the bytes themselves. Writes nothing but repairs. Called by engine/load/forecast.ts.
+import type { NetworkOptions } from '../net/retry.ts'
 import { CachedFile, type FileContext } from './cached-file.ts'
 import { ChunkFetcher } from './chunk-fetcher.ts'
 import { Counters } from './counters.ts'
-import type { NetworkOptions } from './http.ts'
 import { stillTheSame } from './open-file.ts'
 import { isWhole, storedBytes } from './records.ts'
 import { type ChunkStore, openStore } from './store.ts'

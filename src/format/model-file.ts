@@ -1,21 +1,10 @@
 // What every container reader (gguf.ts, safetensors.ts) delivers and what transcode.ts and the model
 // loader consume: a header with canonical tensor names, and a way to stream the bytes. No container
 // detail passes this file.
+import type { ByteSource } from '../net/byte-source.ts'
 import type { TextList } from '../text-list.ts'
 
-/** Random access to the bytes of one file: HTTP (Range), File or Blob. See source.ts. */
-export interface ByteSource {
-  /** File name or URL, for messages. */
-  readonly name: string
-  /** Total bytes; undefined until known. */
-  readonly size: number | undefined
-  /**
-   * Streams bytes [start, end) in order, in pieces of any size; ends early only with an error.
-   * A piece may be reused for the next one: copy what must last.
-   * @throws RyzError NETWORK | TRUNCATED | ABORTED
-   */
-  stream(start: number, end: number | undefined, signal?: AbortSignal): AsyncIterable<Uint8Array>
-}
+export type { ByteSource }
 
 /** Element types of tensors in files; names as ggml's and safetensors' where they have one. */
 export type TensorType =
@@ -51,15 +40,24 @@ export interface TensorInfo {
   readonly bytes: number
 }
 
-export type GgufValue = number | bigint | boolean | string | GgufArray
+export type GgufValue = number | bigint | boolean | string | GgufArray | GgufSkipped
+/** A text or list that is too large to be held and that no known model needs: its bytes or entries. */
+export interface GgufSkipped {
+  readonly skipped: number
+}
 /** Arrays of strings or of numbers; numeric arrays are typed where possible. */
 export type GgufArray =
   | TextList
   | readonly number[]
   | readonly boolean[]
+  | Float64Array
   | Float32Array
   | Int32Array
   | Uint32Array
+  | Int16Array
+  | Uint16Array
+  | Int8Array
+  | Uint8Array
   | readonly GgufValue[]
 
 export interface GgufModelFile {
@@ -81,6 +79,8 @@ export interface HfModelFile {
   readonly tokenizerConfigJson?: string
   /** chat_template.jinja where it is a file of its own. */
   readonly chatTemplate?: string
+  /** By name, files that a server answered with something else, and what that is. */
+  readonly odd?: ReadonlyMap<string, string>
 }
 
 export type ModelFile = GgufModelFile | HfModelFile

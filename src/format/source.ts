@@ -1,18 +1,20 @@
 // Files and Blobs as ByteSources, and the small whole-range reads that headers and JSON files need.
-// http-source.ts is the network's. Used by the container readers; a source never holds a whole file.
+// net/http-source.ts is the network's. Used by the container readers; a source never holds a whole file.
 
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import { readBody } from '../net/body-reader.ts'
+import { watched } from '../net/watch.ts'
 import type { ByteSource } from './model-file.ts'
 
-export { type FetchLike, type HttpSource, httpSource } from './http-source.ts'
+/** A disk that spins up or a network drive may take long, but not this long. */
+const SILENT_MS = 30_000
 
 /** Finds a file of the same model by its name; undefined when there is none. */
 export type Opener = (name: string) => Promise<ByteSource | undefined>
 
 /** A File or Blob as a ByteSource; slices are read as they are asked for. */
 export function blobSource(blob: Blob, name: string): ByteSource {
-  return { name, size: blob.size, stream }
+  return { name, size: blob.size, local: true, stream }
 
   async function* stream(
     start: number,
@@ -29,14 +31,22 @@ export function blobSource(blob: Blob, name: string): ByteSource {
     let at = start
     try {
       while (at < stop) {
-        const value = await reader.read()
+        const value = await watched(reader.read(), {
+          what: `the next bytes of ${name}`,
+          ms: SILENT_MS,
+          advice: 'choose the file again',
+        })
         throwIfAborted(signal, `Reading ${name}`)
         if (!value) throw new RyzError('TRUNCATED', `${name} ends at byte ${at} of ${stop}`)
         at += value.length
         yield value
       }
     } catch (caught) {
-      throw asRyzError(caught, 'NETWORK', `${name} could not be read`)
+      throw asRyzError(
+        caught,
+        'NETWORK',
+        `${name} could not be read; if it was changed or moved, choose it again`,
+      )
     } finally {
       reader.cancel()
     }
@@ -81,11 +91,4 @@ export async function readRange(
     at += piece.length
   }
   return whole
-}
-
-/** True when the bytes begin like an HTML or XML page: an error page, not a model. */
-export function looksLikeHtml(bytes: Uint8Array): boolean {
-  let at = bytes[0] === 0xef ? 3 : 0
-  while (at < bytes.length && bytes[at] <= 0x20) at++
-  return bytes[at] === 0x3c
 }

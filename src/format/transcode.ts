@@ -73,8 +73,15 @@ function pick(
     if (blocks) return ternaryBlocks(info, blocks, target('t2'), movers)
     if (type === 'I2_S') {
       const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
-      const tiled = policy.i2sLayout === 'x86' ? I2S_X86_TILES : undefined
-      return i2sLinear(info, codec, tiled, target('t2'), movers)
+      const published = policy.i2sLayout === 'x86'
+      const read = i2sLinear(
+        info,
+        codec,
+        published ? I2S_X86_TILES : undefined,
+        target('t2'),
+        movers,
+      )
+      return published ? read : blaming('i2sLayout', policy.i2sLayout, read)
     }
     if (type === 'HF_T2') return hfLinear(info, target('t2'))
     return staged(info, raw => transcodeFloatLinear(info, raw, policy.masters, target))
@@ -87,7 +94,7 @@ function pick(
     throw new RyzError(
       'UNSUPPORTED_FEATURE',
       `${info.sourceName} has ${cols} columns and a head of int4 takes ${I4_MAX_COLS} at most; load it with head: 'int8'`,
-      { tensor: info.sourceName, cols },
+      { tensor: info.sourceName, cols, option: 'head' },
     )
   }
   const shape = policy.role === 'vector' ? [1, rows * cols] : [rows, cols]
@@ -152,6 +159,20 @@ function counted(info: TensorInfo, inner: Transcoder): Transcoder {
       return inner.finish()
     },
   }
+}
+
+/** What is wrong here is most likely an option, and not the file. */
+function blaming(option: string, value: string, inner: Transcoder): Transcoder {
+  const told = <T>(work: () => T): T => {
+    try {
+      return work()
+    } catch (caught) {
+      if (!(caught instanceof RyzError) || caught.code !== 'BAD_WEIGHTS') throw caught
+      const message = `${caught.message}, or the option ${option}: '${value}' is not how it was written`
+      throw new RyzError('BAD_WEIGHTS', message, { ...caught.detail, option })
+    }
+  }
+  return { push: bytes => told(() => inner.push(bytes)), finish: () => told(() => inner.finish()) }
 }
 
 function staged(info: TensorInfo, finish: (raw: Uint8Array) => Transcoded): Transcoder {

@@ -5,10 +5,13 @@ import {
   callback,
   checkOptions,
   flag,
+  isList,
+  kindOf,
   number,
   oneOf,
   type Rule,
   type Rules,
+  shown,
   signal,
   whole,
 } from './rules.ts'
@@ -31,6 +34,33 @@ const hashes: Rule = value => {
   const all = Object.values(value ?? {})
   const wanted = '64 hex digits, or 64 hex digits by file name'
   return all.length > 0 && all.every(one => hash(one) === undefined) ? undefined : wanted
+}
+
+/** What a page may not set is dropped by browsers without a word; Range is the loader's own. */
+const FORBIDDEN =
+  /^(accept-(charset|encoding)|access-control-.*|connection|content-length|cookie2?|date|dnt|expect|host|if-range|keep-alive|origin|proxy-.*|range|referer|sec-.*|set-cookie|te|trailer|transfer-encoding|upgrade|via)$/i
+
+/** Values may be secrets: a message never shows them. */
+const headers: Rule = value => {
+  const all = headersOf(value)
+  if (all === undefined) return 'an object of header names and texts'
+  for (const [name, text] of Object.entries(all)) {
+    if (!/^[\w!#$%&'*+.^`|~-]+$/.test(name))
+      return `without ${shown(name)}, which is no header's name`
+    if (FORBIDDEN.test(name)) return `without ${name}, which a page may not set`
+    if (typeof text !== 'string' || !/^[\t\x20-\x7e\x80-\xff]*$/.test(text)) {
+      return `with Latin-1 text in one line as ${name}`
+    }
+  }
+  return undefined
+}
+
+/** A plain object, which can be sent to the worker; undefined for what holds no headers. */
+function headersOf(value: unknown): Record<string, string> | undefined {
+  if (kindOf(value) === 'Headers') return Object.fromEntries(value as Headers)
+  return typeof value === 'object' && value !== null && !isList(value)
+    ? { ...(value as Record<string, string>) }
+    : undefined
 }
 
 const threads: Rule = value =>
@@ -61,6 +91,7 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   sha256: hashes,
   cacheChunkBytes: whole(1 << 12, 1 << 26),
   autoRestart: flag,
+  headers,
   signal,
   onProgress: callback,
 }
@@ -71,5 +102,6 @@ export function checkLoad(options: LoadOptions, call = 'load()'): LoadOptions {
   if (checked.strict && checked.head) {
     throw badOption('head', checked.head, 'left out where strict is true')
   }
+  if (checked.headers) checked.headers = headersOf(checked.headers)
   return checked
 }

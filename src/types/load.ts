@@ -123,6 +123,12 @@ export interface LoadOptions {
    * again before it has served a call stays dead. Default true; named in stats().faults.restarts.
    */
   autoRestart?: boolean
+  /**
+   * Headers of every request for the model's files, for models that need access:
+   * `{ Authorization: 'Bearer ...' }`. A server of another origin must allow them (Access-Control-Allow-Headers).
+   * They are never stored.
+   */
+  headers?: Readonly<Record<string, string>> | Headers
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }

@@ -3,9 +3,9 @@
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
 import 'fake-indexeddb/auto'
 import { type FaultServer, startFaultServer } from '../../e2e/faults/server.mjs'
-import type { NetworkOptions } from '../../src/cache/http.ts'
 import { type CacheSession, openCache, type SessionOptions } from '../../src/cache/session.ts'
 import { type ChunkStore, openStore } from '../../src/cache/store.ts'
+import type { NetworkOptions } from '../../src/net/retry.ts'
 import type { CacheStats, Fallback } from '../../src/types/index.ts'
 
 export const CHUNK = 4096

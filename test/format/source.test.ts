@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
 import type { ByteSource } from '../../src/format/model-file.ts'
 import { openModel } from '../../src/format/open.ts'
-import { blobSource, httpSource, readRange } from '../../src/format/source.ts'
+import { blobSource, readRange } from '../../src/format/source.ts'
+import { httpSource } from '../../src/net/http-source.ts'
 import { buildGguf, buildSafetensors, failure } from './fixtures.ts'
 
 const servers: Server[] = []
@@ -135,7 +136,7 @@ describe('a server without ranges', () => {
     expect(await read(source, 700_000, 700_010)).toEqual(data.slice(700_000, 700_010))
     expect(source.size).toBeUndefined()
     expect(await read(source, 10, 20)).toEqual(data.slice(10, 20))
-    expect(ranges).toEqual(['bytes=700000-700009', 'bytes=0-'])
+    expect(ranges).toEqual(['bytes=700000-700009', undefined])
     source.close()
     source.close()
   })
@@ -163,10 +164,11 @@ describe('failures', () => {
 
   test('a server that falls silent is NETWORK, before its answer and inside it', async () => {
     const mute = await serve(() => undefined)
-    const read = (url: string) => readRange(httpSource(url, { stallMs: 50 }), 0, 100, 100)
+    const read = (url: string) =>
+      readRange(httpSource(url, { stallMs: 50, attempts: 1 }), 0, 100, 100)
     await expect(read(mute)).rejects.toMatchObject({
       code: 'NETWORK',
-      message: expect.stringContaining('silent for 50 ms'),
+      message: `50 ms passed without an answer of ${mute}; try again`,
     })
     const stalled = await serve((_, response) => {
       response.writeHead(206, { 'content-range': 'bytes 0-99/100', 'content-length': 100 })
@@ -174,7 +176,7 @@ describe('failures', () => {
     })
     await expect(read(stalled)).rejects.toMatchObject({
       code: 'NETWORK',
-      message: expect.stringContaining('silent'),
+      message: `50 ms passed without the next bytes of ${stalled}; try again`,
     })
   })
 
@@ -248,9 +250,11 @@ describe('openModel', () => {
     const asked: string[] = []
     const { url } = await files(parts, { ranges: true })
     const model = await openModel(`${url}m%20x-00001-of-00002.gguf?key=1`, {
-      fetch: (address, init) => {
-        asked.push(address)
-        return fetch(address, init)
+      http: {
+        fetch: (address, init) => {
+          asked.push(address)
+          return fetch(address, init)
+        },
       },
     })
     expect([...model.tensors.keys()]).toEqual(['t0', 't1'])

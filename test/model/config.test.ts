@@ -246,7 +246,7 @@ test('a model is named by its file, its config or its URL', async () => {
     return new Response(null, { status: 404 })
   }
   for (const base of ['https://host/a/small/', 'https://host/small/resolve/main/']) {
-    expect(readConfig(await openModel(base, { fetch: serve })).name).toBe('small')
+    expect(readConfig(await openModel(base, { http: { fetch: serve } })).name).toBe('small')
   }
   expect((await gguf('llama')).name).toBe('small llama')
 })

@@ -1,19 +1,18 @@
 // "Will it run?", from the header alone: what would be downloaded, how much memory it would take, on
 // which path and how fast. The same checks and the same plan as a load, without one weight. Called by
 // worker/engine-api.ts.
-
 import { type BackendFactory, pathFields, pathName } from '../../backend/factory.ts'
+import { REFUSALS } from '../../cache/session.ts'
 import { type StoredFile, type StoredFileOptions, storedFile } from '../../cache/stored-file.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { ByteSource, ModelFile } from '../../format/model-file.ts'
 import { openModel } from '../../format/open.ts'
-import type { FetchLike } from '../../format/source.ts'
 import { readConfig } from '../../model/config.ts'
 import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
+import type { NetworkOptions } from '../../net/retry.ts'
 import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
-import { headerFetch } from './header-fetch.ts'
 import { type Arrange, openTokenizer } from './open-parts.ts'
 import { checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
@@ -24,7 +23,8 @@ const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OP
 const NO_BUDGET = 2 ** 50
 
 export interface ForecastExtras {
-  readonly fetch?: FetchLike
+  /** Replaces the global fetch and the clock between tries, for tests. */
+  readonly network?: NetworkOptions
   readonly selfTested?: boolean
   /** Replaces the look into IndexedDB, for tests. */
   readonly stored?: (url: string, options: StoredFileOptions) => Promise<StoredFile | undefined>
@@ -42,12 +42,34 @@ export async function forecast(
   arrange: Arrange,
   extras: ForecastExtras = {},
 ): Promise<RunForecast> {
+  const store = lookUp(options, signal, extras)
+  const told = await foretell(source, options, signal, factories, arrange, extras, store)
+  // Stored bytes that are refused say nothing of what the server has by now: load() would fetch it anew.
+  if (!told.refusal || !store.used() || !REFUSALS.has(told.refusal.code)) return told
+  if (options.cache === 'only') return told
+  try {
+    const past = lookUp({ ...options, cache: 'off' }, signal, extras)
+    return await foretell(source, options, signal, factories, arrange, extras, past)
+  } catch (caught) {
+    if (caught instanceof RyzError && caught.code === 'NETWORK') return told
+    throw caught
+  }
+}
+
+async function foretell(
+  source: ModelSource,
+  options: LoadOptions,
+  signal: AbortSignal,
+  factories: readonly BackendFactory[],
+  arrange: Arrange,
+  extras: ForecastExtras,
+  store: ReturnType<typeof lookUp>,
+): Promise<RunForecast> {
   const checked = checkLoadOptions(options)
   const told = nothingKnown()
   try {
-    const store = lookUp(options, signal, extras)
-    const fetch = headerFetch(extras.fetch)
-    const file = await openModel(source, { signal, fetch, openUrl: store.open })
+    const http = { ...extras.network, headers: options.headers, bounded: true }
+    const file = await openModel(source, { signal, http, openUrl: store.open })
     told.fileBytes = sumOf(file, part => part.size ?? 0)
     if (typeof source === 'string' || source instanceof URL) {
       told.downloadBytes = sumOf(file, part => (part.size ?? 0) - store.bytesOf(part.name))
@@ -140,13 +162,17 @@ function tell(told: RunForecast, plan: MemoryPlan, shortened: readonly Fallback[
 function lookUp(options: LoadOptions, signal: AbortSignal, extras: ForecastExtras) {
   const bytes = new Map<string, number>()
   const mode = options.cache ?? 'auto'
-  const network = mode === 'only' ? undefined : { fetch: extras.fetch }
+  const network = mode === 'only' ? undefined : { ...extras.network, headers: options.headers }
+  let used = false
   return {
+    /** Whether a file was read from the store. */
+    used: () => used,
     bytesOf: (name: string) => bytes.get(name) ?? 0,
     async open(url: string) {
       if (mode === 'off') return undefined
       const stored = await (extras.stored ?? storedFile)(url, { signal, network })
       if (stored) bytes.set(url, stored.bytes)
+      used ||= stored?.whole !== undefined
       if (mode !== 'only' || stored?.whole) return stored?.whole
       if (stored?.absent) return 'absent' as const
       throw new RyzError('NETWORK', `${url} is not stored whole and cache is 'only'`, {

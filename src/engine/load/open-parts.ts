@@ -18,7 +18,7 @@ import type { EngineParts, LoadHooks } from './engine-parts.ts'
 import { openFirst } from './open-first.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
 import { type ModelWork, planLoad, workOf } from './plan.ts'
-import { openStored, type StoredModelFile } from './stored-model.ts'
+import { type StoredModelFile, withStored } from './stored-model.ts'
 
 /** The factories in the order to try, and why. */
 export interface Arranged {
@@ -46,13 +46,9 @@ export async function openEngineParts(
   const checked = checkLoadOptions(options)
   const report = progressReporter(hooks)
   report('header', 0, 0)
-  const stored = await openStored(source, options, hooks.signal)
-  try {
-    return await openParts(stored, options, hooks, factories, arrange, guards, checked, report)
-  } catch (caught) {
-    await stored.close(caught)
-    throw caught
-  }
+  return withStored(source, { options, signal: hooks.signal }, stored =>
+    openParts(stored, options, hooks, factories, arrange, guards, checked, report),
+  )
 }
 
 async function openParts(

@@ -7,6 +7,7 @@ import type { ModelFile } from '../../format/model-file.ts'
 import { openModel } from '../../format/open.ts'
 import { blobSource } from '../../format/source.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
+import { isLocalUrl, modelUrl } from '../../net/model-url.ts'
 import type { CacheStats, Fallback, LoadOptions, ModelSource } from '../../types/index.ts'
 
 /** An open model and what the cache does for it. */
@@ -17,50 +18,65 @@ export interface StoredModelFile {
   readonly fromCacheBytes: number
   /** The weights are in place: commits the model. @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL */
   finish(config: ModelConfig): Promise<void>
-  /** @param failure why loading ended early */
-  close(failure?: unknown): Promise<void>
   /** Undefined where the cache had no part. */
   stats(): CacheStats | undefined
 }
 
+/** What loading through the store needs beside the options. */
+export interface Through {
+  readonly options: LoadOptions
+  readonly signal: AbortSignal
+}
+
 /**
- * Opens a model; only headers are read.
- * @throws RyzError whatever openModel throws, and MODEL_HASH | STORAGE_FULL
+ * Opens a model (only headers are read), hands it to `use`, and closes it when that fails. What is refused from
+ * stored bytes is fetched anew once: the server may have a repaired file that looks the same (size, ETag).
+ * @throws RyzError whatever openModel and `use` throw, and MODEL_HASH | STORAGE_FULL
  */
-export async function openStored(
+export async function withStored<T>(
   source: ModelSource,
-  options: LoadOptions,
-  signal: AbortSignal,
-): Promise<StoredModelFile> {
-  const url = typeof source === 'string' || source instanceof URL ? absolute(source) : undefined
+  { options, signal }: Through,
+  use: (stored: StoredModelFile) => Promise<T>,
+): Promise<T> {
+  const url = storedUrl(source)
   const mode = options.cache ?? 'auto'
+  const http = { headers: options.headers }
   if (url === undefined || mode === 'off') {
     await checkLocal(source, options, signal)
-    return plain(await openModel(source, { signal }))
+    return use(plain(await openModel(source, { signal, http })))
   }
-  const session = await openCache(url, {
-    mode,
-    signal,
-    sha256: options.sha256,
-    chunkBytes: options.cacheChunkBytes,
-  })
-  try {
-    const file = await openModel(source, { signal, openUrl: address => session.open(address) })
-    return through(session, file)
-  } catch (caught) {
-    await session.close(caught)
-    throw caught
+  let refused: RyzError | undefined
+  for (;;) {
+    const session = await openCache(url, {
+      mode,
+      signal,
+      sha256: options.sha256,
+      chunkBytes: options.cacheChunkBytes,
+      anew: refused !== undefined,
+      network: { headers: options.headers },
+    })
+    if (refused) {
+      const reason = `it was refused: ${refused.message}`
+      session.fallbacks.push({ from: 'the stored model', to: 'a new download', reason })
+    }
+    try {
+      const openUrl = (address: string) => session.open(address)
+      return await use(through(session, await openModel(url, { signal, http, openUrl })))
+    } catch (caught) {
+      const fromStore = await session.close(caught)
+      // Without an answer of the server the first judgement stands.
+      if (refused && caught instanceof RyzError && caught.code === 'NETWORK') throw refused
+      if (refused || !fromStore || signal.aborted) throw caught
+      refused = caught as RyzError
+    }
   }
 }
 
-/** Undefined for what is no URL: openModel says so. */
-function absolute(source: string | URL): string | undefined {
-  try {
-    const url = new URL(source, globalThis.location?.href)
-    return /^https?:$/.test(url.protocol) ? url.href : undefined
-  } catch {
-    return undefined
-  }
+/** Undefined for what has no place in the store: files of this device, and what is no URL, as openModel says. */
+function storedUrl(source: ModelSource): string | undefined {
+  if (typeof source !== 'string' && !(source instanceof URL)) return undefined
+  const url = modelUrl(source)
+  return isLocalUrl(url) ? undefined : url.href
 }
 
 function plain(file: ModelFile): StoredModelFile {
@@ -69,7 +85,6 @@ function plain(file: ModelFile): StoredModelFile {
     fallbacks: [],
     fromCacheBytes: 0,
     finish: async () => undefined,
-    close: async () => undefined,
     stats: () => undefined,
   }
 }
@@ -85,7 +100,6 @@ function through(session: CacheSession, file: ModelFile): StoredModelFile {
       await session.finish(aboutOf(file, config))
       await session.close()
     },
-    close: failure => session.close(failure),
     stats: () => session.stats(),
   }
 }

@@ -2,8 +2,10 @@
 // metadata and where each tensor stands. Trusts no length. Leaves bytes to transcode.ts and meaning to
 // model/config.ts; metadata.ts reads the values, tensors.ts checks the tensor table. Called by open.ts.
 import { RyzError } from '../../errors.ts'
+import { fileNameOf } from '../../net/model-url.ts'
+import { FIRST_BYTES, notAModel } from '../first-bytes.ts'
 import type { ByteSource, GgufModelFile, GgufValue, TensorInfo } from '../model-file.ts'
-import { looksLikeHtml, type Opener } from '../source.ts'
+import type { Opener } from '../source.ts'
 import { HeaderCursor } from './header-cursor.ts'
 import { corrupt, MAX_KEY_BYTES, readMetadata, readString } from './metadata.ts'
 import { placeTensors, type RawTensor } from './tensors.ts'
@@ -32,13 +34,6 @@ export async function openGguf(
   const files = [source]
   const tensors = first.tensors
   const count = splitNumber(first.metadata, 'split.count') ?? 1
-  const number = splitNumber(first.metadata, 'split.no') ?? 0
-  if (count > MAX_PARTS || (count > 1 && number >= count)) {
-    throw corrupt(source, `says it is part ${number + 1} of ${count}`)
-  }
-  if (count > 1 && number !== 0) {
-    throw new RyzError('BAD_OPTION', `${source.name} is part ${number + 1}; open part 1`)
-  }
   for (let part = 1; part < count; part++) {
     const name = siblingName(source.name, part, count)
     const sibling = name === undefined ? undefined : await openSibling?.(name)
@@ -73,9 +68,10 @@ function splitNumber(metadata: ReadonlyMap<string, GgufValue>, key: string): num
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 ? value : undefined
 }
 
-/** `m-00001-of-00003.gguf` -> `m-00002-of-00003.gguf`, without folder and query. */
+/** `m-00001-of-00003.gguf` -> `m-00002-of-00003.gguf`, without folder and query; of a URL as it stands there. */
 export function siblingName(name: string, part: number, count: number): string | undefined {
-  const file = name.replace(/[?#].*$/, '').replace(/^.*[/\\]/, '')
+  const isUrl = /^[a-z][\w+.-]*:/i.test(name)
+  const file = (isUrl ? name.replace(/[?#].*$/, '') : name).replace(/^.*[/\\]/, '')
   const match = /^(.*)-00001-of-(\d{5})\.gguf$/i.exec(file)
   if (!match || Number(match[2]) !== count) return undefined
   return `${match[1]}-${String(part + 1).padStart(5, '0')}-of-${match[2]}.gguf`
@@ -98,6 +94,7 @@ async function readPart(
       throw corrupt(source, `claims ${tensorCount} tensors and ${keyCount} keys`)
     }
     const metadata = await readMetadata(cursor, source, keyCount)
+    if (file === 0) checkFirstPart(metadata, source)
     const raw = await readTensorTable(cursor, source, tensorCount)
     const tensors = placeTensors(raw, {
       source,
@@ -113,24 +110,32 @@ async function readPart(
   }
 }
 
+/** Before the tensors, whose types a later part cannot tell: the architecture stands in the first. */
+function checkFirstPart(metadata: ReadonlyMap<string, GgufValue>, source: ByteSource): void {
+  const count = splitNumber(metadata, 'split.count') ?? 1
+  const number = splitNumber(metadata, 'split.no') ?? 0
+  if (count > MAX_PARTS || (count > 1 && number >= count)) {
+    throw corrupt(source, `says it is part ${number + 1} of ${count}`)
+  }
+  if (count === 1 || number === 0) return
+  const padded = (n: number) => String(n).padStart(5, '0')
+  const name = fileNameOf(source.name).replace(`-${padded(number + 1)}-of-`, '-00001-of-')
+  throw new RyzError(
+    'BAD_OPTION',
+    `${source.name} is part ${number + 1} of ${count}; open part 1, which finds the others (${name})`,
+    { part: number + 1, parts: count },
+  )
+}
+
 async function checkMagic(cursor: HeaderCursor, source: ByteSource): Promise<void> {
-  const head = await cursor.peek(8)
+  const head = await cursor.peek(FIRST_BYTES)
   const magic = String.fromCharCode(...head.subarray(0, 4))
   if (magic === 'GGUF') {
     await cursor.need(4, 'magic')
     cursor.u32()
     return
   }
-  const legacy = ['tjgg', 'fmgg', 'lmgg', 'algg', 'GGJT', 'GGMF', 'GGML', 'GGLA'].includes(magic)
-  const what =
-    head.length === 0
-      ? 'is empty'
-      : legacy
-        ? 'is a pre-GGUF ggml file; convert it'
-        : looksLikeHtml(head)
-          ? 'is a web page, not a model; check the URL'
-          : 'does not begin with GGUF; check the URL or file'
-  throw new RyzError('NOT_A_MODEL', `${source.name} ${what}`)
+  throw notAModel(source, head, 'does not begin with GGUF')
 }
 
 function checkVersion(version: number, source: ByteSource): void {

@@ -7,6 +7,11 @@ import { utf8Text, utf8ToList } from '../utf8.ts'
 
 /** No header is larger; the largest known (262k tokens with scores and merges) is about 16 MB. */
 export const MAX_HEADER_BYTES = 64 * 1024 * 1024
+/**
+ * Of it, what is kept: names, texts and lists. In JavaScript a text takes two to four times its bytes while it is
+ * made (a header of 63 MB of tokens took 430 MB before there was this bound).
+ */
+export const MAX_HELD_BYTES = 24 * 1024 * 1024
 
 /** Reads little-endian values in order; `need` first, then the synchronous reads. */
 export class HeaderCursor {
@@ -16,6 +21,7 @@ export class HeaderCursor {
   #view = new DataView(this.#buffer.buffer)
   #at = 0
   #before = 0
+  #held = 0
 
   constructor(source: ByteSource, signal?: AbortSignal) {
     this.#source = source
@@ -54,6 +60,35 @@ export class HeaderCursor {
         `${this.#source.name} ends at byte ${this.#before + this.#buffer.length}, inside its ${what}; download it again`,
       )
     }
+  }
+
+  /**
+   * Passes over bytes, holding none of them.
+   * @throws RyzError TRUNCATED | CORRUPT_HEADER
+   */
+  async skip(bytes: number, what: string): Promise<void> {
+    let left = bytes
+    for (;;) {
+      const here = Math.min(left, this.#buffer.length - this.#at)
+      this.#at += here
+      left -= here
+      if (left === 0) return
+      await this.need(1, what)
+    }
+  }
+
+  /**
+   * Notes that bytes of the header are being kept.
+   * @throws RyzError CORRUPT_HEADER beyond MAX_HELD_BYTES
+   */
+  keep(bytes: number, what: string): void {
+    this.#held += bytes
+    if (this.#held <= MAX_HELD_BYTES) return
+    throw new RyzError(
+      'CORRUPT_HEADER',
+      `${this.#source.name}: the header holds more than ${MAX_HELD_BYTES} bytes of names, texts and lists at its ${what}; no known model has half of it`,
+      { limit: MAX_HELD_BYTES },
+    )
   }
 
   /** Like need, but says false at the end of the file. */
@@ -133,10 +168,11 @@ export class HeaderCursor {
    * Appends a length-prefixed string that has wholly arrived and is at most `limit` bytes; else false, and
    * nothing is read. Saves the turns of need() in lists of 100,000 strings.
    */
-  tryTextTo(list: TextListWriter, limit: number): boolean {
+  tryTextTo(list: TextListWriter, limit: number, what: string): boolean {
     if (!this.has(8) || this.#view.getUint32(this.#at + 4, true) !== 0) return false
     const bytes = this.#view.getUint32(this.#at, true)
     if (bytes > limit || !this.has(8 + bytes)) return false
+    this.keep(bytes, what)
     this.#at += 8
     const from = this.#step(bytes)
     utf8ToList(this.#buffer, from, from + bytes, list)

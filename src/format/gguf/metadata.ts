@@ -1,15 +1,25 @@
 // The key-value part of a GGUF header: strings, scalars, arrays, each length checked before anything is
-// allocated for it. Called by gguf.ts.
+// allocated for it. What nobody reads and is large is passed over, not held. Called by gguf.ts.
 import { RyzError } from '../../errors.ts'
 import { TextListWriter } from '../../text-list.ts'
-import type { ByteSource, GgufArray, GgufValue } from '../model-file.ts'
-import type { HeaderCursor } from './header-cursor.ts'
+import type { ByteSource, GgufValue } from '../model-file.ts'
+import { type HeaderCursor, MAX_HEADER_BYTES } from './header-cursor.ts'
 
 /** Keys and tensor names are at most this long. */
 export const MAX_KEY_BYTES = 65_535
-const MAX_STRING_BYTES = 16 * 1024 * 1024
-const MAX_ARRAY = 4 * 1024 * 1024
+/** Longer texts are passed over, but for chat templates, the longest of which have 40 kB. */
+const MAX_TEXT_BYTES = 64 * 1024
+const MAX_TEMPLATE_BYTES = 1024 * 1024
+/** The largest vocabularies have 262,144 tokens and 514,906 merges. */
+const MAX_LIST = 2 ** 20
+/** Lists that nobody is known to read are passed over beyond this. */
+const MAX_OTHER_LIST = 4096
 const MAX_NESTING = 3
+
+/** The lists that the tokenizers read. */
+const VOCABULARY: ReadonlySet<string> = new Set(
+  ['tokens', 'merges', 'scores', 'token_type'].map(name => `tokenizer.ggml.${name}`),
+)
 
 /** Bytes of the fixed-size values by type id. */
 const SCALAR_BYTES: readonly number[] = [1, 1, 2, 2, 4, 4, 4, 1, 0, 0, 8, 8, 8]
@@ -35,7 +45,7 @@ export async function readMetadata(
     const key = await readString(cursor, source, MAX_KEY_BYTES, `metadata key ${i}`)
     if (metadata.has(key)) throw corrupt(source, `has the key ${JSON.stringify(key)} twice`)
     await cursor.need(4, `value of ${key}`)
-    metadata.set(key, await readValue(cursor, source, cursor.u32(), key, 0))
+    metadata.set(key, await readValue(cursor, source, cursor.u32(), key))
   }
   return metadata
 }
@@ -47,9 +57,20 @@ export async function readString(
   limit: number,
   what: string,
 ): Promise<string> {
+  const bytes = await readLength(cursor, what)
+  if (bytes > limit) {
+    throw corrupt(source, `has a string of ${bytes} bytes as its ${what} (at most ${limit})`)
+  }
+  return readText(cursor, bytes, what)
+}
+
+async function readLength(cursor: HeaderCursor, what: string): Promise<number> {
   if (!cursor.has(8)) await cursor.need(8, what)
-  const bytes = cursor.count()
-  if (bytes > limit) throw corrupt(source, `has a string of ${bytes} bytes as its ${what}`)
+  return cursor.count()
+}
+
+async function readText(cursor: HeaderCursor, bytes: number, what: string): Promise<string> {
+  cursor.keep(bytes, what)
   if (!cursor.has(bytes)) await cursor.need(bytes, what)
   return cursor.text(bytes)
 }
@@ -59,14 +80,31 @@ async function readValue(
   source: ByteSource,
   type: number,
   key: string,
-  depth: number,
 ): Promise<GgufValue> {
-  if (type === STRING) return readString(cursor, source, MAX_STRING_BYTES, `value of ${key}`)
-  if (type === ARRAY) return readArray(cursor, source, key, depth)
+  if (type === STRING) return readTextValue(cursor, source, key)
+  if (type === ARRAY) return readArray(cursor, source, key, 0)
   const bytes = SCALAR_BYTES[type]
   if (!bytes) throw corrupt(source, `has a value of unknown type ${type} at ${JSON.stringify(key)}`)
   await cursor.need(bytes, `value of ${key}`)
   return readScalar(cursor, source, type, key)
+}
+
+async function readTextValue(
+  cursor: HeaderCursor,
+  source: ByteSource,
+  key: string,
+): Promise<GgufValue> {
+  const what = `value of ${key}`
+  const bytes = await readLength(cursor, what)
+  if (bytes > MAX_HEADER_BYTES)
+    throw corrupt(source, `has a string of ${bytes} bytes as its ${what}`)
+  if (key.startsWith('tokenizer.chat_template')) {
+    if (bytes <= MAX_TEMPLATE_BYTES) return readText(cursor, bytes, what)
+    throw corrupt(source, `has a chat template of ${bytes} bytes (at most ${MAX_TEMPLATE_BYTES})`)
+  }
+  if (bytes <= MAX_TEXT_BYTES) return readText(cursor, bytes, what)
+  await cursor.skip(bytes, what)
+  return { skipped: bytes }
 }
 
 function readScalar(
@@ -114,26 +152,22 @@ async function readArray(
   source: ByteSource,
   key: string,
   depth: number,
-): Promise<GgufArray> {
-  await cursor.need(12, `array ${key}`)
-  const type = cursor.u32()
-  const count = cursor.count()
-  const each = type === STRING ? 8 : type === ARRAY ? 12 : SCALAR_BYTES[type]
-  if (!each || depth >= MAX_NESTING) {
-    throw corrupt(source, `has an array of type ${type}, ${depth} deep, at ${JSON.stringify(key)}`)
+): Promise<GgufValue> {
+  const what = `array ${key}`
+  const { type, count } = await readArrayHead(cursor, source, key, depth)
+  const known = VOCABULARY.has(key)
+  if (known && count > MAX_LIST) {
+    throw corrupt(source, `has ${count} entries at ${JSON.stringify(key)} (at most ${MAX_LIST})`)
   }
-  if (count > MAX_ARRAY) throw corrupt(source, `has an array of ${count} at ${JSON.stringify(key)}`)
-  if (count * each > cursor.remaining) {
-    throw new RyzError(
-      'TRUNCATED',
-      `${source.name} is too short for the ${count} entries of ${JSON.stringify(key)}; download it again`,
-    )
+  if (!known && count > MAX_OTHER_LIST) {
+    await skipEntries(cursor, source, key, type, count, depth)
+    return { skipped: count }
   }
   if (type === STRING) {
     const strings = new TextListWriter(count)
     for (let i = 0; i < count; i++) {
-      if (cursor.tryTextTo(strings, MAX_STRING_BYTES)) continue
-      strings.add(await readString(cursor, source, MAX_STRING_BYTES, `entry ${i} of ${key}`))
+      if (cursor.tryTextTo(strings, MAX_TEXT_BYTES, what)) continue
+      strings.add(await readString(cursor, source, MAX_TEXT_BYTES, `entry ${i} of ${key}`))
     }
     return strings.take()
   }
@@ -142,16 +176,86 @@ async function readArray(
     for (let i = 0; i < count; i++) arrays.push(await readArray(cursor, source, key, depth + 1))
     return arrays
   }
-  await cursor.need(count * each, `array ${key}`)
-  if (type === 6) return filled(new Float32Array(count), () => cursor.f32())
-  if (type === 5) return filled(new Int32Array(count), () => cursor.i32())
-  if (type === 4) return filled(new Uint32Array(count), () => cursor.u32())
-  const values: GgufValue[] = []
-  for (let i = 0; i < count; i++) values.push(readScalar(cursor, source, type, key))
+  cursor.keep(count * SCALAR_BYTES[type]!, what)
+  const values = listOf(type, count)
+  for (let i = 0; i < count; i++) {
+    if (!cursor.has(8)) await cursor.need(SCALAR_BYTES[type]!, what)
+    values[i] = readScalar(cursor, source, type, key) as never
+  }
   return values
 }
 
-function filled<T extends Float32Array | Int32Array | Uint32Array>(list: T, next: () => number): T {
-  for (let i = 0; i < list.length; i++) list[i] = next()
-  return list
+interface ArrayHead {
+  readonly type: number
+  readonly count: number
+}
+
+async function readArrayHead(
+  cursor: HeaderCursor,
+  source: ByteSource,
+  key: string,
+  depth: number,
+): Promise<ArrayHead> {
+  await cursor.need(12, `array ${key}`)
+  const type = cursor.u32()
+  const count = cursor.count()
+  const each = type === STRING ? 8 : type === ARRAY ? 12 : SCALAR_BYTES[type]
+  if (!each || depth >= MAX_NESTING) {
+    throw corrupt(source, `has an array of type ${type}, ${depth} deep, at ${JSON.stringify(key)}`)
+  }
+  if (count * each > MAX_HEADER_BYTES) {
+    throw corrupt(source, `has an array of ${count} at ${JSON.stringify(key)}`)
+  }
+  if (count * each > cursor.remaining) {
+    throw new RyzError(
+      'TRUNCATED',
+      `${source.name} is too short for the ${count} entries of ${JSON.stringify(key)}; download it again`,
+    )
+  }
+  return { type, count }
+}
+
+/** Passes over the entries of an array, checked as far as that needs. */
+async function skipEntries(
+  cursor: HeaderCursor,
+  source: ByteSource,
+  key: string,
+  type: number,
+  count: number,
+  depth: number,
+): Promise<void> {
+  const what = `array ${key}`
+  const bytes = SCALAR_BYTES[type]
+  if (bytes) return cursor.skip(count * bytes, what)
+  for (let i = 0; i < count; i++) {
+    if (type === STRING) await cursor.skip(await readLength(cursor, what), what)
+    else {
+      const inner = await readArrayHead(cursor, source, key, depth + 1)
+      await skipEntries(cursor, source, key, inner.type, inner.count, depth + 1)
+    }
+  }
+}
+
+/** Typed where the type has an array of its own, or where a plain one would take three times the bytes. */
+function listOf(type: number, count: number) {
+  switch (type) {
+    case 0:
+      return new Uint8Array(count)
+    case 1:
+      return new Int8Array(count)
+    case 2:
+      return new Uint16Array(count)
+    case 3:
+      return new Int16Array(count)
+    case 4:
+      return new Uint32Array(count)
+    case 5:
+      return new Int32Array(count)
+    case 6:
+      return new Float32Array(count)
+    case 12:
+      return new Float64Array(count)
+    default:
+      return new Array<number | bigint | boolean>(count)
+  }
 }

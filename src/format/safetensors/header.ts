@@ -1,13 +1,16 @@
 // Reads and checks the header of one .safetensors file: u64 length, JSON, then the data. Every offset is
 // held against the shape, its neighbours and the file's size. Called by safetensors.ts.
 import { RyzError } from '../../errors.ts'
+import { FIRST_BYTES, look, looksLikeHtml, notAModel } from '../first-bytes.ts'
 import { HeaderCursor } from '../gguf/header-cursor.ts'
 import type { ByteSource, TensorInfo, TensorType } from '../model-file.ts'
-import { looksLikeHtml } from '../source.ts'
 import { canonicalName, isDerived, isLinear } from './hf-names.ts'
 
-/** Far above any real header; the largest known are about 10 MB. */
-const MAX_JSON_BYTES = 64 * 1024 * 1024
+/**
+ * Above any real header: one entry takes 100 bytes, the largest models have some ten thousand. Parsed, JSON takes
+ * up to ten times its bytes.
+ */
+const MAX_JSON_BYTES = 16 * 1024 * 1024
 const MAX_TENSORS = 65_536
 const MAX_DIM = 2 ** 31
 
@@ -32,16 +35,19 @@ export async function readSafetensorsHeader(
 ): Promise<TensorInfo[] | undefined> {
   const cursor = new HeaderCursor(source, signal)
   try {
-    const head = await cursor.peek(9)
-    if (looksLikeHtml(head) && head[8] !== 0x7b) return undefined
-    if (head.length === 0) throw new RyzError('NOT_A_MODEL', `${source.name} is empty`)
+    const head = await cursor.peek(FIRST_BYTES)
+    const json = head[8] === 0x7b
+    if (looksLikeHtml(head) && !json && !source.local) return undefined
+    if (head.length > 8 ? !json : look(head) !== undefined) {
+      throw notAModel(source, head, 'has no safetensors header')
+    }
     await cursor.need(8, 'header length')
     const length = cursor.count()
-    if (head[8] !== undefined && head[8] !== 0x7b) {
-      throw new RyzError('NOT_A_MODEL', `${source.name} has no safetensors header; check the file`)
-    }
     if (length > MAX_JSON_BYTES || length < 2) {
-      throw new RyzError('CORRUPT_HEADER', `${source.name} claims a header of ${length} bytes`)
+      throw new RyzError(
+        'CORRUPT_HEADER',
+        `${source.name} claims a header of ${length} bytes (at most ${MAX_JSON_BYTES})`,
+      )
     }
     await cursor.need(length, 'header')
     const header = parseHeader(cursor.text(length), source)

@@ -1,8 +1,9 @@
 // Opens a Hugging Face directory: config.json, model.safetensors or an index with shards, and the
 // tokenizer's files. Reads headers only; header.ts checks them. Called by open.ts.
 import { RyzError } from '../../errors.ts'
+import { look, looksLikeHtml, notAModel } from '../first-bytes.ts'
 import type { ByteSource, HfModelFile, TensorInfo } from '../model-file.ts'
-import { looksLikeHtml, type Opener, readWhole } from '../source.ts'
+import { type Opener, readWhole } from '../source.ts'
 import { readSafetensorsHeader } from './header.ts'
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024
@@ -12,20 +13,30 @@ const MAX_SHARDS = 512
 
 type Json = Readonly<Record<string, unknown>>
 
+export interface HfOptions {
+  readonly signal?: AbortSignal
+  /** The file of weights, or their index, that was asked for, as the opener takes it; the usual when absent. */
+  readonly named?: string
+}
+
 /**
  * @param opener finds a file of the directory by name
  * @throws RyzError NOT_A_MODEL | BAD_CONFIG | CORRUPT_HEADER | BAD_TENSOR_INFO | UNSUPPORTED_TYPE |
- *   TRUNCATED | NETWORK | ABORTED
+ *   TOKENIZER_INVALID | TRUNCATED | NETWORK | ABORTED
  */
-export async function openHf(opener: Opener, signal?: AbortSignal): Promise<HfModelFile> {
-  const text = (name: string, limit: number) => readText(opener, name, limit, signal)
+export async function openHf(opener: Opener, options: HfOptions = {}): Promise<HfModelFile> {
+  const { signal } = options
+  /** Files that are there and are none. */
+  const odd = new Map<string, string>()
+  const text = (name: string, limit: number) => readText(opener, name, limit, odd, signal)
 
   const configText = await text('config.json', MAX_CONFIG_BYTES)
   if (configText === undefined) {
-    throw new RyzError('NOT_A_MODEL', 'There is no config.json; check the URL or choose all files')
+    const what = odd.get('config.json') ?? 'There is no config.json'
+    throw new RyzError('NOT_A_MODEL', `${what}; check the URL or choose all files`)
   }
   const config = parseObject(configText, 'config.json')
-  const { files, tensors } = await openWeights(opener, text, signal)
+  const { files, tensors } = await openWeights(opener, text, options)
   const generation = await text('generation_config.json', MAX_CONFIG_BYTES)
   return {
     container: 'safetensors',
@@ -37,6 +48,7 @@ export async function openHf(opener: Opener, signal?: AbortSignal): Promise<HfMo
     tokenizerJson: await text('tokenizer.json', MAX_TOKENIZER_BYTES),
     tokenizerConfigJson: await text('tokenizer_config.json', MAX_INDEX_BYTES),
     chatTemplate: await text('chat_template.jinja', MAX_CONFIG_BYTES),
+    odd,
   }
 }
 
@@ -50,20 +62,22 @@ interface Weights {
 async function openWeights(
   opener: Opener,
   text: ReadText,
-  signal: AbortSignal | undefined,
+  { signal, named }: HfOptions,
 ): Promise<Weights> {
   const weights: Weights = { files: [], tensors: new Map() }
-  const single = await opener('model.safetensors')
+  const names = weightNames(named)
+  const single = names.single === undefined ? undefined : await opener(names.single)
   if (single && (await addFile(weights, single, signal))) return weights
 
-  const index = await text('model.safetensors.index.json', MAX_INDEX_BYTES)
+  const index = await text(names.index, MAX_INDEX_BYTES)
   if (index === undefined) {
+    const page = single ? `, and ${single.name} is a web page` : ''
     throw new RyzError(
       'NOT_A_MODEL',
-      'There is neither a model.safetensors nor a model.safetensors.index.json beside config.json',
+      `There is neither a ${names.single ?? 'model.safetensors'} nor a ${names.index} beside config.json${page}`,
     )
   }
-  const shards = shardsOf(index)
+  const shards = shardsOf(index, names.index)
   for (const name of shards) {
     const shard = await opener(name)
     if (!shard || !(await addFile(weights, shard, signal))) {
@@ -73,16 +87,27 @@ async function openWeights(
   return weights
 }
 
+/** What was asked for by name is opened, not its neighbour: a part leads to the index of all parts. */
+function weightNames(named: string | undefined): { single: string | undefined; index: string } {
+  if (named === undefined) {
+    return { single: 'model.safetensors', index: 'model.safetensors.index.json' }
+  }
+  if (/\.index\.json$/i.test(named)) return { single: undefined, index: named }
+  const part = /^(.*)-\d{5}-of-\d{5}\.safetensors$/i.exec(named)
+  if (part) return { single: undefined, index: `${part[1]}.safetensors.index.json` }
+  return { single: named, index: `${named}.index.json` }
+}
+
 /** The file names of the index, in order; only plain names beside it are followed. */
-function shardsOf(index: string): string[] {
-  const parsed = parseObject(index, 'model.safetensors.index.json')
+function shardsOf(index: string, name: string): string[] {
+  const parsed = parseObject(index, name)
   const map = Object.hasOwn(parsed, 'weight_map') ? parsed.weight_map : undefined
   const names = isObject(map) ? [...new Set(Object.values(map))] : []
   const good = names.every(name => typeof name === 'string' && /^[\w.-]+\.safetensors$/.test(name))
   if (!good || names.length < 1 || names.length > MAX_SHARDS) {
     throw new RyzError(
       'BAD_CONFIG',
-      `model.safetensors.index.json lists ${names.length} files; 1 to ${MAX_SHARDS} plain .safetensors names are possible`,
+      `${name} lists ${names.length} files; 1 to ${MAX_SHARDS} plain .safetensors names are possible`,
     )
   }
   return (names as string[]).sort()
@@ -112,12 +137,33 @@ async function readText(
   opener: Opener,
   name: string,
   limit: number,
+  odd: Map<string, string>,
   signal: AbortSignal | undefined,
 ): Promise<string | undefined> {
   const source = await opener(name)
   if (!source) return undefined
   const bytes = await readWhole(source, limit, signal)
-  return looksLikeHtml(bytes) ? undefined : new TextDecoder().decode(bytes)
+  const text = new TextDecoder().decode(bytes)
+  // A template may well begin with <|system|>.
+  const page = /\.json$/.test(name)
+    ? looksLikeHtml(bytes)
+    : /^\s*<(!doctype|html|head|\?xml)/i.test(text)
+  if (!page) {
+    // Pointers, archives and the like; JSON is judged by who parses it.
+    const kind = look(bytes)
+    if (kind === undefined || /^(JSON|text|empty|a web page)/.test(kind.what)) return text
+  } else if (!source.local) {
+    // As some hosts answer for any missing file.
+    odd.set(name, `${source.name} is a web page${source.origin ? ` (it ${source.origin})` : ''}`)
+    return undefined
+  }
+  const error = notAModel(source, bytes, 'is no text')
+  const code = name.startsWith('tokenizer')
+    ? 'TOKENIZER_INVALID'
+    : name === 'config.json'
+      ? 'NOT_A_MODEL'
+      : 'BAD_CONFIG'
+  throw new RyzError(code, error.message, { name })
 }
 
 function isObject(value: unknown): value is Json {

@@ -5,10 +5,10 @@ import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { StoredFile } from '../../../src/cache/stored-file.ts'
 import { forecast } from '../../../src/engine/load/forecast.ts'
-import { headerFetch } from '../../../src/engine/load/header-fetch.ts'
 import type { Arrange } from '../../../src/engine/load/open-parts.ts'
 import { openGguf } from '../../../src/format/gguf/gguf.ts'
-import { blobSource } from '../../../src/format/source.ts'
+import { blobSource, readRange } from '../../../src/format/source.ts'
+import { httpSource } from '../../../src/net/http-source.ts'
 import type { LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf, openParts, ROOT, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
@@ -49,7 +49,8 @@ function ask(
   } = {},
 ) {
   const { signal } = new AbortController()
-  return forecast(source, options, signal, factories, arrange, { fetch, stored })
+  const network = { fetch, attempts: 1 }
+  return forecast(source, options, signal, factories, arrange, { network, stored })
 }
 
 describe('will it run', () => {
@@ -191,37 +192,40 @@ describe('will it run', () => {
     await expect(ask(URL_OF, { threads: 0 })).rejects.toMatchObject({ code: 'BAD_OPTION' })
     const stopped = AbortSignal.abort()
     const { fetch } = server(bytes)
-    const asking = forecast(URL_OF, {}, stopped, [relaxed], asTheyAre, { fetch })
+    const asking = forecast(URL_OF, {}, stopped, [relaxed], asTheyAre, { network: { fetch } })
     await expect(asking).rejects.toMatchObject({ code: 'ABORTED' })
   })
 })
 
-describe('reading the front of a file', () => {
-  it('joins bounded ranges into the answer to an open one', async () => {
-    const body = Uint8Array.from({ length: 300_000 }, (_, i) => i)
+describe('the front of a file', () => {
+  const source = (fetch: ReturnType<typeof server>['fetch']) =>
+    httpSource('https://models.test/x', { fetch, bounded: true, attempts: 1 })
+
+  it('is asked for in ranges that double up to 1 MiB, and only as they are read', async () => {
+    const body = Uint8Array.from({ length: 300_000 }, (_, i) => i % 251)
     const { asked, fetch } = server(body)
-    const response = await headerFetch(fetch)('x', { headers: { Range: 'bytes=10-' } })
-    expect(response.status).toBe(206)
-    expect(response.headers.get('content-range')).toBe('bytes 10-299999/300000')
-    expect(new Uint8Array(await response.arrayBuffer())).toEqual(body.subarray(10))
+    expect(await readRange(source(fetch), 10, undefined, 1e6)).toEqual(body.subarray(10))
     expect(asked[0]).toEqual([10, 10 + 65536])
+    expect(asked[1]).toEqual([65546, 65546 + 131072])
     expect(asked.at(-1)![1]).toBe(300_000)
   })
 
-  it('hands any other request on as it is', async () => {
+  it('is one request where the end is known', async () => {
     const { asked, fetch } = server(new Uint8Array(100))
-    await headerFetch(fetch)('x', { headers: { Range: 'bytes=5-9' } })
+    await readRange(source(fetch), 5, 10, 1e6)
     expect(asked).toEqual([[5, 10]])
   })
 
-  it('fails when the file changes between two pieces', async () => {
+  it('is refused when the file changes between two pieces', async () => {
     let size = 200_000
     const fetch = async (url: string, init: RequestInit) => {
       const response = await server(new Uint8Array(size)).fetch(url, init)
       size = 150_000
       return response
     }
-    const response = await headerFetch(fetch)('x', { headers: { Range: 'bytes=0-' } })
-    await expect(response.arrayBuffer()).rejects.toThrow('changed')
+    await expect(readRange(source(fetch), 0, undefined, 1e6)).rejects.toMatchObject({
+      code: 'NETWORK',
+      message: expect.stringContaining('changed'),
+    })
   })
 })

@@ -391,3 +391,100 @@ describe('split files', () => {
     expect(siblingName('m-00001-of-00003.gguf', 1, 2)).toBeUndefined()
   })
 })
+
+describe('a part of a split file', () => {
+  const part = (no: number, typeId = 0) =>
+    file(
+      [f32('t', [8], { typeId })],
+      [
+        ['split.no', { u32: no }],
+        ['split.count', { u32: 3 }],
+      ],
+    )
+  const openAs = (name: string, bytes: Uint8Array<ArrayBuffer>) =>
+    openGguf(blobSource(new Blob([bytes]), name))
+
+  test('that is not the first says so before its types are judged', async () => {
+    // Type 36 is readable only by the architecture, which stands in part 1.
+    const error = await failure('BAD_OPTION', () =>
+      openAs('https://x.test/m%20x-00002-of-00003.gguf?a=1', part(1, 36)),
+    )
+    expect(error.message).toContain('is part 2 of 3; open part 1')
+    expect(error.message).toContain('m x-00001-of-00003.gguf')
+  })
+
+  test('beyond the last is damaged', () => failure('CORRUPT_HEADER', () => openAs('m', part(3))))
+})
+
+describe('what is large and nobody reads', () => {
+  const U64S = 7 * 2 ** 20
+
+  test('numbers are passed over: seven lists of 2^20 u64', async () => {
+    const zeros = new Uint8Array(8 * 2 ** 20)
+    const head = new ByteWriter().raw(new TextEncoder().encode('GGUF')).u32(3).u64(1).u64(8)
+    const pieces: Uint8Array<ArrayBuffer>[] = [
+      head.text('general.architecture').u32(8).text('llama').bytes(),
+    ]
+    for (let i = 0; i < 7; i++) {
+      pieces.push(
+        new ByteWriter()
+          .text(`x.list${i}`)
+          .u32(9)
+          .u32(10)
+          .u64(2 ** 20)
+          .bytes(),
+        zeros,
+      )
+    }
+    pieces.push(new ByteWriter().text('t').u32(1).u64(8).u32(0).u64(0).bytes())
+    const before = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    pieces.push(new Uint8Array(Math.ceil(before / 32) * 32 - before + 32))
+    const model = await openGguf(blobSource(new Blob(pieces), 'm.gguf'))
+    expect(model.metadata.get('x.list3')).toEqual({ skipped: U64S / 7 })
+    expect(model.tensors.get('t')!.offset).toBe(Math.ceil(before / 32) * 32)
+  })
+
+  test('texts and lists of texts are passed over, short ones are kept', async () => {
+    const long = 'x'.repeat(70_000)
+    const many = Array.from({ length: 5000 }, (_, i) => `word ${i}`)
+    const model = await open(
+      file(
+        [f32('t', [8])],
+        [
+          LLAMA,
+          ['tokenizer.huggingface.json', long],
+          ['general.tags', ['a', 'b']],
+          ['x.words', many],
+          ['tokenizer.ggml.tokens', many],
+          ['general.name', 'after'],
+        ],
+      ),
+    )
+    expect(model.metadata.get('tokenizer.huggingface.json')).toEqual({ skipped: 70_000 })
+    expect(model.metadata.get('x.words')).toEqual({ skipped: 5000 })
+    expect((model.metadata.get('general.tags') as TextList).at(1)).toBe('b')
+    expect((model.metadata.get('tokenizer.ggml.tokens') as TextList).at(4999)).toBe('word 4999')
+    expect(model.metadata.get('general.name')).toBe('after')
+  })
+
+  test('bounds are named: a template, a token, the sum of what is held', async () => {
+    const with_ = (key: string, value: MetaValue) =>
+      open(file([f32('t', [8])], [LLAMA, [key, value]]))
+    const template = await failure('CORRUPT_HEADER', () =>
+      with_('tokenizer.chat_template', 'x'.repeat(2 ** 20 + 1)),
+    )
+    expect(template.message).toContain('a chat template of 1048577 bytes (at most 1048576)')
+    const token = await failure('CORRUPT_HEADER', () =>
+      with_('tokenizer.ggml.tokens', ['a', 'x'.repeat(2 ** 16 + 1)]),
+    )
+    expect(token.message).toContain('at most 65536')
+
+    const tokens = 420
+    const text = new ByteWriter().text('x'.repeat(60_000)).bytes()
+    const head = new ByteWriter().raw(new TextEncoder().encode('GGUF')).u32(3).u64(0).u64(1)
+    head.text('tokenizer.ggml.tokens').u32(9).u32(8).u64(tokens)
+    const blob = new Blob([head.bytes(), ...Array.from({ length: tokens }, () => text)])
+    const sum = await failure('CORRUPT_HEADER', () => openGguf(blobSource(blob, 'm.gguf')))
+    expect(sum.message).toContain('more than 25165824 bytes of names, texts and lists')
+  })
+})
