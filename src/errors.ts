@@ -66,7 +66,8 @@ export class RyzError extends Error {
 /** Wraps whatever was caught as a RyzError; one that is a RyzError already is returned as it is. */
 export function asRyzError(caught: unknown, code: ErrorCode, what: string): RyzError {
   if (caught instanceof RyzError) return caught
-  const text = caught instanceof Error ? caught.message : String(caught)
+  const nameless = 'the browser gave no reason'
+  const text = caught instanceof Error ? caught.message || caught.name : String(caught ?? nameless)
   return new RyzError(code, `${what}: ${text}`, {}, { cause: caught })
 }
 

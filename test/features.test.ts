@@ -36,6 +36,29 @@ describe('detectFeatures', () => {
   })
 })
 
+describe('leave to compile', () => {
+  const { CompileError, validate } = WebAssembly
+  const refusing = (message: string) => ({
+    compile: () => Promise.reject(new CompileError(message)),
+    validate,
+  })
+
+  it.each([
+    "WebAssembly.compile(): Refused to compile or instantiate WebAssembly module because 'unsafe-eval' is not an allowed source of script",
+    'call to WebAssembly.compile() blocked by CSP',
+  ])('is asked once; a policy that forbids it is named: %s', async message => {
+    vi.stubGlobal('WebAssembly', refusing(message))
+    const found = await detectFeatures()
+    expect(found).toMatchObject({ wasm: false, simd: false, relaxedSimd: false, threads: false })
+    expect(found.wasmBlocked).toContain("add 'wasm-unsafe-eval' to its script-src")
+  })
+
+  it('is not blamed on a policy when it fails otherwise', async () => {
+    vi.stubGlobal('WebAssembly', refusing('out of memory'))
+    expect((await detectFeatures()).wasmBlocked).toContain('out of memory')
+  })
+})
+
 it('the version that caches and tabs are bound to is the one of the package', () => {
   expect(PACKAGE_VERSION).toBe(packageJson.version)
 })

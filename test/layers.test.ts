@@ -41,7 +41,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['api', 'api/ryzanstein.ts', 'adapters', 'cache', 'L0'],
 }
 
-const L0 = ['errors.ts', 'features.ts', 'text-list.ts', 'discard.ts']
+const L0 = ['errors.ts', 'features.ts', 'text-list.ts', 'discard.ts', 'storable.ts']
 /** Folders of that layer. */
 const L0_FOLDERS = ['types', 'net', 'options']
 

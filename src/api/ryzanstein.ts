@@ -43,7 +43,7 @@ import { TokenStream } from './token-stream.ts'
 /**
  * Loads a model into a worker of its own.
  * @param source  URL of a .gguf, base URL of a Hugging Face directory, File, Blob, list of Files,
- *   FileSystemFileHandle or ReadableStream
+ *   FileSystemFileHandle, ArrayBuffer, Uint8Array or ReadableStream
  * @throws RyzError what is wrong with the source, the model or the options; ABORTED | WORKER_DIED
  * @example
  * const engine = await load('/models/tiny.gguf')
@@ -54,11 +54,11 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   const checked = checkLoad(options)
   checkSource(source)
   if (checked.signal?.aborted) throw aborted('loading')
-  if (checked.share !== true) return alone(await localSource(source), checked)
+  if (checked.share !== true) return alone(await localSource(source, checked.signal), checked)
   const { loadShared, whyNotShared } = await import('./link/shared.ts')
   const reason = whyNotShared()
   if (reason === undefined) {
-    const { link, model } = await loadShared(source, checked)
+    const { link, model } = await loadShared(await localSource(source, checked.signal), checked)
     return new Ryzanstein(link, model)
   }
   const fallback: Fallback = {
@@ -67,7 +67,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
     reason,
   }
   console.warn(`ryzanstein: ${fallback.to} instead of ${fallback.from}: ${reason}`)
-  return alone(await localSource(source), checked, [fallback])
+  return alone(await localSource(source, checked.signal), checked, [fallback])
 }
 
 function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fallback[] = []) {

@@ -2,6 +2,7 @@
 import { createStore, del, entries, get, set, type UseStore } from 'idb-keyval'
 import { asRyzError, RyzError } from '../errors.ts'
 import { blob, check, text } from '../options/rules.ts'
+import { isQuotaError, putBlob, storedBlob } from '../storable.ts'
 
 export interface SavedSession {
   name: string
@@ -29,19 +30,21 @@ export const sessions = {
   save: async (name: string, session: Blob): Promise<void> => {
     check('name', name, text)
     check('session', session, blob)
-    await stored(`the session ${JSON.stringify(name)}`, () => set(name, session, shelf()))
+    await stored(`the session ${JSON.stringify(name)}`, () =>
+      putBlob(session, value => set(name, value, shelf())),
+    )
   },
 
   /** undefined when there is none of that name. @throws RyzError STORAGE_FULL without IndexedDB */
   load: async (name: string): Promise<Blob | undefined> => {
     check('name', name, text)
-    return stored('the sessions', () => get<Blob>(name, shelf()))
+    return stored('the sessions', async () => storedBlob(await get(name, shelf())))
   },
 
   list: (): Promise<SavedSession[]> =>
     stored('the sessions', async () => {
-      const all = await entries<string, Blob>(shelf())
-      return all.map(([name, blob]) => ({ name, bytes: blob.size }))
+      const all = await entries<string, unknown>(shelf())
+      return all.map(([name, value]) => ({ name, bytes: storedBlob(value)?.size ?? 0 }))
     }),
 
   delete: async (name: string): Promise<void> => {
@@ -55,7 +58,7 @@ async function stored<T>(what: string, run: () => Promise<T>): Promise<T> {
     return await run()
   } catch (caught) {
     opened = undefined
-    if (caught instanceof DOMException && caught.name === 'QuotaExceededError') {
+    if (isQuotaError(caught)) {
       const text = `${what} could not be stored, the browser grants no more space; delete some`
       throw new RyzError('STORAGE_FULL', text, {}, { cause: caught })
     }

@@ -3,10 +3,11 @@
 import { asRyzError, RyzError } from '../errors.ts'
 import { fileNameOf, modelUrl } from '../net/model-url.ts'
 import { blob, check, kind, number } from '../options/rules.ts'
+import { isQuotaError } from '../storable.ts'
 import type { StorageRoom, StoredModel } from '../types/index.ts'
 import { CHUNK_BYTES, chunkCount, type FileRecord, isWhole, storedBytes } from './records.ts'
 import { runningHash, sha256 } from './sha256.ts'
-import { type ChunkStore, isQuotaError, openStore } from './store.ts'
+import { type ChunkStore, openStore } from './store.ts'
 
 let opened: Promise<ChunkStore> | undefined
 

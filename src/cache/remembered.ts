@@ -1,6 +1,10 @@
 // Small facts that outlive a page, by key: what calibration found. A store of its own beside the
 // weights; where IndexedDB is missing or fails, nothing is remembered and nothing breaks.
 import { createStore, get, set } from 'idb-keyval'
+import { watched } from '../net/watch.ts'
+
+/** What is remembered saves half a second: it is not waited for longer than it is worth. */
+const ANSWER_MS = 2000
 
 export interface Remembered {
   /** undefined when there is nothing, or nothing can be read. */
@@ -16,7 +20,7 @@ export function rememberedInIndexedDb(): Remembered {
   const attempt = async <T>(run: (opened: ReturnType<typeof open>) => Promise<T>) => {
     try {
       store ??= open()
-      return await run(store)
+      return await watched(run(store), { what: 'an answer of IndexedDB (notes)', ms: ANSWER_MS })
     } catch {
       // Private modes refuse at once or on the first write: measuring again is all that it costs.
       return undefined

@@ -3,12 +3,15 @@
 import { asRyzError, type ErrorCode, RyzError, throwIfAborted } from '../errors.ts'
 import { fileNameOf } from '../net/model-url.ts'
 import type { NetworkOptions } from '../net/retry.ts'
+import { watched } from '../net/watch.ts'
+import { isQuotaError } from '../storable.ts'
 import type { CacheStats, Fallback } from '../types/index.ts'
 import type { CachedFile, FileContext } from './cached-file.ts'
 import { Counters } from './counters.ts'
+import { downloadLock } from './download-lock.ts'
 import { openFile } from './open-file.ts'
 import { CHUNK_BYTES, isWhole, type ModelRecord, storedBytes } from './records.ts'
-import { type ChunkStore, isQuotaError, openStore } from './store.ts'
+import { type ChunkStore, openStore } from './store.ts'
 
 export interface SessionOptions {
   readonly mode: 'auto' | 'require' | 'only'
@@ -25,6 +28,9 @@ export interface SessionOptions {
   readonly estimate?: () => Promise<StorageEstimate>
   readonly now?: () => number
 }
+
+/** The room is asked for, not needed: without an answer writing tells. */
+const ESTIMATE_MS = 5000
 
 /**
  * Errors that judge the file: it is not worth its room, and what is stored must not stand in the way of a
@@ -77,27 +83,16 @@ export async function openCache(source: string, options: SessionOptions): Promis
   const locks = options.locks === undefined ? globalThis.navigator?.locks : options.locks
   const { anew = false } = options
   if (store && locks && (anew || !model?.complete) && options.mode !== 'only') {
-    release = await hold(locks, `ryzanstein:${source}`, options.signal)
+    const lock = await downloadLock(locks, source, store, options.signal)
+    release = lock.release
+    if (lock.gaveUp) {
+      fallbacks.push({ from: 'the download of another tab', to: 'its own', reason: lock.gaveUp })
+    }
     model = await store.readModel(source)
     if (model?.complete && !anew) release()
   }
   if (anew) model = undefined
   return new CacheSession(source, options, { store, model, release, fallbacks })
-}
-
-/** @returns what lets go of the lock */
-function hold(locks: LockManager, name: string, signal: AbortSignal): Promise<() => void> {
-  return new Promise((resolve, reject) => {
-    locks
-      .request(name, { signal }, () => new Promise<void>(release => resolve(() => release())))
-      .catch((cause: unknown) => {
-        reject(
-          signal.aborted
-            ? new RyzError('ABORTED', 'loading was cancelled')
-            : asRyzError(cause, 'STORAGE_FULL', `the lock ${name} was not granted`),
-        )
-      })
-  })
 }
 
 interface Begun {
@@ -295,7 +290,11 @@ export class CacheSession {
     if (!this.#store || missing === 0) return
     const estimate =
       this.#options.estimate ?? (() => globalThis.navigator?.storage?.estimate?.() ?? {})
-    const { quota, usage } = await Promise.resolve(estimate()).catch((): StorageEstimate => ({}))
+    const asked = Promise.resolve(estimate())
+    const { quota, usage } = await watched(asked, {
+      what: 'an estimate of the room for storage',
+      ms: ESTIMATE_MS,
+    }).catch((): StorageEstimate => ({}))
     if (quota === undefined || usage === undefined || quota - usage >= missing) return
     this.#storeFailed(
       new RyzError(

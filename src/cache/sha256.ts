@@ -1,14 +1,24 @@
 // SHA-256 in its two forms: of a chunk (the browser's own where it may be used, off this thread) and of a
-// whole file as it passes, with a state that can be stored and taken up again. Used by all of src/cache.
+// whole file as it passes, with a state that can be stored and taken up again. Where WebAssembly may not be
+// compiled (a Content-Security-Policy), plain TypeScript does it. Used by all of src/cache.
 import { createSHA256, type IHasher } from 'hash-wasm'
+import { watched } from '../net/watch.ts'
+import { PlainSha256 } from './sha256-plain.ts'
 
-/** SHA-256 in hex. Plain http has no crypto.subtle: there it is computed in WebAssembly. */
+/** A chunk of 64 MiB takes a second on a slow phone. */
+const DIGEST_MS = 60_000
+
+/** SHA-256 in hex. Plain http has no crypto.subtle: there it is computed here. */
 export async function sha256(bytes: Uint8Array): Promise<string> {
   const subtle = globalThis.crypto?.subtle
   if (subtle) {
-    return toHex(new Uint8Array(await subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)))
+    const digest = subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>)
+    const wait = { what: 'a SHA-256 of the browser', ms: DIGEST_MS, code: 'STORAGE_FULL' } as const
+    return toHex(new Uint8Array(await watched(digest, wait, subtle)))
   }
-  return (await createSHA256()).init().update(bytes).digest()
+  const hash = await runningHash()
+  hash.update(bytes)
+  return hash.end()
 }
 
 /** The SHA-256 of a file that is read in order, over any number of sessions. */
@@ -20,14 +30,43 @@ export interface RunningHash {
   end(): string
 }
 
-/** @param state what save() gave; throws when it is not one */
+/** hash-wasm compiles its module anew for every hasher: it is asked once whether it may. */
+let compiled: Promise<boolean> | undefined
+
+function mayCompile(): Promise<boolean> {
+  compiled ??= createSHA256().then(
+    () => true,
+    () => false,
+  )
+  return compiled
+}
+
+/** @param state what save() gave; throws when it is not one, or of the other kind of hash */
 export async function runningHash(state?: string): Promise<RunningHash> {
+  if (!(await mayCompile())) return plainHash(state)
   const hasher: IHasher = (await createSHA256()).init()
   if (state !== undefined) hasher.load(fromHex(state))
   return {
     update: bytes => void hasher.update(bytes),
     save: () => toHex(hasher.save()),
     end: () => hasher.digest(),
+  }
+}
+
+/** States of the two hashes must not be taken for each other. */
+const PLAIN = 'plain:'
+
+/** The same without WebAssembly. @throws Error for a state that it did not write */
+export function plainHash(state?: string): RunningHash {
+  const hasher = new PlainSha256()
+  if (state !== undefined) {
+    if (!state.startsWith(PLAIN)) throw new Error('the state is of another hash')
+    hasher.load(fromHex(state.slice(PLAIN.length)))
+  }
+  return {
+    update: bytes => hasher.update(bytes),
+    save: () => PLAIN + toHex(hasher.save()),
+    end: () => toHex(hasher.end()),
   }
 }
 

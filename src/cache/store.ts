@@ -2,7 +2,9 @@
 // until it is read), and a chunk together with the record that names it in one transaction. Knows no
 // network and judges no hash; cached-file.ts does.
 import { createStore, promisifyRequest, type UseStore } from 'idb-keyval'
-import { RyzError } from '../errors.ts'
+import { asRyzError, RyzError } from '../errors.ts'
+import { watched } from '../net/watch.ts'
+import { putBlob, storedBlob } from '../storable.ts'
 import { type FileRecord, type ModelRecord, seal, unseal } from './records.ts'
 
 export const DATABASE = 'ryzanstein'
@@ -38,14 +40,38 @@ export async function openStore(database = DATABASE): Promise<ChunkStore> {
   if (typeof indexedDB === 'undefined' || indexedDB === null) {
     throw new RyzError('STORAGE_FULL', 'this browser has no IndexedDB here')
   }
-  const use = createStore(database, TABLE)
+  const open = createStore(database, TABLE)
+  const use: UseStore = (mode, run) => {
+    const what = `an answer of IndexedDB (${mode})`
+    const advice = 'close other tabs of this site, or restart the browser'
+    return watched(open(mode, run), { what, ms: ANSWER_MS, code: 'STORAGE_FULL', advice })
+  }
   try {
     await use('readonly', table => promisifyRequest(table.count()))
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause)
-    throw new RyzError('STORAGE_FULL', `IndexedDB does not open here (${why})`, {}, { cause })
+  } catch (caught) {
+    throw asRyzError(caught, 'STORAGE_FULL', 'IndexedDB does not open here')
   }
   return storeOver(use)
+}
+
+/** IndexedDB answers in milliseconds, behind a busy disk in seconds. */
+const ANSWER_MS = 30_000
+
+/** All puts of a transaction, or none; WebKit ends some without saying why. */
+function committed(table: IDBObjectStore): Promise<void> {
+  const { transaction } = table
+  return new Promise((resolve, reject) => {
+    let why: DOMException | null = null
+    transaction.addEventListener('error', event => {
+      const { error } = event.target as IDBRequest
+      if (error?.name !== 'AbortError') why ??= error // that one says only that others failed
+    })
+    transaction.addEventListener('complete', () => resolve())
+    transaction.addEventListener('abort', () => {
+      const nameless = 'IndexedDB ended a write and gave no reason, as in some private windows'
+      reject(transaction.error ?? why ?? new RyzError('STORAGE_FULL', nameless))
+    })
+  })
 }
 
 function storeOver(use: UseStore): ChunkStore {
@@ -55,13 +81,13 @@ function storeOver(use: UseStore): ChunkStore {
   const put = (entries: readonly (readonly [IDBValidKey, unknown])[]): Promise<void> =>
     use('readwrite', table => {
       for (const [key, value] of entries) table.put(value, key)
-      return promisifyRequest(table.transaction)
+      return committed(table)
     })
 
   const drop = (...ranges: (IDBKeyRange | IDBValidKey)[]): Promise<void> =>
     use('readwrite', table => {
       for (const range of ranges) table.delete(range)
-      return promisifyRequest(table.transaction)
+      return committed(table)
     })
 
   const all = async <T>(kind: string): Promise<T[]> => {
@@ -74,15 +100,16 @@ function storeOver(use: UseStore): ChunkStore {
     readFile: async url => unseal<FileRecord>(await get(fileKey(url))),
     readModel: async source => unseal<ModelRecord>(await get(modelKey(source))),
     async readChunk(url, index) {
-      const value = await get(chunkKey(url, index))
-      return value instanceof Blob ? value : undefined
+      return storedBlob(await get(chunkKey(url, index)))
     },
     async writeChunk(index, chunk, record) {
       const sealed = await seal(record)
-      await put([
-        [chunkKey(record.url, index), chunk],
-        [fileKey(record.url), sealed],
-      ])
+      await putBlob(chunk, value =>
+        put([
+          [chunkKey(record.url, index), value],
+          [fileKey(record.url), sealed],
+        ]),
+      )
     },
     writeFile: async record => put([[fileKey(record.url), await seal(record)]]),
     writeModel: async record => put([[modelKey(record.source), await seal(record)]]),
@@ -93,15 +120,7 @@ function storeOver(use: UseStore): ChunkStore {
     clear: () =>
       use('readwrite', table => {
         table.clear()
-        return promisifyRequest(table.transaction)
+        return committed(table)
       }),
   }
-}
-
-/** True for what a browser throws when the origin has no room left. */
-export function isQuotaError(caught: unknown): boolean {
-  return (
-    caught instanceof Error &&
-    (caught.name === 'QuotaExceededError' || /quota|disk|no space/i.test(caught.message))
-  )
 }

@@ -2,9 +2,9 @@
 
 /**
  * Where a model comes from: a URL of a .gguf (the first part of a split file finds the others), a
- * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a
- * File or Blob, the Files of such a directory or split, a FileSystemFileHandle, or a ReadableStream of
- * one file.
+ * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a blob: or data:
+ * URL of one file, a File or Blob, the Files of such a directory or split, a FileSystemFileHandle, an
+ * ArrayBuffer or Uint8Array of one file, or a ReadableStream of one file.
  */
 export type ModelSource =
   | string
@@ -12,6 +12,8 @@ export type ModelSource =
   | Blob
   | readonly File[]
   | FileSystemFileHandle
+  | ArrayBufferLike
+  | ArrayBufferView
   | ReadableStream<Uint8Array>
 
 export type BackendName = 'reference' | 'wasm' | 'webgpu'

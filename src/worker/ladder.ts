@@ -48,7 +48,7 @@ export function ladder(
 }
 
 function whyNot(features: Features, variant: KernelVariant, threads: number): string | undefined {
-  if (!features.wasm) return 'this browser has no WebAssembly'
+  if (!features.wasm) return features.wasmBlocked ?? 'this browser has no WebAssembly'
   if (threads > 1 && !features.threads) {
     if (!features.crossOriginIsolated) {
       return 'the page is not cross-origin isolated; send the COOP and COEP headers for threads'

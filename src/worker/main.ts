@@ -19,8 +19,10 @@ import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
-import { RyzError } from '../errors.ts'
+import { asRyzError, RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
+import { STALL_MS } from '../net/retry.ts'
+import { watched } from '../net/watch.ts'
 import type { ExecutionPath, KernelVariant } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
@@ -42,7 +44,15 @@ function kernels(variant: KernelVariant, threads: number): Promise<WebAssembly.M
 }
 
 async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
-  const response = await fetch(url)
+  const bytes = fetchBytes(url)
+  const wait = { what: `the kernels at ${url.href}`, ms: STALL_MS, advice: 'check the connection' }
+  return WebAssembly.compile(await watched(bytes, wait))
+}
+
+async function fetchBytes(url: URL): Promise<ArrayBuffer> {
+  const response = await fetch(url).catch((cause: unknown) => {
+    throw asRyzError(cause, 'NETWORK', `${url.href} could not be fetched`)
+  })
   if (!response.ok) {
     throw new RyzError(
       'NETWORK',
@@ -52,7 +62,7 @@ async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
       },
     )
   }
-  return WebAssembly.compile(await response.arrayBuffer())
+  return response.arrayBuffer()
 }
 
 function factoryOf(rung: Rung, options: WireLoadOptions = {}): BackendFactory {

@@ -47,6 +47,8 @@ describe('ladder', () => {
   it('ends at TypeScript where there is no WebAssembly', () => {
     const bare = { ...all, wasm: false, simd: false, relaxedSimd: false, threads: false }
     expect(names(bare, {}).filter(name => !name.startsWith('no '))).toEqual(['typescript 1'])
+    const blocked = { ...bare, wasmBlocked: 'the policy forbids it' }
+    expect(ladder(blocked, {})[0]!.unavailable).toBe('the policy forbids it')
   })
 
   it('has one thread on one core', () => {

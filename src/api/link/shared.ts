@@ -36,7 +36,10 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     )
   }
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
-  const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${JSON.stringify(Object.entries(wire).sort())}`
+  const { headers, ...told } = wire
+  const named = JSON.stringify(Object.entries(told).sort())
+  const access = headers ? `:${await digestOf(headers)}` : ''
+  const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${named}${access}`
   const hub = new SharedWorker(__RYZ_URL_shared_hub_js__, { type: 'module', name: 'ryzanstein' })
   const link = new SharedLink({
     group,
@@ -67,4 +70,11 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
   } finally {
     unlisten()
   }
+}
+
+/** Tabs with other access are another group, and a group's name is no place for a secret. */
+async function digestOf(headers: NonNullable<LoadOptions['headers']>): Promise<string> {
+  const text = JSON.stringify([...new Headers(headers)])
+  const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
+  return Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, '0')).join('')
 }

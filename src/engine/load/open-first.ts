@@ -5,6 +5,7 @@ import type { ModelNeeds } from '../../backend/cases.ts'
 import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
+import { watched } from '../../net/watch.ts'
 import type { Fallback, KvType } from '../../types/index.ts'
 import {
   firstDifference,
@@ -14,6 +15,9 @@ import {
   SELF_TEST_BYTES,
 } from '../faults/self-test.ts'
 import { createWithin } from './memory-refused.ts'
+
+/** Fetching kernels, memory and workers: a slow network's share is the largest. */
+const START_MS = 60_000
 
 /** The first rung that is available, fits, starts and computes right; what was passed over is named. */
 export async function openFirst(
@@ -40,7 +44,14 @@ export async function openFirst(
     let backend: Backend | undefined
     try {
       const again = (budget: number): MemoryPlan => plan(scratch, budget)
-      const made = await createWithin(factory, limits, first, again, needs)
+      const starting = createWithin(factory, limits, first, again, needs)
+      const made = await watched(starting, {
+        what: `${rung} starting`,
+        ms: START_MS,
+        code: 'WORKER_DIED',
+        advice: 'load again',
+        giveUp: () => void starting.then(late => late.backend.close()).catch(() => undefined),
+      })
       const planned = made.plan
       backend = made.backend
       const wrong = await judged?.judge(factory, backend, planned.kv)
