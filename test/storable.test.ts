@@ -44,10 +44,12 @@ describe('the store', () => {
   test('names a transaction that ends without a reason', async () => {
     const { openStore } = await import('../src/cache/store.ts')
     const store = await openStore('aborting')
+    let ended: IDBTransaction | undefined
     vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(function (this: IDBObjectStore) {
-      const request = put.call(this, 'x', 'x')
-      queueMicrotask(() => this.transaction.abort())
-      return request
+      const { transaction } = this
+      if (ended !== transaction) queueMicrotask(() => transaction.abort())
+      ended = transaction
+      return put.call(this, 'x', 'x')
     })
     const writing = store.writeChunk(0, new Blob([CHUNK]), record('a'))
     await expect(writing).rejects.toThrow('gave no reason')

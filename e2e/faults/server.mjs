@@ -6,6 +6,7 @@ import { createServer } from 'node:http'
 import { extname, join, normalize, resolve, sep } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
+import { gzipSync } from 'node:zlib'
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8',
@@ -14,10 +15,16 @@ const TYPES = {
   '.wasm': 'application/wasm',
 }
 
-const COMMON = {
+const ISOLATION = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
-  'Cache-Control': 'no-cache',
+}
+
+/** What a server that lets other origins read sends, and what it allows them to send. */
+const CORS = {
+  'Access-Control-Allow-Origin': '*',
+  'Access-Control-Allow-Headers': 'authorization, range',
+  'Access-Control-Expose-Headers': 'content-range, etag',
 }
 
 /**
@@ -33,12 +40,24 @@ const COMMON = {
  * @property {number} [wrongAt] flips the byte at this offset of the file
  * @property {number} [truncateTo] the file seems to have only so many bytes
  * @property {number} [bytesPerSecond] of each answer
+ * @property {boolean} [cors] answers other origins, with Range and Authorization allowed
+ * @property {boolean} [gzip] compresses every answer, ranges too (of the compressed bytes)
+ * @property {string} [authorization] answers 401 to requests that do not send this
  * @property {boolean} [offline] closes every connection at once
  * @property {number} [times]
  */
 
-/** Starts one on a free port. */
-export async function startFaultServer({ root = '.', port = 0 } = {}) {
+/**
+ * Starts one on a free port.
+ * @param {{ root?: string, port?: number, isolate?: boolean, policy?: string }} [options]
+ *   isolate: COOP and COEP on every answer; policy: a Content-Security-Policy on every answer
+ */
+export async function startFaultServer({ root = '.', port = 0, isolate = true, policy = '' } = {}) {
+  const COMMON = {
+    ...(isolate ? ISOLATION : {}),
+    ...(policy ? { 'Content-Security-Policy': policy } : {}),
+    'Cache-Control': 'no-cache',
+  }
   const base = resolve(root)
   /** @type {Map<string, Buffer>} */
   const models = new Map()
@@ -69,8 +88,8 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
       faults = { ...faults, times: faults.times - 1 }
       return faults
     }
-    const { etag, validators, ranges, bytesPerSecond } = faults
-    return { etag, validators, ranges, bytesPerSecond }
+    const { etag, validators, ranges, bytesPerSecond, cors, gzip, authorization } = faults
+    return { etag, validators, ranges, bytesPerSecond, cors, gzip, authorization }
   }
 
   async function sendModel(pathname, request, response) {
@@ -78,17 +97,24 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     if (!whole) return response.writeHead(404, COMMON).end('no such model')
     const fault = draw()
     if (fault.offline) return request.socket.destroy()
+    const allowed = { ...COMMON, ...(fault.cors ? CORS : {}) }
+    if (request.method === 'OPTIONS') return response.writeHead(204, allowed).end()
     const entry = { path: pathname, status: 0, start: 0, end: 0, sent: 0 }
     served.push(entry)
     if (fault.status) {
       entry.status = fault.status
-      return response.writeHead(fault.status, COMMON).end()
+      return response.writeHead(fault.status, allowed).end()
+    }
+    if (fault.authorization && request.headers.authorization !== fault.authorization) {
+      entry.status = 401
+      return response.writeHead(401, allowed).end()
     }
     let body = fault.truncateTo === undefined ? whole : whole.subarray(0, fault.truncateTo)
     if (fault.wrongAt !== undefined) {
       body = Buffer.from(body)
       body[fault.wrongAt] ^= 1
     }
+    if (fault.gzip) body = gzipSync(body, { level: 1 })
     const etag = fault.etag ?? '"v1"'
     const validators =
       fault.validators === false
@@ -100,7 +126,7 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     entry.start = ranged ? Number(asked[1]) : 0
     if (ranged && entry.start >= body.length) {
       entry.status = 416
-      response.writeHead(416, { ...COMMON, 'Content-Range': `bytes */${body.length}` }).end()
+      response.writeHead(416, { ...allowed, 'Content-Range': `bytes */${body.length}` }).end()
       return
     }
     const last = ranged && asked[2] !== '' ? Number(asked[2]) : body.length - 1
@@ -108,7 +134,8 @@ export async function startFaultServer({ root = '.', port = 0 } = {}) {
     entry.status = ranged ? 206 : 200
     const part = body.subarray(entry.start, entry.end)
     response.writeHead(entry.status, {
-      ...COMMON,
+      ...allowed,
+      ...(fault.gzip ? { 'Content-Encoding': 'gzip' } : {}),
       ...validators,
       'Content-Type': 'application/octet-stream',
       ...(fault.ranges === false ? {} : { 'Accept-Ranges': 'bytes' }),
