@@ -1,7 +1,7 @@
-// Builds the library into dist/: one ES module per entry, the wasm files beside them. A URL of a
-// sibling file is written as a placeholder in the sources and becomes `new URL('./x', import.meta.url)`
-// here, the one form that every bundler and plain browsers resolve.
-import { copyFileSync, mkdirSync, readdirSync } from 'node:fs'
+// The modules of the package: index.js and its chunks, as ES modules in dist/. The workers beside them and the
+// rest of the package are made by scripts/build/package.ts, which runs this first. A URL of a sibling file is
+// written as a placeholder in the sources and becomes `new URL('./x', import.meta.url)` here, the one form
+// that every bundler and plain browsers resolve.
 import { resolve } from 'node:path'
 import { defineConfig, type Plugin } from 'vite'
 
@@ -9,53 +9,44 @@ const here = import.meta.dirname
 
 /** `__RYZ_URL_worker_js__` -> `new URL('./worker.js', import.meta.url)`. */
 function siblingUrls(): Plugin {
-  const placeholder = /__RYZ_URL_(\w+?)_(js|wasm)__/g
   return {
     name: 'ryz-sibling-urls',
-    // map null keeps the existing source map: only columns behind a placeholder are off.
     renderChunk: code => ({
-      code: code.replace(placeholder, (_, name: string, ext: string) => {
+      code: code.replace(/__RYZ_URL_(\w+?)_(js|wasm)__/g, (_, name: string, ext: string) => {
         return `new URL('./${name.replaceAll('_', '-')}.${ext}', import.meta.url)`
       }),
+      // The existing map stays: only columns behind a placeholder are off.
       map: null,
     }),
-  }
-}
-
-/** Copies the kernels and the isolating service worker beside the modules. */
-function siblingFiles(): Plugin {
-  return {
-    name: 'ryz-sibling-files',
-    writeBundle() {
-      mkdirSync(resolve(here, 'dist'), { recursive: true })
-      for (const file of readdirSync(resolve(here, 'build/wasm'))) {
-        if (file.endsWith('.wasm'))
-          copyFileSync(resolve(here, 'build/wasm', file), resolve(here, 'dist', file))
+    // The minifier writes `./x`, which not every bundler reads as a string.
+    generateBundle(_, bundle) {
+      for (const chunk of Object.values(bundle)) {
+        if (chunk.type !== 'chunk') continue
+        chunk.code = chunk.code.replace(
+          /new URL\(`([^`$]+)`,\s*import\.meta\.url\)/g,
+          "new URL('$1',import.meta.url)",
+        )
       }
-      copyFileSync(
-        resolve(here, 'demo/public/coi-service-worker.js'),
-        resolve(here, 'dist/coi-service-worker.js'),
-      )
     },
   }
 }
 
 export default defineConfig({
   publicDir: false,
+  logLevel: 'warn',
+  plugins: [siblingUrls()],
   build: {
     target: 'es2022',
-    minify: false,
+    emptyOutDir: false,
     sourcemap: true,
+    minify: true,
     lib: {
       entry: {
         index: resolve(here, 'src/index.ts'),
-        worker: resolve(here, 'src/worker/main.ts'),
-        'pool-worker': resolve(here, 'src/backend/wasm/pool-worker.ts'),
-        'shared-hub': resolve(here, 'src/api/link/hub.ts'),
-        'template-worker': resolve(here, 'src/tokenizer/template-worker.ts'),
+        vite: resolve(here, 'src/adapters/vite/vite.ts'),
       },
       formats: ['es'],
     },
+    rolldownOptions: { output: { minify: true } },
   },
-  plugins: [siblingUrls(), siblingFiles()],
 })

@@ -41,7 +41,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   'index.ts': ['api', 'api/ryzanstein.ts', 'adapters', 'cache', 'L0'],
 }
 
-const L0 = ['errors.ts', 'features.ts', 'text-list.ts', 'discard.ts', 'storable.ts']
+const L0 = [
+  'errors.ts',
+  'features.ts',
+  'text-list.ts',
+  'discard.ts',
+  'storable.ts',
+  'package-files.ts',
+  'start-script.ts',
+]
 /** Folders of that layer. */
 const L0_FOLDERS = ['types', 'net', 'options']
 

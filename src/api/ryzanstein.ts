@@ -56,7 +56,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   if (checked.signal?.aborted) throw aborted('loading')
   if (checked.share !== true) return alone(await localSource(source, checked.signal), checked)
   const { loadShared, whyNotShared } = await import('./link/shared.ts')
-  const reason = whyNotShared()
+  const reason = whyNotShared(checked.baseUrl)
   if (reason === undefined) {
     const { link, model } = await loadShared(await localSource(source, checked.signal), checked)
     return new Ryzanstein(link, model)
@@ -71,7 +71,8 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
 }
 
 function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fallback[] = []) {
-  return connect(startWorker(), source, options, undefined, startWorker, fallbacks)
+  const spawn = () => startWorker(options.baseUrl)
+  return connect(spawn(), source, options, undefined, spawn, fallbacks)
 }
 
 /**

@@ -4,7 +4,7 @@ import { RyzError } from '../errors.ts'
 import { checkLoad } from '../options/load.ts'
 import type { LoadOptions, ModelSource, RunForecast } from '../types/index.ts'
 import { Connection, type WorkerLike } from './link/connection.ts'
-import { aborted, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
+import { aborted, filesFor, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
 import { checkSource, localSource } from './local-source.ts'
 
 /**
@@ -29,7 +29,7 @@ export async function willItRun(
       'a ReadableStream can be read only once, and the question would use it up; ask about the URL, File or Blob it comes from, or load() it',
     )
   }
-  return ask(startWorker(), await localSource(source), checked)
+  return ask(startWorker(checked.baseUrl), await localSource(source), checked)
 }
 
 /** willItRun() with a worker that was made elsewhere; it is terminated in the end. */
@@ -38,7 +38,8 @@ export async function ask(
   source: ModelSource,
   options: LoadOptions,
 ): Promise<RunForecast> {
-  const { signal, onProgress: _, share: __, ...wire } = options
+  const { signal, onProgress: _, share: __, baseUrl: ___, ...rest } = options
+  const wire = { ...rest, files: filesFor(worker) }
   const connection = new Connection(worker)
   let unlisten: () => void = () => undefined
   try {

@@ -13,6 +13,7 @@ import {
   type Rules,
   shown,
   signal,
+  text,
   whole,
 } from './rules.ts'
 
@@ -92,6 +93,7 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   cacheChunkBytes: whole(1 << 12, 1 << 26),
   autoRestart: flag,
   headers,
+  baseUrl: text,
   signal,
   onProgress: callback,
 }

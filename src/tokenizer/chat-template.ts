@@ -1,6 +1,8 @@
 // Chat messages -> prompt text through the model's Jinja template. The template runs in a throw-away
 // worker (template-worker.ts) that is ended after its time, so a hostile one cannot hang the engine.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { packageUrl } from '../package-files.ts'
+import { startScript } from '../start-script.ts'
 import type { ChatMessage } from '../types/index.ts'
 
 /** What the worker is given, once. */
@@ -36,8 +38,6 @@ export interface RenderOptions {
   /** Starts a worker running template-worker.ts; for places without `Worker`. */
   spawn?: () => TemplateWorker
 }
-
-declare const __RYZ_URL_template_worker_js__: URL
 
 const MAX_TEMPLATE_CHARS = 1_000_000
 const EXTRA_CHARS = 1_000_000
@@ -85,7 +85,7 @@ function spawnWorker(): TemplateWorker {
     throw failed('there are no workers here to render the chat template in; use generate()')
   }
   try {
-    return new Worker(__RYZ_URL_template_worker_js__, { type: 'module' }) as TemplateWorker
+    return startScript(packageUrl('template-worker.js'), 'ryzanstein-template') as TemplateWorker
   } catch (cause) {
     throw asRyzError(cause, 'TEMPLATE_ERROR', 'the template worker could not be started')
   }

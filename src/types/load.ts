@@ -131,6 +131,12 @@ export interface LoadOptions {
    * They are never stored.
    */
   headers?: Readonly<Record<string, string>> | Headers
+  /**
+   * The folder that holds worker.js, pool-worker.js and the .wasm files of the package; default: where
+   * index.js is. For tools that move index.js and leave the others behind. Another origin (a CDN) is fine: it
+   * must send Access-Control-Allow-Origin.
+   */
+  baseUrl?: string
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }

@@ -12,7 +12,7 @@ import {
 } from '../backend/factory.ts'
 import { createReferenceBackend } from '../backend/reference/reference-backend.ts'
 import { measureKernels } from '../backend/wasm/calibrate.ts'
-import { kernelUrl } from '../backend/wasm/urls.ts'
+import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { webGpuFactory } from '../backend/webgpu/webgpu-factory.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
@@ -23,7 +23,8 @@ import { asRyzError, RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
 import { STALL_MS } from '../net/retry.ts'
 import { watched } from '../net/watch.ts'
-import type { ExecutionPath, KernelVariant } from '../types/index.ts'
+import { packageUrl, usePackageUrls } from '../package-files.ts'
+import type { ExecutionPath, KernelVariant, LoadOptions } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
 import { installErrorWire, type WireLoadOptions } from './protocol.ts'
@@ -32,31 +33,31 @@ const modules = new Map<string, Promise<WebAssembly.Module>>()
 
 /** The kernels of a rung, a few kilobytes beside this file: fetched and compiled once. */
 function kernels(variant: KernelVariant, threads: number): Promise<WebAssembly.Module> {
-  const url = kernelUrl(variant, threads)
-  let module = modules.get(url.href)
+  const url = packageUrl(kernelFile(variant, threads))
+  let module = modules.get(url)
   if (module === undefined) {
     module = fetchKernels(url)
-    modules.set(url.href, module)
+    modules.set(url, module)
     // One that failed is asked for again.
-    module.catch(() => modules.delete(url.href))
+    module.catch(() => modules.delete(url))
   }
   return module
 }
 
-async function fetchKernels(url: URL): Promise<WebAssembly.Module> {
+async function fetchKernels(url: string): Promise<WebAssembly.Module> {
   const bytes = fetchBytes(url)
-  const wait = { what: `the kernels at ${url.href}`, ms: STALL_MS, advice: 'check the connection' }
+  const wait = { what: `the kernels at ${url}`, ms: STALL_MS, advice: 'check the connection' }
   return WebAssembly.compile(await watched(bytes, wait))
 }
 
-async function fetchBytes(url: URL): Promise<ArrayBuffer> {
+async function fetchBytes(url: string): Promise<ArrayBuffer> {
   const response = await fetch(url).catch((cause: unknown) => {
-    throw asRyzError(cause, 'NETWORK', `${url.href} could not be fetched`)
+    throw asRyzError(cause, 'NETWORK', `${url} could not be fetched`)
   })
   if (!response.ok) {
     throw new RyzError(
       'NETWORK',
-      `${url.href} answered ${response.status}; serve the .wasm files of the package beside its worker.js`,
+      `${url} answered ${response.status}; serve the .wasm files of the package beside its worker.js`,
       {
         status: response.status,
       },
@@ -104,6 +105,7 @@ function isAvoided(avoided: string, path: ExecutionPath): boolean {
 
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
+  if (options.files) usePackageUrls(options.files)
   const features = await detectFeatures()
   const allowed = (rung: Rung): BackendFactory => {
     const failed = options.avoid?.find(avoided => isAvoided(avoided.rung, rung.path))

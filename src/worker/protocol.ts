@@ -3,6 +3,7 @@
 // The one file of the worker layer that api/ knows.
 import type { DetokenizeOptions, SaveOptions, TokenizeOptions } from '../options/generate.ts'
 import type { Input } from '../options/input.ts'
+import type { PackageUrls } from '../package-files.ts'
 import type {
   ChatMessage,
   EngineStats,
@@ -30,7 +31,10 @@ export {
   type WireError,
 } from './error-wire.ts'
 
-export interface WireLoadOptions extends Omit<LoadOptions, 'signal' | 'onProgress' | 'share'> {
+export interface WireLoadOptions
+  extends Omit<LoadOptions, 'signal' | 'onProgress' | 'share' | 'baseUrl'> {
+  /** Where the files of the package are; a worker that needs none of them is told nothing. */
+  files?: PackageUrls
   /** Rungs of the ladder that failed before, as rungName() writes them, and how. */
   avoid?: readonly { rung: string; reason: string }[]
 }

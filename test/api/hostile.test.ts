@@ -16,6 +16,7 @@ import { RyzError } from '../../src/errors.ts'
 import { GENERATE_RULES, SCORE_RULES } from '../../src/options/generate.ts'
 import { LOAD_RULES } from '../../src/options/load.ts'
 import { hostileValues } from '../support/hostile.ts'
+import { stubPackageUrls } from '../support/package-urls.ts'
 import { FakeWorker } from './fake-worker.ts'
 
 type Call = (...args: unknown[]) => unknown
@@ -27,7 +28,7 @@ let before: string
 beforeAll(async () => {
   class Stubbed extends FakeWorker {}
   vi.stubGlobal('Worker', Stubbed)
-  vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+  stubPackageUrls()
   vi.stubGlobal('reportError', () => undefined)
   worker = new FakeWorker({ ready: true })
   // No second life: whatever ends this engine fails the tests.

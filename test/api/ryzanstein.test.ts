@@ -15,6 +15,7 @@ import {
   until,
   VOCAB,
 } from '../engine/fakes.ts'
+import { PACKAGE_BASE, stubPackageUrls } from '../support/package-urls.ts'
 import { FakeWorker } from './fake-worker.ts'
 
 const quick: Heartbeat = { intervalMs: 5, silenceMs: 40, loadSilenceMs: 80 }
@@ -123,10 +124,10 @@ describe('load', () => {
       }
     }
     vi.stubGlobal('Worker', Recorded)
-    vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+    stubPackageUrls()
     const engine = await load('x')
     await engine.close()
-    expect(made).toEqual([['the url', { type: 'module', name: 'ryzanstein' }]])
+    expect(made).toEqual([[`${PACKAGE_BASE}worker.js`, { type: 'module', name: 'ryzanstein' }]])
   })
 
   it('rejects with WORKER_DIED where there are no workers or none may start', async () => {
@@ -137,7 +138,7 @@ describe('load', () => {
       }
     }
     vi.stubGlobal('Worker', Refused)
-    vi.stubGlobal('__RYZ_URL_worker_js__', 'the url')
+    stubPackageUrls()
     await expect(load('x')).rejects.toMatchObject({
       code: 'WORKER_DIED',
       message: expect.stringContaining('another origin'),

@@ -11,6 +11,7 @@ import {
   installErrorWire,
   type PortMessage,
 } from '../../worker/protocol.ts'
+import { filesFor, startAdvice } from './start-worker.ts'
 
 /** What is used of a Worker; a test hands in its own. */
 export interface WorkerLike {
@@ -216,7 +217,7 @@ export class Connection implements EngineLink {
       this.#die(`the engine worker ended unexpectedly: ${String(event.message)}`)
     } else {
       this.#die(
-        'the engine worker could not start: serve worker.js of the package beside index.js, and be online for the first visit',
+        `the engine worker could not start: ${startAdvice(filesFor(this.#worker)?.['worker.js'] ?? 'worker.js')}`,
       )
     }
   }

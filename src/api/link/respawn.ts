@@ -17,7 +17,7 @@ import {
   type PortCall,
   type WorkerLike,
 } from './connection.ts'
-import { aborted, onAbort, sourceForWorker, tell } from './start-worker.ts'
+import { aborted, filesFor, onAbort, sourceForWorker, tell } from './start-worker.ts'
 
 /** A loaded engine. */
 export interface Opened {
@@ -211,8 +211,8 @@ export async function openConnection(
   beat?: Heartbeat,
   avoid?: WireLoadOptions['avoid'],
 ): Promise<Opened> {
-  const { signal, onProgress, share: _, ...rest } = options
-  const wire: WireLoadOptions = avoid === undefined ? rest : { ...rest, avoid }
+  const { signal, onProgress, share: _, baseUrl: __, ...rest } = options
+  const wire: WireLoadOptions = { ...rest, avoid, files: filesFor(worker) }
   const connection = new Connection(worker, beat)
   const { port1, port2 } = new MessageChannel()
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }

@@ -3,16 +3,29 @@
 
 import { RyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
+import { sameOrigin } from '../../start-script.ts'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
+import { packageUrls } from '../package-urls.ts'
 import { SharedLink } from './elect.ts'
 import { openConnection } from './respawn.ts'
-import { aborted, onAbort, sourceForWorker, startWorker, tell } from './start-worker.ts'
+import {
+  aborted,
+  onAbort,
+  sourceForWorker,
+  startAdvice,
+  startWorker,
+  tell,
+} from './start-worker.ts'
 
 /** Why tabs cannot share here; undefined when they can. */
-export function whyNotShared(): string | undefined {
+export function whyNotShared(baseUrl?: string): string | undefined {
   if (typeof SharedWorker === 'undefined') return 'this browser has no SharedWorker'
   // Absent on plain http.
   if (!globalThis.navigator?.locks) return 'there are no Web Locks here'
+  const hub = packageUrls(baseUrl)['shared-hub.js']
+  if (!sameOrigin(hub)) {
+    return `the package comes from ${new URL(hub).origin}, and a SharedWorker must come from the origin of the page; serve the package there (baseUrl)`
+  }
   return undefined
 }
 
@@ -40,13 +53,23 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
   const named = JSON.stringify(Object.entries(told).sort())
   const access = headers ? `:${await digestOf(headers)}` : ''
   const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${named}${access}`
-  const hub = new SharedWorker(__RYZ_URL_shared_hub_js__, { type: 'module', name: 'ryzanstein' })
+  const hubUrl = packageUrls(wire.baseUrl)['shared-hub.js']
+  const hub = new SharedWorker(hubUrl, {
+    type: 'module',
+    name: `ryzanstein-hub ${PACKAGE_VERSION}`,
+  })
   const link = new SharedLink({
     group,
     locks: navigator.locks,
     hub: hub.port,
     open: (report, avoid) =>
-      openConnection(startWorker(), url, { ...wire, onProgress: report }, undefined, avoid),
+      openConnection(
+        startWorker(wire.baseUrl),
+        url,
+        { ...wire, onProgress: report },
+        undefined,
+        avoid,
+      ),
     onProgress: report => {
       progress = report
       tell(onProgress, report)
@@ -57,9 +80,7 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     const cancelled = new Promise<never>((_, reject) => {
       unlisten = onAbort(signal, () => reject(aborted('loading')))
       hub.onerror = () =>
-        reject(
-          new RyzError('WORKER_DIED', 'shared-hub.js could not start; serve it beside index.js'),
-        )
+        reject(new RyzError('WORKER_DIED', `${hubUrl} could not start; ${startAdvice(hubUrl)}`))
     })
     const model = await Promise.race([link.ready(), cancelled])
     tell(onProgress, { ...progress, phase: 'ready' })

@@ -1,21 +1,46 @@
 // Starts the engine worker and prepares what it is asked: sources as they are seen from the page, and
 // signals. Used by ryzanstein.ts and forecast.ts.
 import { RyzError } from '../../errors.ts'
+import type { PackageUrls } from '../../package-files.ts'
+import { sameOrigin, startScript } from '../../start-script.ts'
 import type { ModelSource } from '../../types/index.ts'
 import type { WireSource } from '../../worker/protocol.ts'
+import { packageUrls } from '../package-urls.ts'
 
 /** @throws RyzError WORKER_DIED where there are no workers or its script cannot be started */
-export function startWorker(): Worker {
+export function startWorker(baseUrl?: string): Worker {
   if (typeof Worker === 'undefined') {
     throw new RyzError('WORKER_DIED', 'there is no Worker here; call load() in a browser')
   }
+  const files = packageUrls(baseUrl)
+  const url = files['worker.js']
   try {
-    return new Worker(__RYZ_URL_worker_js__, { type: 'module', name: 'ryzanstein' })
+    const worker = startScript(url, 'ryzanstein')
+    told.set(worker, files)
+    return worker
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
-    const what = 'the engine worker could not start; serve the package from the origin of the page'
-    throw new RyzError('WORKER_DIED', `${what} (${why})`, {}, { cause })
+    throw new RyzError(
+      'WORKER_DIED',
+      `the engine worker could not start from ${url} (${why}); ${startAdvice(url)}`,
+      { url },
+      { cause },
+    )
   }
+}
+
+const told = new WeakMap<object, PackageUrls>()
+
+/** Where the files of the package are, for a worker that startWorker() made. */
+export function filesFor(worker: object): PackageUrls | undefined {
+  return told.get(worker)
+}
+
+/** What lets a worker start from this URL. */
+export function startAdvice(url: string): string {
+  return sameOrigin(url)
+    ? "serve worker.js of the package beside index.js, allow it in the policy of the page (worker-src 'self'), and be online for the first visit"
+    : 'it is of another origin, so its server must send Access-Control-Allow-Origin and the policy of the page must allow worker-src blob: and that origin in script-src; or serve the package from your own origin (baseUrl)'
 }
 
 /** Relative URLs are meant from the page, not from the worker's file. */

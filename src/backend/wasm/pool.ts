@@ -1,8 +1,9 @@
 // Starts and ends the pool workers of one backend and notices when one dies. Forking and joining is
 // C++ (kernels-cpp/pool__threads.cpp); here is only the life of the workers. Used by wasm-backend.ts.
 import { RyzError } from '../../errors.ts'
+import { packageUrl } from '../../package-files.ts'
+import { startScript } from '../../start-script.ts'
 import type { PoolMessage, PoolStart } from './pool-worker.ts'
-import { startPoolWorker } from './urls.ts'
 
 /** A running worker, wherever it runs. */
 export interface PoolWorker {
@@ -19,9 +20,9 @@ export interface PoolListener {
 /** Starts a worker that runs pool-worker.ts. */
 export type SpawnPoolWorker = (listener: PoolListener) => PoolWorker
 
-/** A module worker of the browser. */
+/** A worker of the browser. */
 export const spawnBrowserWorker: SpawnPoolWorker = listener => {
-  const worker = startPoolWorker()
+  const worker = startScript(packageUrl('pool-worker.js'), 'ryzanstein-pool')
   worker.onmessage = (event: MessageEvent<PoolMessage>) => listener.message(event.data)
   worker.onerror = event => listener.died(event.message || 'its script could not be loaded')
   worker.onmessageerror = () => listener.died('the kernel module could not be sent to it')

@@ -8,6 +8,7 @@ import { load, Ryzanstein } from '../../../src/api/ryzanstein.ts'
 import { RyzError } from '../../../src/errors.ts'
 import type { LoadProgress } from '../../../src/types/index.ts'
 import { type FakeOptions, spelling, until } from '../../engine/fakes.ts'
+import { stubPackageUrls } from '../../support/package-urls.ts'
 import { FakeWorker } from '../fake-worker.ts'
 
 const beat: Heartbeat = { intervalMs: 20, silenceMs: 200, loadSilenceMs: 2000 }
@@ -219,7 +220,7 @@ it('where tabs cannot share, each has its own engine and says why', async () => 
   vi.stubGlobal('Worker', function Stub() {
     return new FakeWorker()
   })
-  vi.stubGlobal('__RYZ_URL_worker_js__', 'worker.js')
+  stubPackageUrls()
   const engine = await load('x', { share: true })
   cleanups.push(() => engine.close())
   const { fallbacks, tab } = await engine.stats()
