@@ -134,17 +134,24 @@ async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined
   return { factories, arrange }
 }
 
+/** What the page asked for, without what it adds on the way. */
+function loadOptions({ files: _, avoid: __, ...options }: WireLoadOptions): LoadOptions {
+  return options
+}
+
 installErrorWire()
 expose(
   createEngineApi(
     async (source, options, hooks) => {
       const { factories, arrange } = await pathsFor(options, options.calibrate)
-      return openEngineParts(source, options, hooks, factories, arrange, GUARDS)
+      return openEngineParts(source, loadOptions(options), hooks, factories, arrange, GUARDS)
     },
     async (source, options, signal) => {
       // Asked for a speed, it measures whatever the size.
       const { factories, arrange } = await pathsFor(options, options.calibrate ?? true)
-      return forecast(source, options, signal, factories, arrange, { selfTested: true })
+      return forecast(source, loadOptions(options), signal, factories, arrange, {
+        selfTested: true,
+      })
     },
   ),
 )

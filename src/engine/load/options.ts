@@ -11,14 +11,8 @@ export interface CheckedLoadOptions {
   readonly prefillPiece: number
 }
 
-/**
- * @param options  `avoid` is the page's own, and not looked at
- * @throws RyzError BAD_OPTION
- */
-export function checkLoadOptions({
-  avoid: _,
-  ...options
-}: LoadOptions & { avoid?: unknown }): CheckedLoadOptions {
+/** @throws RyzError BAD_OPTION */
+export function checkLoadOptions(options: LoadOptions): CheckedLoadOptions {
   const o = checkLoad(options)
   return {
     strict: o.strict ?? false,
