@@ -1,5 +1,5 @@
 // The modules of the package: index.js and its chunks, as ES modules in dist/. The workers beside them and the
-// rest of the package are made by scripts/build/package.ts, which runs this first. A URL of a sibling file is
+// rest of the package are made by scripts/package/build.ts, which runs this first. A URL of a sibling file is
 // written as a placeholder in the sources and becomes `new URL('./x', import.meta.url)` here, the one form
 // that every bundler and plain browsers resolve.
 import { resolve } from 'node:path'
