@@ -22,7 +22,7 @@ export class KvCache implements KvBook {
   /** 1 for blocks kept for reuse, whoever holds them. */
   readonly #kept: Uint8Array
   readonly #open = new Set<OpenSequence>()
-  readonly #copyBlock: (from: number, to: number) => void
+  #copyBlock: (from: number, to: number) => void
   #cached = 0
   #nextId = 1
   #lastTaken = -1
@@ -39,6 +39,11 @@ export class KvCache implements KvBook {
     this.#holders = new Uint16Array(blocks)
     this.#kept = new Uint8Array(blocks)
     this.#free = blocks
+  }
+
+  /** Blocks are copied by another backend from now on. */
+  copyBy(copyBlock: (from: number, to: number) => void): void {
+    this.#copyBlock = copyBlock
   }
 
   /** Blocks that open sequences hold. */

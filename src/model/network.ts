@@ -82,5 +82,11 @@ export interface Network {
   readonly blockBytes: number
   readBlock(block: number): Promise<Uint8Array>
   writeBlock(block: number, bytes: Uint8Array): void
+  /**
+   * Goes on with another backend after what ended this one, where that can be done: `lost` is another promise
+   * then, and the blocks of the cache are empty, whatever the book says.
+   * @returns undefined where nothing can
+   */
+  revive?(error: RyzError): Promise<void> | undefined
   close(): void
 }

@@ -19,6 +19,8 @@ export interface NetworkOptions extends Omit<GraphOptions, 'kv' | 'rope'> {
   readonly contextLength: number
   /** Rows of a step that may want logits or hidden states. */
   readonly wantedRows: number
+  /** The book of the cache, where one goes on; a new one otherwise. */
+  readonly book?: KvCache
   /** Asked when a step yields a number that is not finite; without it, the step fails. */
   readonly repair?: StepRepair
 }
@@ -90,9 +92,9 @@ export class BackendNetwork implements Network {
     this.#selected = backend.alloc(4 * wantedRows * hidden, 'rows for the head')
     this.#hidden = backend.alloc(4 * wantedRows * hidden, 'hidden states')
     this.#logits = backend.alloc(4 * wantedRows * vocab, 'logits')
-    this.kv = new KvCache(options.kvBlocks, contextLength, (from, to) =>
-      backend.copyBlock(this.#cache, from, to),
-    )
+    const copy = (from: number, to: number) => backend.copyBlock(this.#cache, from, to)
+    this.kv = options.book ?? new KvCache(options.kvBlocks, contextLength, copy)
+    if (options.book !== undefined) this.kv.copyBy(copy)
     const maxBlocks = Math.ceil(contextLength / KV_BLOCK)
     this.#ids = new Int32Array(maxRows)
     this.#wanted = new Int32Array(maxRows)

@@ -7,6 +7,7 @@ import {
   type LayoutId,
   layoutBytes,
   type Matrix,
+  PIECE_ROWS,
   type Slot,
 } from '../../src/backend/backend.ts'
 import { type LinearKind, randomWeights } from '../../src/backend/cases.ts'
@@ -76,8 +77,12 @@ function bytesOf(array: Float32Array | Uint8Array | Int8Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
-function slotOf(backend: Backend, array: Float32Array | Uint8Array | Int8Array): Slot {
-  const slot = backend.alloc(array.byteLength, 'test data')
+function slotOf(
+  backend: Backend,
+  array: Float32Array | Uint8Array | Int8Array,
+  unit?: number,
+): Slot {
+  const slot = backend.alloc(array.byteLength, 'test data', unit)
   backend.writer(slot).write(0, bytesOf(array))
   return slot
 }
@@ -104,6 +109,7 @@ function matrixOf(
   const weights = slotOf(
     backend,
     randomWeights(layout, rows, cols, () => Math.floor(next() * 2 ** 32)),
+    layoutBytes(layout, PIECE_ROWS, cols),
   )
   if (layout === 'f16' || layout === 'f32') return { layout, rows, cols, weights, scaleBlock: 0 }
   const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1

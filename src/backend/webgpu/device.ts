@@ -56,8 +56,8 @@ export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): P
   if (software && options.allowSoftwareAdapter !== true) {
     throw noGpu(`the only adapter (${adapterName(adapter.info)}) computes on the CPU`)
   }
-  const choice = chosen(gpu, adapter, options.choice)
-  const device = await requestDevice(adapter, choice, options)
+  const wanted = chosen(gpu, adapter, options.choice)
+  const { device, choice } = await requestDevice(adapter, wanted, options)
   return watched(device, adapter, software, choice)
 }
 
@@ -69,42 +69,50 @@ async function requestAdapter(gpu: GPU, options: GpuOptions): Promise<GPUAdapter
       gpu.requestAdapter({ powerPreference }),
       'the browser did not answer the request for an adapter',
       options,
-    )
+    ).catch((cause: unknown) => {
+      throw cause instanceof RyzError ? cause : noGpu(`no GPU adapter: ${String(cause)}`)
+    })
     if (adapter !== null) return adapter
     if (attempt > 0) throw noGpu('the browser gives no GPU adapter')
     await new Promise(resolve => setTimeout(resolve, ADAPTER_RETRY_MS))
   }
 }
 
-/** Features that are wanted and there; refused ones are done without. */
+/**
+ * With the limits of the adapter, as that saves cuts, and the features that are wanted; what is refused is done
+ * without. Everything runs on the default device.
+ */
 async function requestDevice(
   adapter: GPUAdapter,
-  choice: ShaderChoice,
+  wanted: ShaderChoice,
   options: GpuOptions,
-): Promise<GPUDevice> {
-  const requiredFeatures: GPUFeatureName[] = []
-  if (choice.subgroups) requiredFeatures.push('subgroups')
-  if (choice.f16) requiredFeatures.push('shader-f16')
+): Promise<{ device: GPUDevice; choice: ShaderChoice }> {
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
-  // More only where it saves cuts: everything runs on the default device.
   const requiredLimits = { maxBufferSize, maxStorageBufferBindingSize }
-  const label = 'ryzanstein'
-  try {
-    return await within(
-      adapter.requestDevice({ label, requiredFeatures, requiredLimits }),
-      'the browser did not answer the request for a device',
-      options,
-    )
-  } catch (caught) {
-    if (caught instanceof RyzError) throw caught
-    return within(
-      adapter.requestDevice({ label, requiredFeatures }),
-      'the browser did not answer the request for a device',
-      options,
-    ).catch((cause: unknown) => {
-      throw noGpu(`the GPU gives no device: ${String(cause)}`)
-    })
+  const plain = { ...wanted, subgroups: false, f16: false }
+  const tries = [
+    { choice: wanted, requiredLimits },
+    { choice: wanted, requiredLimits: {} },
+    { choice: plain, requiredLimits: {} },
+  ]
+  let refusal: unknown
+  for (const { choice, requiredLimits } of tries) {
+    const requiredFeatures: GPUFeatureName[] = []
+    if (choice.subgroups) requiredFeatures.push('subgroups')
+    if (choice.f16) requiredFeatures.push('shader-f16')
+    try {
+      const device = await within(
+        adapter.requestDevice({ label: 'ryzanstein', requiredFeatures, requiredLimits }),
+        'the browser did not answer the request for a device',
+        options,
+      )
+      return { device, choice }
+    } catch (caught) {
+      if (caught instanceof RyzError) throw caught
+      refusal = caught
+    }
   }
+  throw noGpu(`the GPU gives no device: ${String(refusal)}`)
 }
 
 /** What the device can, unless a test says otherwise. */

@@ -1,21 +1,27 @@
 // The load sequence: header -> config -> tokenizer -> memory plan -> the first backend of the ladder
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
-import type { BackendFactory, Guards } from '../../backend/factory.ts'
-import { collectGarbage } from '../../discard.ts'
+import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
 import { RyzError, throwIfAborted } from '../../errors.ts'
 import type { ModelFile } from '../../format/model-file.ts'
 import { readConfig } from '../../model/config.ts'
-import { loadWeights } from '../../model/load-weights.ts'
+import type { KvCache } from '../../model/kv-cache.ts'
+import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
-import { BackendNetwork } from '../../model/run-network.ts'
+import { activationBytes } from '../../model/run-network.ts'
 import { tokenizerFromGguf } from '../../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../../tokenizer/from-json.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { Calibration, LoadOptions, LoadPhase, ModelSource } from '../../types/index.ts'
-import { createGuard } from '../faults/guard.ts'
+import type {
+  Calibration,
+  Fallback,
+  LoadOptions,
+  LoadPhase,
+  ModelSource,
+} from '../../types/index.ts'
+import { RevivingNetwork } from '../faults/reviving-network.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { openFirst } from './open-first.ts'
+import { type NetworkRequest, type OpenNetwork, openNetwork, without } from './open-network.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
 import { type ModelWork, planLoad, workOf } from './plan.ts'
 import { type StoredModelFile, withStored } from './stored-model.ts'
@@ -47,12 +53,13 @@ export async function openEngineParts(
   const report = progressReporter(hooks)
   report('header', 0, 0)
   return withStored(source, { options, signal: hooks.signal }, stored =>
-    openParts(stored, options, hooks, factories, arrange, guards, checked, report),
+    openParts(stored, source, options, hooks, factories, arrange, guards, checked, report),
   )
 }
 
 async function openParts(
   stored: StoredModelFile,
+  source: ModelSource,
   options: LoadOptions,
   hooks: LoadHooks,
   factories: readonly BackendFactory[],
@@ -69,89 +76,110 @@ async function openParts(
   throwIfAborted(hooks.signal, 'loading')
 
   const plan = planLoad(file, config, options, checked)
-  const { limits } = plan
   const arranged = await arrange(factories, workOf(file, config, checked.head))
   throwIfAborted(hooks.signal, 'loading')
 
-  const { factories: paths } = arranged
-  const opened = await openFirst(paths, limits, plan.memory, guards, plan.needs)
-  const { backend } = opened
-  try {
-    const poured = await loadWeights(file, config, backend, {
-      head: checked.head,
-      i2sLayout: options.i2sLayout ?? 'x86',
-      signal: hooks.signal,
-      onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
-    })
-    await stored.finish(config)
-    collectGarbage()
-    const { kv, contextLength } = opened.plan
-    const guard =
-      guards &&
-      createGuard({ config, limits, network: { kv, contextLength }, main: backend }, guards)
-    const network = new BackendNetwork(config, backend, poured.weights, {
-      activations: checked.activations,
-      strict: checked.strict,
-      kv,
-      kvBlocks: opened.plan.kvBlocks,
-      contextLength,
-      maxRows: limits.maxRows,
-      wantedRows: opened.plan.wantedRows,
-      repair: guard?.repair,
-    })
-    report('warmup', 0, 0)
-    await backend.settle?.(true)
-    await warmUp(network)
-    throwIfAborted(hooks.signal, 'loading')
-    return {
-      network,
-      tokenizer,
-      info: {
-        name: config.name,
-        architecture: config.architecture,
-        container: config.container,
-        layers: config.layers,
-        hidden: config.hidden,
-        ffn: config.ffn,
-        heads: config.heads,
-        kvHeads: config.kvHeads,
-        headDim: config.headDim,
-        vocab: config.vocab,
-        contextLength: config.contextLength,
-        parameters: poured.parameters,
-        layouts: poured.layouts,
-        notes: [...config.notes, ...poured.notes],
-      },
-      fallbacks: [
+  const request: NetworkRequest = {
+    stored,
+    config,
+    options,
+    checked,
+    plan,
+    guards,
+    signal: hooks.signal,
+    report,
+  }
+  const opened = await openNetwork(request, arranged.factories)
+  const lost: Fallback[] = []
+  const network = new RevivingNetwork(opened, async (error, book) => {
+    const next = await reopen(request, source, arranged.factories, error, book, network.running)
+    lost.push({ from: pathName(opened.path), to: pathName(next.path), reason: error.message })
+    console.warn(`ryzanstein: ${error.message}; it goes on with ${pathName(next.path)}`)
+    return next
+  })
+  const { poured } = opened
+  return {
+    network,
+    tokenizer,
+    info: {
+      name: config.name,
+      architecture: config.architecture,
+      container: config.container,
+      layers: config.layers,
+      hidden: config.hidden,
+      ffn: config.ffn,
+      heads: config.heads,
+      kvHeads: config.kvHeads,
+      headDim: config.headDim,
+      vocab: config.vocab,
+      contextLength: config.contextLength,
+      parameters: poured.parameters,
+      layouts: poured.layouts,
+      notes: [...config.notes, ...poured.notes],
+    },
+    get fallbacks() {
+      return [
         ...stored.fallbacks,
         ...opened.fallbacks,
+        ...lost,
         ...plan.shortened,
         ...opened.plan.lowered,
-      ],
-      memory: {
-        weights: poured.bytes,
-        kv: opened.plan.kvBytes,
-        scratch: opened.plan.scratchBytes,
-      },
-      path: backend.path,
-      traits: backend.traits,
-      strict: checked.strict,
-      head: checked.head,
-      activations: checked.activations,
-      kvType: opened.plan.kv,
-      cache: stored.stats(),
-      calibration: arranged.calibration,
-      faults: guard?.stats,
-      close: closing(network),
-    }
-  } catch (caught) {
-    backend.close()
-    throw caught
+      ]
+    },
+    get memory() {
+      const { kvBytes, scratchBytes } = network.running.plan
+      return { weights: network.running.poured.bytes, kv: kvBytes, scratch: scratchBytes }
+    },
+    get path() {
+      return network.running.path
+    },
+    get traits() {
+      return network.running.traits
+    },
+    strict: checked.strict,
+    head: checked.head,
+    activations: checked.activations,
+    kvType: opened.plan.kv,
+    cache: stored.stats(),
+    calibration: arranged.calibration,
+    faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
+    close: closing(network),
   }
 }
 
+const NO_FAULTS = { recomputed: 0, ended: 0, events: [] }
+
+/**
+ * The model on the paths behind the GPU, from the store or wherever it came from; the KV cache keeps its
+ * shape.
+ */
+async function reopen(
+  request: NetworkRequest,
+  source: ModelSource,
+  factories: readonly BackendFactory[],
+  error: RyzError,
+  book: KvCache,
+  before: OpenNetwork,
+): Promise<OpenNetwork> {
+  const { signal } = new AbortController()
+  const memory = (scratchBytes: number): MemoryPlan => {
+    const { weightBytes, kvBytes, wantedRows } = before.plan
+    const { maxRows } = request.plan.limits
+    const scratch = scratchBytes + activationBytes(request.config, maxRows, wantedRows)
+    return { ...before.plan, scratchBytes: scratch, totalBytes: weightBytes + kvBytes + scratch }
+  }
+  const plan = { ...request.plan, memory }
+  const report = () => undefined
+  return withStored(source, { options: request.options, signal }, stored =>
+    openNetwork(
+      { ...request, stored, plan, signal, report, book },
+      without(factories, error),
+    ),
+  )
+}
+
 /** Not written where the file is open: it would hold all of the header, merges included. */
-function closing(network: BackendNetwork): () => void {
+function closing(network: RevivingNetwork): () => void {
   return () => network.close()
 }
 
@@ -168,17 +196,6 @@ export async function openTokenizer(file: ModelFile, config: ModelConfig): Promi
     generationConfig: file.generationConfig,
     chatTemplate: file.chatTemplate,
   })
-}
-
-/** One token through every kernel, so that the first request finds compiled code. */
-async function warmUp(network: BackendNetwork): Promise<void> {
-  const seq = network.kv.open()
-  try {
-    if (!network.kv.reserve(seq, 1)) return
-    await network.forward([{ seq, token: 0, wants: 'logits' }])
-  } finally {
-    network.kv.close(seq)
-  }
 }
 
 /** Adds the rate; at most 20 weight reports a second. */

@@ -47,6 +47,12 @@ export class PieceSize {
     return fits > BLOCK / 2 && this.#most >= BLOCK && !wholeIsLate ? BLOCK : fits
   }
 
+  /** Other kernels compute from now on. */
+  forget(): void {
+    this.#msPerToken = undefined
+    this.#msPerBlockToken = undefined
+  }
+
   /** A step with `prefillTokens` tokens of a prompt (0: none) took `ms`. */
   learn(prefillTokens: number, ms: number): void {
     if (ms > this.longestMs) this.longestMs = ms

@@ -15,11 +15,14 @@ import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
+import { Revival } from './revival.ts'
 import { Counters, type Outcome } from './stats.ts'
 import { StepRunner } from './step.ts'
-import type { Task } from './task.ts'
+import type { SubmitOptions, Submitted, Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 import { Walk } from './walk.ts'
+
+export type { SubmitOptions, Submitted } from './task.ts'
 
 /** Steps that only decode may follow each other for so long before the event loop gets its turn. */
 const TURN_MS = 4
@@ -39,20 +42,6 @@ export interface SchedulerOptions {
   onFatal?: (error: RyzError) => void
 }
 
-export interface SubmitOptions {
-  queueTimeoutMs?: number
-  /** Higher starts earlier; see queue.ts. */
-  priority?: number
-  /** When the caller asked, on the scheduler's clock. */
-  submitted?: number
-}
-
-/** A request that was accepted. */
-export interface Submitted {
-  /** Fails it with ABORTED and frees its memory, at the latest when the step that runs is over. */
-  cancel(): void
-}
-
 export class Scheduler {
   readonly counters = new Counters()
   readonly #network: Network
@@ -64,6 +53,7 @@ export class Scheduler {
   readonly #waiting: WaitingQueue
   readonly #room: Room
   readonly #runner: StepRunner
+  readonly #revival: Revival
   /** Lost their memory to older ones; resumed before anything that waits. */
   #paused: Job[] = []
   /** In order of admission. */
@@ -87,20 +77,22 @@ export class Scheduler {
     this.#seats = Math.min(options.maxSequences, network.maxRows, network.maxWantedRows)
     this.#waiting = new WaitingQueue(this.#seats)
     this.#room = new Room(network.kv)
+    this.#revival = new Revival(network, {
+      startOver: () => this.#startOver(),
+      giveUp: error => this.#giveUp(error),
+    })
     this.#runner = new StepRunner(network, this.#room, this.#now, {
       ended: job => this.#finished.push(job),
       again: job => this.#again(job),
       failed: (job, error) => this.#end(job, 'failed', error),
-      fatal: error => this.#fatal(error),
+      fatal: error => this.#revival.after(error),
     })
     this.#walk = new Walk(this.#turn, this.#now, {
       pending: () => this.#waiting.length + this.running > 0,
       step: () => this.#step(),
       turnDue: () => this.#turnDue(),
-      failed: caught => this.#fatal(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed')),
+      failed: caught => this.#giveUp(asRyzError(caught, 'KERNEL_TRAP', 'the scheduler failed')),
     })
-    // A network that is lost between two steps fails what waits; in a step, the step fails as well.
-    network.lost.then(error => this.#fatal(error))
   }
 
   /** Sequences that can be live at once: maxSequences, or fewer if the network takes fewer rows. */
@@ -186,6 +178,7 @@ export class Scheduler {
 
   /** @returns a promise where the network makes it wait */
   #step(): Promise<void> | undefined {
+    if (this.#revival.running !== undefined) return this.#revival.running
     this.#admit()
     this.#waiting.announce()
     const shares = this.#shares
@@ -368,7 +361,7 @@ export class Scheduler {
     const tokens = task.prompt.length
     const limit = kv.contextLength - (task.grows ? 1 : 0)
     if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
-    throw this.#refusedAs('failed', contextFull(tokens, kv.contextLength))
+    throw this.#refused(contextFull(tokens, kv.contextLength), 'failed')
   }
 
   #full({ submitted = this.#now(), priority = 0 }: SubmitOptions): RyzError {
@@ -376,16 +369,19 @@ export class Scheduler {
     return this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit, facts))
   }
 
-  #refused(error: RyzError): RyzError {
-    return this.#refusedAs('refused', error)
-  }
-
-  #refusedAs(outcome: Outcome, error: RyzError): RyzError {
+  #refused(error: RyzError, outcome: Outcome = 'refused'): RyzError {
     this.counters.count(outcome)
     return error
   }
 
-  #fatal(error: RyzError): void {
+  /** Nothing of the KV cache is left. Who runs waits, streams and all, and goes on where it was. */
+  #startOver(): void {
+    for (const job of this.#active.slice().reverse()) this.#pause(job)
+    this.#room.prefixes.clear()
+    this.#piece.forget()
+  }
+
+  #giveUp(error: RyzError): void {
     this.#closed ??= closedAfter(error)
     this.#failAll(error)
     this.#options.onFatal?.(error)

@@ -15,7 +15,7 @@ export interface StepEvents {
   again(job: Job): void
   failed(job: Job, error: RyzError): void
   /** The network is of no more use. */
-  fatal(error: RyzError): void
+  fatal(error: RyzError): void | Promise<void>
 }
 
 export class StepRunner {

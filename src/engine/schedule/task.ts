@@ -53,3 +53,17 @@ export interface Task {
   /** Called once, instead of complete(). */
   fail(error: RyzError): void
 }
+
+export interface SubmitOptions {
+  queueTimeoutMs?: number
+  /** Higher starts earlier; see queue.ts. */
+  priority?: number
+  /** When the caller asked, on the scheduler's clock. */
+  submitted?: number
+}
+
+/** A request that was accepted. */
+export interface Submitted {
+  /** Fails it with ABORTED and frees its memory, at the latest when the step that runs is over. */
+  cancel(): void
+}

@@ -18,7 +18,6 @@ export class Scoring implements Task {
   readonly prompt: readonly number[]
   readonly answer: readonly number[] = []
   readonly wants = 'logits'
-  readonly wantedFrom = 0
   readonly grows = false
   /** Every position's logits are wanted, so every position is computed. */
   readonly reuse = false
@@ -43,6 +42,11 @@ export class Scoring implements Task {
     this.#events = events
     this.#logprobs = new Float32Array(prompt.length)
     this.#logits = logits ? new Float32Array(prompt.length * vocab) : undefined
+  }
+
+  /** After the loss of a network its tokens are fed again; what was scored stays. */
+  get wantedFrom(): number {
+    return this.#done
   }
 
   accept(row: Float32Array, at: number): Next {

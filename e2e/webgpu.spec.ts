@@ -1,0 +1,87 @@
+// The built package on WebGPU in Chromium, on SwiftShader: it is taken only when asked for and allowed, writes
+// the golden text, and when the GPU process crashes the text goes on with the kernels.
+import { expect, type Page, test } from '@playwright/test'
+import type * as Sdk from '../src/index.ts'
+import { CHROMIUM, CHROMIUM_ARGS } from '../tools/chromium.ts'
+import { HOSTS } from './hosts.ts'
+
+declare global {
+  var ryzanstein: typeof Sdk
+  var written: string
+}
+
+const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'
+const GOLDEN = ' there lived a king who had three sons.'
+
+test.use({
+  launchOptions: {
+    executablePath: CHROMIUM,
+    args: [...CHROMIUM_ARGS, '--enable-unsafe-webgpu', '--enable-features=Vulkan'],
+  },
+})
+test.describe.configure({ timeout: 180_000 })
+
+async function openEmbed(page: Page): Promise<void> {
+  await page.goto(`${HOSTS.library.url}e2e/fixtures/embed.html`)
+  await page.waitForFunction(() => 'ryzanstein' in globalThis)
+}
+
+test('a software adapter is refused by name, and taken when it is allowed', async ({ page }) => {
+  await openEmbed(page)
+  const told = await page.evaluate(async model => {
+    const options = { backend: 'webgpu', contextLength: 128 } as const
+    const refused = await ryzanstein.load(model, options)
+    const before = await refused.stats()
+    await refused.close()
+    const engine = await ryzanstein.load(model, { ...options, allowSoftwareAdapter: true })
+    const stream = engine.generate('Once upon a time', { temperature: 0, maxTokens: 10 })
+    const text = await stream.text()
+    const after = await engine.stats()
+    await engine.close()
+    return { before, text, after }
+  }, MODEL)
+  expect(told.before.backend).toBe('wasm')
+  expect(told.before.fallbacks[0]).toMatchObject({ from: 'WebGPU' })
+  expect(told.before.fallbacks[0]!.reason).toContain('computes on the CPU')
+  expect(told.after).toMatchObject({ backend: 'webgpu', variant: 'wgsl' })
+  expect(GOLDEN).toContain(told.text.slice(0, 30))
+  expect(told.text.length).toBeGreaterThan(20)
+})
+
+test('no adapter is asked for unless the GPU is', async ({ page }) => {
+  await openEmbed(page)
+  const asked = await page.evaluate(async model => {
+    const engine = await ryzanstein.load(model, {})
+    const { backend, fallbacks } = await engine.stats()
+    await engine.close()
+    return { backend, fallbacks: fallbacks.filter(f => f.from.startsWith('WebGPU')) }
+  }, MODEL)
+  expect(asked).toEqual({ backend: 'wasm', fallbacks: [] })
+})
+
+test('when the GPU process crashes, the text goes on and nothing is lost', async ({
+  browser,
+  page,
+}) => {
+  await openEmbed(page)
+  const writing = page.evaluate(async model => {
+    globalThis.written = ''
+    const options = { backend: 'webgpu', allowSoftwareAdapter: true, contextLength: 128 } as const
+    const engine = await ryzanstein.load(model, options)
+    const stream = engine.generate('Once upon a time', { temperature: 0, maxTokens: 24 })
+    for await (const piece of stream) globalThis.written += piece.text
+    const { backend, fallbacks, queue } = await engine.stats()
+    await engine.close()
+    return { text: globalThis.written, backend, fallbacks, queue }
+  }, MODEL)
+  await page.waitForFunction(() => (globalThis.written ?? '').length > 12, null, {
+    timeout: 120_000,
+  })
+  const cdp = await browser.newBrowserCDPSession()
+  await cdp.send('Browser.crashGpuProcess').catch(() => undefined)
+  const told = await writing
+  expect(told.text).toContain(GOLDEN)
+  expect(told.backend).toBe('wasm')
+  expect(told.fallbacks[0]!.reason).toContain('lost')
+  expect(told.queue).toMatchObject({ served: 1, failed: 0 })
+})

@@ -1,0 +1,142 @@
+// From paths to a network that computes: the first path that works, weights poured into it, one token run. A
+// GPU that fails on the way is passed over by name, and the next path is poured. Called by open-parts.ts for a
+// load, and again when the GPU is lost later.
+import type { BackendTraits } from '../../backend/backend.ts'
+import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
+import { collectGarbage } from '../../discard.ts'
+import { RyzError, throwIfAborted } from '../../errors.ts'
+import type { KvCache } from '../../model/kv-cache.ts'
+import { loadWeights, type PouredWeights } from '../../model/load-weights.ts'
+import type { MemoryPlan } from '../../model/memory-plan.ts'
+import type { ModelConfig } from '../../model/model-config.ts'
+import { BackendNetwork } from '../../model/run-network.ts'
+import type {
+  ExecutionPath,
+  Fallback,
+  FaultStats,
+  LoadOptions,
+  LoadPhase,
+} from '../../types/index.ts'
+import { createGuard } from '../faults/guard.ts'
+import { openFirst } from './open-first.ts'
+import type { CheckedLoadOptions } from './options.ts'
+import type { LoadPlan } from './plan.ts'
+import type { StoredModelFile } from './stored-model.ts'
+
+/** A network, and the facts about it that stats() reports. */
+export interface OpenNetwork {
+  readonly network: BackendNetwork
+  readonly path: ExecutionPath
+  readonly traits: BackendTraits
+  readonly plan: MemoryPlan
+  readonly poured: PouredWeights
+  /** Paths that were passed over. */
+  readonly fallbacks: readonly Fallback[]
+  readonly faults: (() => Omit<FaultStats, 'restarts'>) | undefined
+}
+
+export interface NetworkRequest {
+  readonly stored: StoredModelFile
+  readonly config: ModelConfig
+  readonly options: LoadOptions
+  readonly checked: CheckedLoadOptions
+  readonly plan: LoadPlan
+  readonly guards: Guards | undefined
+  readonly signal: AbortSignal
+  report(phase: LoadPhase, loadedBytes: number, totalBytes: number, fromCacheBytes?: number): void
+  /** The book of a cache that goes on; its blocks are empty on the new backend. */
+  readonly book?: KvCache
+}
+
+/** @throws RyzError of openFirst, loadWeights and the store */
+export async function openNetwork(
+  request: NetworkRequest,
+  factories: readonly BackendFactory[],
+): Promise<OpenNetwork> {
+  let paths = factories
+  for (;;) {
+    const { limits, memory, needs } = request.plan
+    const opened = await openFirst(paths, limits, memory, request.guards, needs)
+    const { backend } = opened
+    try {
+      return await pour(request, opened)
+    } catch (caught) {
+      backend.close()
+      const failed = gpuFailure(caught)
+      if (backend.path.backend !== 'webgpu' || failed === undefined) throw caught
+      throwIfAborted(request.signal, 'loading')
+      paths = without(paths, failed)
+    }
+  }
+}
+
+/** The error of a GPU that is gone or full, which says nothing against other paths. */
+export function gpuFailure(caught: unknown): RyzError | undefined {
+  const isOne = caught instanceof RyzError && ['DEVICE_LOST', 'GPU_OOM'].includes(caught.code)
+  return isOne ? caught : undefined
+}
+
+/** The paths with the GPU's marked, so that it is named as passed over. */
+export function without(paths: readonly BackendFactory[], why: RyzError): BackendFactory[] {
+  return paths.map(f => (f.path.backend === 'webgpu' ? { ...f, unavailable: why.message } : f))
+}
+
+async function pour(
+  request: NetworkRequest,
+  opened: Awaited<ReturnType<typeof openFirst>>,
+): Promise<OpenNetwork> {
+  const { stored, config, options, checked, guards, signal, report } = request
+  const { limits } = request.plan
+  const { backend, plan } = opened
+  const poured = await loadWeights(stored.file, config, backend, {
+    head: checked.head,
+    i2sLayout: options.i2sLayout ?? 'x86',
+    signal,
+    onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
+  })
+  await stored.finish(config)
+  collectGarbage()
+  const { kv, contextLength } = plan
+  const spec = { config, limits, network: { kv, contextLength }, main: backend }
+  const guard = guards && createGuard(spec, guards)
+  const network = new BackendNetwork(config, backend, poured.weights, {
+    activations: checked.activations,
+    strict: checked.strict,
+    kv,
+    kvBlocks: plan.kvBlocks,
+    contextLength,
+    maxRows: limits.maxRows,
+    wantedRows: plan.wantedRows,
+    repair: guard?.repair,
+    book: request.book,
+  })
+  report('warmup', 0, 0)
+  await backend.settle?.(true)
+  await warmUp(network)
+  throwIfAborted(signal, 'loading')
+  return {
+    network,
+    path: backend.path,
+    traits: backend.traits,
+    plan,
+    poured,
+    fallbacks: opened.fallbacks,
+    faults: guard?.stats,
+  }
+}
+
+/** One token through every kernel, so that the first request finds compiled code. */
+async function warmUp(network: BackendNetwork): Promise<void> {
+  const seq = network.kv.open()
+  try {
+    if (!network.kv.reserve(seq, 1)) return
+    await network.forward([{ seq, token: 0, wants: 'logits' }])
+  } finally {
+    network.kv.close(seq)
+  }
+}
+
+/** 'WebGPU on X' and the like. */
+export function nameOf(open: OpenNetwork): string {
+  return pathName(open.path)
+}

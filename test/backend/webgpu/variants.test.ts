@@ -1,0 +1,158 @@
+// The variants of the shaders: every one compiles on the default device without a warning, f16 and subgroups
+// included (on Dawn's null backend, which runs nothing); every inner loop and both reductions give the same
+// on SwiftShader; buffers and bindings that are too small cut matrices and caches, and change no bit.
+import { afterAll, describe, expect, it } from 'vitest'
+import { ALL_NEEDS } from '../../../src/backend/cases.ts'
+import { type Gpu, openGpu } from '../../../src/backend/webgpu/device.ts'
+import {
+  ALL_SHADERS,
+  codeOf,
+  type ShaderChoice,
+  shadersFor,
+} from '../../../src/backend/webgpu/shaders.ts'
+import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
+import { adapterHere, nodeGpu, sharedGpu } from '../../support/webgpu.ts'
+import * as ops from '../ops.ts'
+
+const SEED = 20261129
+const adapter = await adapterHere()
+
+/** A layout with tiles of rows, one of vec4s, one of words. */
+const CUT_KINDS = [
+  { layout: 't2', scaleBlock: 64, activations: 'int8' },
+  { layout: 'i4', scaleBlock: 0, activations: 'int8' },
+  { layout: 'f16', scaleBlock: 0, activations: 'float' },
+] as const
+
+const CHOICES: ShaderChoice[] = (['packed', 'i32', 'f32'] as const).flatMap(inner =>
+  [false, true].flatMap(subgroups => [false, true].map(f16 => ({ inner, subgroups, f16 }))),
+)
+
+describe('every variant on the default device', () => {
+  it.each(CHOICES)('$inner, subgroups $subgroups, f16 $f16: compiles, no warning', async choice => {
+    const { pipelines, device, close } = await openGpu(nodeGpu('backend=null'), { choice })
+    expect(pipelines.choice).toEqual(choice)
+    const shaders = shadersFor(ALL_SHADERS)
+    await pipelines.prepare(shaders)
+    for (const shader of shaders) {
+      const module = device.createShaderModule({ code: codeOf(shader, choice).text })
+      expect((await module.getCompilationInfo()).messages).toEqual([])
+    }
+    expect(device.limits.maxStorageBuffersPerShaderStage).toBe(8)
+    close()
+  })
+})
+
+describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
+  const used: ops.Resetable[] = []
+  afterAll(() => {
+    for (const one of used) one.close()
+  })
+  const on = (gpu: Promise<Gpu>): ops.Resetable => {
+    const made = ops.resetable(async () =>
+      createWebGpuBackend({ gpu: await gpu, limits: ops.LIMITS }),
+    )
+    used.push(made)
+    return made
+  }
+  const plain = on(sharedGpu({ inner: 'i32' }))
+
+  async function linears(backend: ops.Resetable): Promise<Float32Array[]> {
+    const results: Float32Array[] = []
+    const kinds = ALL_NEEDS.linears.filter(
+      k => k.activations === 'int8' && ['t2', 'i8', 'i4'].includes(k.layout) && k.scaleBlock !== 64,
+    )
+    for (const kind of kinds) {
+      for (const count of [1, 3, 33]) {
+        await backend.ready()
+        const c: ops.LinearCase = { ...kind, rows: 37, cols: 200 }
+        results.push(await ops.linearRows(backend, [c], count, SEED))
+      }
+    }
+    return results
+  }
+
+  it.each(['packed', 'f32'] as const)(
+    'the inner loop %s gives the bits of the plain one',
+    async inner => {
+      const [got, want] = [await linears(on(sharedGpu({ inner }))), await linears(plain)]
+      for (const [i, values] of got.entries()) ops.sameBits(values, want[i]!)
+    },
+  )
+
+  it('reductions by subgroup give the bits of the tree', async () => {
+    const subgroups = on(sharedGpu({ inner: 'i32', subgroups: true }))
+    const linear = { layout: 't2', rows: 5, cols: 320, scaleBlock: 0, activations: 'int8' } as const
+    for (const n of [1, 50, 1536]) {
+      await Promise.all([plain.ready(), subgroups.ready()])
+      const [got, want] = [
+        await ops.normRows(subgroups, 3, n, SEED),
+        await ops.normRows(plain, 3, n, SEED),
+      ]
+      ops.sameBits(got, want)
+    }
+    // Rounding: maxima and integer sums.
+    const [got, want] = [
+      await ops.linearRows(subgroups, [linear], 3, SEED),
+      await ops.linearRows(plain, [linear], 3, SEED),
+    ]
+    ops.sameBits(got, want)
+  })
+
+  it('the packed dot products may be a polyfill', async () => {
+    const gpu = openGpu(nodeGpu('enable-dawn-features=polyfill_packed_4x8_dot_product'), {
+      allowSoftwareAdapter: true,
+      choice: { inner: 'packed' },
+    })
+    const c: ops.LinearCase = { ...ALL_NEEDS.linears[0]!, rows: 9, cols: 200 }
+    await plain.ready()
+    const polyfilled = on(gpu)
+    await polyfilled.ready()
+    ops.sameBits(
+      await ops.linearRows(polyfilled, [c], 3, SEED),
+      await ops.linearRows(plain, [c], 3, SEED),
+    )
+  })
+
+  it('cuts what is larger than a binding or a buffer, and gives the same bits', async () => {
+    const gpu = await sharedGpu({ inner: 'i32' })
+    for (const limits of [
+      { maxBuffer: 2 ** 28, maxBinding: 96 * 1024 },
+      { maxBuffer: 128 * 1024, maxBinding: 96 * 1024 },
+    ]) {
+      const tiny = on(Promise.resolve(limited(gpu, limits)))
+      for (const kind of CUT_KINDS) {
+        for (const count of [1, 6]) {
+          await Promise.all([tiny.ready(), plain.ready()])
+          // 1030 rows of 320 columns: 82 kB in t2, which one binding holds, to 1.3 MB in f32.
+          const c: ops.LinearCase = { ...kind, rows: 1030, cols: 320 }
+          ops.sameBits(
+            await ops.linearRows(tiny, [c], count, SEED),
+            await ops.linearRows(plain, [c], count, SEED),
+          )
+        }
+      }
+    }
+    // A head of a layer has 147 kB: three of eight in a buffer.
+    const limits = { maxBuffer: 2 ** 28, maxBinding: 3 * 147_456 }
+    const split = on(Promise.resolve(limited(gpu, limits)))
+    const heads = { heads: 8, kvHeads: 8, headDim: 64, ropeDim: 64 }
+    const c = { ...heads, type: 'f32', pairing: 'neox', qkNorm: false } as const
+    await Promise.all([split.reset(), plain.reset()])
+    ops.sameBits(
+      await ops.attendRows(split, c, [40, 2], SEED),
+      await ops.attendRows(plain, c, [40, 2], SEED),
+    )
+  })
+})
+
+/** The same device with other limits, as the runtime cannot go below the default ones. */
+function limited(gpu: Gpu, limits: Gpu['limits']): Gpu {
+  return {
+    ...gpu,
+    limits,
+    get failure() {
+      return gpu.failure
+    },
+  }
+}

@@ -1,0 +1,105 @@
+// A real device that is destroyed at any point of an engine's life, on SwiftShader in Node: the text is what the
+// kernels give from there on. faults/revive.test.ts has the many cases, with a fake.
+import { afterEach, describe, expect, it } from 'vitest'
+import type { BackendFactory } from '../../src/backend/factory.ts'
+import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
+import { Engine } from '../../src/engine/engine.ts'
+import { openEngineParts } from '../../src/engine/load/open-parts.ts'
+import { CASES, caseFiles } from '../golden/load.ts'
+import { wasmFactory } from '../support/wasm.ts'
+import { adapterHere, nodeGpu } from '../support/webgpu.ts'
+
+const adapter = await adapterHere()
+const CASE = CASES.find(c => c.name === 'b158-x86')!
+const CPU = wasmFactory('simd128', 1)
+
+/** Adapters whose devices are remembered. */
+function observed(): { gpu: GPU; devices: GPUDevice[] } {
+  const devices: GPUDevice[] = []
+  const real = nodeGpu()
+  const gpu = {
+    wgslLanguageFeatures: real.wgslLanguageFeatures,
+    async requestAdapter(options?: GPURequestAdapterOptions) {
+      const found = await real.requestAdapter(options)
+      if (found === null) return null
+      return new Proxy(found, {
+        get(target, key) {
+          if (key !== 'requestDevice') return Reflect.get(target, key, target)
+          return async (descriptor: GPUDeviceDescriptor) => {
+            const device = await target.requestDevice(descriptor)
+            devices.push(device)
+            return device
+          }
+        },
+      })
+    },
+  }
+  return { gpu: gpu as unknown as GPU, devices }
+}
+
+const open: Engine[] = []
+afterEach(async () => {
+  for (const engine of open.splice(0)) await engine.close()
+})
+
+async function openEngine(
+  factories: readonly BackendFactory[],
+  progress: (phase: string) => void = () => undefined,
+): Promise<Engine> {
+  const hooks = {
+    progress: ({ phase }: { phase: string }) => progress(phase),
+    signal: new AbortController().signal,
+  }
+  const options = { contextLength: 64, maxSequences: 2 }
+  const parts = await openEngineParts(caseFiles(CASE)[0]!, options, hooks, factories)
+  const engine = new Engine(parts, options)
+  open.push(engine)
+  return engine
+}
+
+function tokensOf(
+  engine: Engine,
+  maxTokens: number,
+  onToken: (count: number) => void = () => undefined,
+): Promise<number[]> {
+  let count = 0
+  return new Promise((resolve, reject) => {
+    const options = { maxTokens, temperature: 0, ignoreEos: true }
+    engine.generate({ kind: 'text', text: 'a b c d' }, options, {
+      token: chunk => {
+        count += chunk.tokens.length
+        onToken(count)
+      },
+      done: result => resolve(result.tokens),
+      error: reject,
+    })
+  })
+}
+
+describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} destroyed`, () => {
+  it('while its weights are poured', async () => {
+    const { gpu, devices } = observed()
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU], phase => {
+      if (phase === 'weights') for (const device of devices.splice(0)) device.destroy()
+    })
+    const stats = engine.stats()
+    expect(stats.backend).toBe('wasm')
+    expect(stats.fallbacks[0]).toMatchObject({ from: 'WebGPU', to: 'simd128 with 1 thread' })
+    expect(stats.fallbacks[0]!.reason).toContain('destroyed')
+    expect(await tokensOf(engine, 3)).toHaveLength(3)
+  })
+
+  it('while it decodes', async () => {
+    const want = await tokensOf(await openEngine([CPU]), 12)
+    const { gpu, devices } = observed()
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU])
+    expect(engine.stats().backend).toBe('webgpu')
+    const got = await tokensOf(engine, 12, count => {
+      if (count === 5) devices[0]!.destroy()
+    })
+    expect(got).toEqual(want)
+    expect(engine.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
+  })
+})
