@@ -54,12 +54,18 @@ export async function openNetwork(
   factories: readonly BackendFactory[],
 ): Promise<OpenNetwork> {
   let paths = factories
+  let finished: Promise<void> | undefined
+  // A model is committed once, however often it is poured.
+  const finish = (): Promise<void> => {
+    finished ??= request.stored.finish(request.config)
+    return finished
+  }
   for (;;) {
     const { limits, memory, needs } = request.plan
     const opened = await openFirst(paths, limits, memory, request.guards, needs)
     const { backend } = opened
     try {
-      return await pour(request, opened)
+      return await pour(request, opened, finish)
     } catch (caught) {
       backend.close()
       const failed = gpuFailure(caught)
@@ -84,6 +90,7 @@ export function without(paths: readonly BackendFactory[], why: RyzError): Backen
 async function pour(
   request: NetworkRequest,
   opened: Awaited<ReturnType<typeof openFirst>>,
+  finish: () => Promise<void>,
 ): Promise<OpenNetwork> {
   const { stored, config, options, checked, guards, signal, report } = request
   const { limits } = request.plan
@@ -94,7 +101,7 @@ async function pour(
     signal,
     onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
   })
-  await stored.finish(config)
+  await finish()
   collectGarbage()
   const { kv, contextLength } = plan
   const spec = { config, limits, network: { kv, contextLength }, main: backend }

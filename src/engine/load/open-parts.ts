@@ -171,10 +171,7 @@ async function reopen(
   const plan = { ...request.plan, memory }
   const report = () => undefined
   return withStored(source, { options: request.options, signal }, stored =>
-    openNetwork(
-      { ...request, stored, plan, signal, report, book },
-      without(factories, error),
-    ),
+    openNetwork({ ...request, stored, plan, signal, report, book }, without(factories, error)),
   )
 }
 
