@@ -11,6 +11,9 @@ export interface Faults {
   wrongAt?: number
   truncateTo?: number
   bytesPerSecond?: number
+  cors?: boolean
+  gzip?: boolean
+  authorization?: string
   offline?: boolean
   times?: number
 }
@@ -32,4 +35,9 @@ export interface FaultServer {
   close(): Promise<void>
 }
 
-export function startFaultServer(options?: { root?: string; port?: number }): Promise<FaultServer>
+export function startFaultServer(options?: {
+  root?: string
+  port?: number
+  isolate?: boolean
+  policy?: string
+}): Promise<FaultServer>

@@ -109,7 +109,11 @@ export async function ask(
     if (known !== undefined) throw asRyzError(caught, 'NETWORK', `${url} could not be fetched`)
     // Some servers allow other origins to read, but not to send a Range header.
     if (!options.plain && !sameOrigin(url)) return wholeInstead()
-    throw await unreachable(url, caught, doFetch, [...new Headers(options.headers).keys()])
+    const names = [...new Headers(options.headers).keys()]
+    const failure = await unreachable(url, caught, doFetch, names)
+    // Chromium fails the fetch itself when a range of compressed bytes cannot be unpacked.
+    if (failure.detail.answers && !options.plain) return wholeInstead()
+    throw failure
   }
   try {
     if (!options.plain && noRangeDespiteTrying(response, start)) {

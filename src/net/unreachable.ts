@@ -22,7 +22,8 @@ export function sameOrigin(url: string): boolean {
 /**
  * The error for a request that had no answer at all.
  * @param caught what fetch threw
- * @returns detail.final where another try cannot help, detail.doubtful where it hardly can
+ * @returns detail.final where another try cannot help, detail.doubtful where it hardly can, detail.answers where
+ *   the server is there and lets itself be read
  */
 export async function unreachable(
   url: string,
@@ -49,7 +50,7 @@ export async function unreachable(
       { doubtful: true },
     )
   }
-  return error(why, {})
+  return error(why, answered === 'own origin' ? { answers: true } : {})
 }
 
 function corsAdvice(headers: readonly string[]): string {

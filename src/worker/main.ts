@@ -16,7 +16,7 @@ import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { webGpuFactory } from '../backend/webgpu/webgpu-factory.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
-import { calibrator } from '../engine/load/calibrate.ts'
+import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
 import { asRyzError, RyzError } from '../errors.ts'
@@ -104,7 +104,7 @@ function isAvoided(avoided: string, path: ExecutionPath): boolean {
 }
 
 /** What runs here, best first, and how calibration puts it in order. */
-async function pathsFor(options: WireLoadOptions, calibrate: boolean | undefined) {
+async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   if (options.files) usePackageUrls(options.files)
   const features = await detectFeatures()
   const allowed = (rung: Rung): BackendFactory => {
@@ -147,8 +147,7 @@ expose(
       return openEngineParts(source, loadOptions(options), hooks, factories, arrange, GUARDS)
     },
     async (source, options, signal) => {
-      // Asked for a speed, it measures whatever the size.
-      const { factories, arrange } = await pathsFor(options, options.calibrate ?? true)
+      const { factories, arrange } = await pathsFor(options, options.calibrate ?? 'speed')
       return forecast(source, loadOptions(options), signal, factories, arrange, {
         selfTested: true,
       })

@@ -30,7 +30,7 @@ test('a forecast tells what the load then is, and how fast', async () => {
   expect(told.expectedDecodeTokensPerSecond).toBeGreaterThan(10)
   expect(told.expectedPrefillTokensPerSecond).toBeGreaterThan(10)
 
-  const engine = await load(MODEL, { calibrate: true })
+  const engine = await load(MODEL)
   const stats = await engine.stats()
   await engine.close()
   const { weights, kv, scratch } = told.peakBytes
@@ -38,8 +38,16 @@ test('a forecast tells what the load then is, and how fast', async () => {
   // The plan has room for a scale every 256 columns, which become one a row; the header cannot tell.
   expect(stats.memory?.weights).toBeLessThanOrEqual(weights)
   expect(stats.memory?.weights).toBeGreaterThan(0.9 * weights)
-  expect(stats.backend).toBe(told.path.backend)
-  const { calibration } = stats
+  const { backend, variant, threads } = stats
+  expect({ backend, variant, threads, fallbacks: [] }).toEqual(told.path)
+})
+
+test('what a forecast measured is remembered for a load that asks for it', async () => {
+  await forget()
+  const told = await willItRun(MODEL, { calibrate: true })
+  const engine = await load(MODEL, { calibrate: true })
+  const { calibration } = await engine.stats()
+  await engine.close()
   // Another choice than the ladder's is measured twice, see engine/load/calibrate.ts.
   if (told.path.threads === Math.min(16, navigator.hardwareConcurrency)) {
     expect(calibration).toEqual({ ...told.calibration, source: 'remembered', ms: 0 })

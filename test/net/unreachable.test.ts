@@ -70,6 +70,19 @@ test('a redirect from the own origin to one without CORS is named', async () => 
   })
 })
 
+test('a server of the own origin that answers, but no range, is read without', async () => {
+  page('https://app.test')
+  const asked: string[] = []
+  const fetch = async (_: string, init: RequestInit) => {
+    const range = new Headers(init.headers).get('range')
+    asked.push(init.method ?? range ?? 'plain')
+    if (range) throw new TypeError('Failed to fetch')
+    return new Response(new Uint8Array(50))
+  }
+  expect(await trying(fetch, 'https://app.test/m.gguf')).toMatchObject({ kind: 'whole' })
+  expect(asked).toEqual(['bytes=0-99', 'HEAD', 'plain'])
+})
+
 test('a server of the own origin that is gone is tried five times', async () => {
   page('https://app.test')
   const { asked, fetch } = browser({ cors: refused })

@@ -44,8 +44,13 @@ const ATTEND_MACS = 4e9
 const OP_MS = 0.006
 const OPS_A_LAYER = 10
 
-/** @param wanted  LoadOptions.calibrate */
-export function calibrator(parts: CalibratorParts, wanted: boolean | undefined): Arrange {
+/**
+ * LoadOptions.calibrate, or 'speed' for a forecast: measures whatever the size, to tell a speed, but chooses as a
+ * load without the option does.
+ */
+export type Wanted = boolean | 'speed' | undefined
+
+export function calibrator(parts: CalibratorParts, wanted: Wanted): Arrange {
   return async (factories, work) => {
     const calibration = await calibrate(parts, factories, work, wanted)
     return { factories: reorder(parts, factories, calibration), calibration }
@@ -56,25 +61,23 @@ async function calibrate(
   parts: CalibratorParts,
   factories: readonly BackendFactory[],
   work: ModelWork,
-  wanted: boolean | undefined,
+  wanted: Wanted,
 ): Promise<Calibration> {
   const skipped = (reason: string): Calibration => ({ source: 'skipped', reason, ms: 0, rates: [] })
   const rungs = factories.filter(isKernel).filter(f => f.unavailable === undefined)
   if (rungs.length === 0) return skipped('no WebAssembly kernels can run here')
   if (wanted === false) return skipped('the option calibrate is false')
-  if (wanted !== true) {
-    const bytes = work.ternaryBytes + work.headBytes
-    if (bytes < WORTH_BYTES) {
-      return skipped(`a token reads ${(bytes / 1e6).toFixed(1)} MB, too little to matter`)
-    }
-    if (!hasChoice(rungs)) return skipped('the options leave one choice')
-  }
+  const settled = wanted === true ? undefined : whySettled(rungs, work)
+  if (settled !== undefined && wanted !== 'speed') return skipped(settled)
+  const pick = (rates: KernelRates[]) =>
+    settled === undefined ? choose(rates, work, own) : asItStands(rates, work, own)
+  const own = rungs[0]!.path
   const asked = rungs.map(f => `${f.path.variant}*${f.path.threads}`).join(' ')
   const key = ['calibration', PACKAGE_VERSION, parts.machine, work.key, asked].join('|')
   const known = await parts.remembered.get(key)
   const before = isNote(known) ? known : undefined
   if (before?.certain) {
-    return { source: 'remembered', ms: 0, ...choose(before.rates, work, rungs[0]!.path) }
+    return { source: 'remembered', ms: 0, ...pick(before.rates) }
   }
 
   const now = parts.now ?? (() => performance.now())
@@ -82,12 +85,21 @@ async function calibrate(
   const failures: string[] = []
   const rates = await measureAll(parts, rungs, work, () => now() - began, failures)
   if (rates.length === 0) return skipped(`no kernel could be measured: ${failures.join('; ')}`)
-  const found = choose(rates, work, rungs[0]!.path)
+  const found = choose(rates, work, own)
   // A page that starts while the machine is busy sees threads at their worst for a second or two. So
   // what differs from the ladder is used now, but measured again in the next load before it is kept.
-  const certain = isOwn(found.chosen, rungs[0]!.path) || isOwn(found.chosen, before?.chosen)
+  const certain = isOwn(found.chosen, own) || isOwn(found.chosen, before?.chosen)
   await parts.remembered.set(key, { rates, chosen: found.chosen, certain } satisfies Note)
-  return { source: 'measured', ms: now() - began, ...found }
+  return { source: 'measured', ms: now() - began, ...pick(rates) }
+}
+
+/** Why a load does not measure; undefined when it does. */
+function whySettled(rungs: readonly KernelFactory[], work: ModelWork): string | undefined {
+  const bytes = work.ternaryBytes + work.headBytes
+  if (bytes < WORTH_BYTES) {
+    return `a token reads ${(bytes / 1e6).toFixed(1)} MB, too little to matter`
+  }
+  return hasChoice(rungs) ? undefined : 'the options leave one choice'
 }
 
 /** What is kept of a calibration. */
@@ -159,18 +171,24 @@ function betterOfEach(rates: readonly KernelRates[], work: ModelWork): KernelRat
   return [...better.values()]
 }
 
+type Found = Required<Pick<Calibration, 'rates' | 'chosen' | 'expected'>>
+
 /** @param own  the ladder's first rung */
-function choose(
-  rates: KernelRates[],
-  work: ModelWork,
-  own: Choice,
-): Required<Pick<Calibration, 'rates' | 'chosen' | 'expected'>> {
+function choose(rates: KernelRates[], work: ModelWork, own: Choice): Found {
   const ladders = rates.find(r => isOwn(r, own))
   const best = fastest(rates, work)!
   const wins = ladders === undefined || costMs(best, work) < MUST_WIN * costMs(ladders, work)
   const taken = wins ? best : ladders
   const { variant, threads } = taken
   return { rates, chosen: { variant, threads }, expected: expectedSpeed(taken, work) }
+}
+
+/** The ladder's first rung with its speed; the best of the others where that one could not be measured. */
+function asItStands(rates: KernelRates[], work: ModelWork, own: Choice): Found {
+  const ladders = rates.find(r => isOwn(r, own))
+  if (ladders === undefined) return choose(rates, work, own)
+  const { variant, threads } = own
+  return { rates, chosen: { variant, threads }, expected: expectedSpeed(ladders, work) }
 }
 
 function isOwn(choice: Choice, own: Choice | undefined): boolean {

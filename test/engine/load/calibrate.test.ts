@@ -120,6 +120,22 @@ describe('calibration', () => {
     expect(order(factories)).toEqual(order(ladder))
   })
 
+  it('of a forecast measures a small model, and takes the path that its load takes', async () => {
+    const speeds = { 'relaxed 4': 1, 'simd128 4': 2, 'simd128 2': 3, 'simd128 1': 1 }
+    const { parts } = machine(speeds)
+    const asked = await calibrator(parts, 'speed')(ladder, small)
+    const loaded = await calibrator(parts, undefined)(ladder, small)
+    expect(order(asked.factories)).toEqual(order(loaded.factories))
+    expect(asked.calibration).toMatchObject({
+      source: 'measured',
+      chosen: { variant: 'relaxed', threads: 4 },
+      expected: expectedSpeed(rates('relaxed', 4, 1), small),
+    })
+    // Where a load measures, the forecast chooses as it does.
+    const large = await calibrator(machine(speeds).parts, 'speed')(ladder, work)
+    expect(large.calibration!.chosen).toEqual({ variant: 'simd128', threads: 2 })
+  })
+
   it('measures no further once fewer threads are clearly worse', async () => {
     const { parts, measured } = machine({ 'relaxed 4': 4, 'simd128 4': 3, 'relaxed 2': 2 })
     await calibrator(parts, undefined)(ladder, work)
