@@ -14,6 +14,39 @@ const ENGINES = [
   { engine: 'WebKitGTK', open: openWebKit, optional: true },
 ]
 
+test('WebKitGTK, whose private sessions refuse Blobs in IndexedDB, keeps a model and a session', async () => {
+  test.setTimeout(180_000)
+  let driver: Driver
+  try {
+    driver = await openWebKit()
+  } catch (caught) {
+    return test.skip(true, `WebKitGTK does not start here: ${String(caught)}`)
+  }
+  try {
+    await driver.goto(`${HOSTS.library.url}e2e/fixtures/embed.html`)
+    await expect.poll(() => driver.evaluate(`'ryzanstein' in globalThis`)).toBe(true)
+    await driver.evaluate(`(async () => {
+      globalThis.found = []
+      try {
+        for (let i = 0; i < 2; i++) {
+          const engine = await ryzanstein.load('/${MODEL_FILE}')
+          found.push((await engine.stats()).cache.state)
+          await engine.close()
+        }
+        await ryzanstein.sessions.save('a', new Blob(['abc']))
+        found.push((await ryzanstein.sessions.load('a')).size)
+      } catch (error) {
+        found.push(String(error))
+      }
+    })() && 0`)
+    const found = () => driver.evaluate<unknown[]>('found')
+    await expect.poll(async () => (await found()).length, { timeout: 60_000 }).toBe(3)
+    expect(await found()).toEqual(['cold', 'warm', 3])
+  } finally {
+    await driver.close()
+  }
+})
+
 for (const { engine, open, optional } of ENGINES) {
   test.describe(engine, () => {
     test.describe.configure({ timeout: 180_000 })

@@ -20,17 +20,24 @@ export function real(key: string, value: unknown, above: number, max: number): n
 }
 
 export function bad(key: string, value: unknown, wanted: string): RyzError {
-  const got = value === undefined ? 'missing' : String(JSON.stringify(value, jsonBig)).slice(0, 60)
+  const got = value === undefined ? 'missing' : written(value).slice(0, 60)
   return new RyzError('BAD_HYPERPARAMS', `${key} is ${got}; it must be ${wanted}`, { key })
 }
 
-function jsonBig(_key: string, value: unknown): unknown {
-  return typeof value === 'bigint' ? value.toString() : value
+/** As JSON, but for numbers that JSON would call null. */
+function written(value: unknown): string {
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value)
+  return String(JSON.stringify(value, plain))
+}
+
+function plain(_key: string, value: unknown): unknown {
+  const odd = typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))
+  return odd ? String(value) : value
 }
 
 /** @throws RyzError UNSUPPORTED_FEATURE, naming what was found */
 export function refuse(key: string, value: unknown, what: string): never {
-  const found = String(JSON.stringify(value, jsonBig)).slice(0, 80)
+  const found = written(value).slice(0, 80)
   throw new RyzError(
     'UNSUPPORTED_FEATURE',
     `The model has ${key} = ${found}: ${what} is not implemented, and ignoring it would give wrong text`,

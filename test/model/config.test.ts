@@ -221,6 +221,17 @@ describe('GGUF', () => {
     ['attention.key_length', { u32: 0 }],
     ['attention.key_length', { u64: 2 ** 63 }],
   ]
+  test('a number that is none is written as it is', async () => {
+    const nan = await failure('BAD_HYPERPARAMS', () =>
+      gguf('llama', { meta: { 'rope.freq_base': { f32: Number.NaN } } }),
+    )
+    expect(nan.message).toContain('rope.freq_base is NaN; it must be')
+    const infinite = await failure('UNSUPPORTED_FEATURE', () =>
+      gguf('llama', { meta: { logit_scale: { f32: Number.NEGATIVE_INFINITY } } }),
+    )
+    expect(infinite.message).toContain('logit_scale = -Infinity')
+  })
+
   test.each(bad)('%s = %j is BAD_HYPERPARAMS', async (key, value) => {
     await failure('BAD_HYPERPARAMS', () => gguf('llama', { meta: { [key]: value } }))
   })

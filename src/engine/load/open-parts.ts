@@ -184,10 +184,9 @@ function closing(network: RevivingNetwork): () => void {
 export async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Tokenizer> {
   if (file.container === 'gguf') return tokenizerFromGguf(file.metadata)
   if (file.tokenizerJson === undefined) {
-    throw new RyzError(
-      'TOKENIZER_MISSING',
-      `tokenizer.json was not found beside the weights of ${config.name}; add it`,
-    )
+    const odd = file.odd?.get('tokenizer.json')
+    const what = odd ?? `tokenizer.json was not found beside the weights of ${config.name}`
+    throw new RyzError('TOKENIZER_MISSING', `${what}; put the model's own there`)
   }
   return tokenizerFromJson(file.tokenizerJson, file.tokenizerConfigJson, {
     generationConfig: file.generationConfig,

@@ -8,8 +8,10 @@ import { resolve } from 'node:path'
 import 'fake-indexeddb/auto'
 import { describe, expect, test } from 'vitest'
 import { forecast } from '../../../src/engine/load/forecast.ts'
-import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
+import { openEngineParts, openTokenizer } from '../../../src/engine/load/open-parts.ts'
 import { checkLoadOptions } from '../../../src/engine/load/options.ts'
+import { openModel } from '../../../src/format/open.ts'
+import type { ModelConfig } from '../../../src/model/model-config.ts'
 import type { LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, ROOT, referenceFactory } from '../../support/open.ts'
 
@@ -70,4 +72,21 @@ describe('what cannot be sent', () => {
     expect(() => checkLoadOptions({ headers: [['a', 'b']] as never })).toThrow('headers')
     expect(() => checkLoadOptions({ headers })).not.toThrow()
   })
+})
+
+test('a tokenizer.json that a server answers with a page is named as what it is', async () => {
+  const files: Record<string, string> = {
+    'config.json': '{}',
+    'model.safetensors': '\x02\0\0\0\0\0\0\0{}',
+    'tokenizer.json': '<!doctype html>',
+  }
+  const fetch = async (url: string) => {
+    const body = files[url.replace('https://x.test/m/', '')]
+    return new Response(body ?? null, { status: body === undefined ? 404 : 200 })
+  }
+  const file = await openModel('https://x.test/m/', { http: { fetch } })
+  const config = { name: 'm' } as ModelConfig
+  const failed = openTokenizer(file, config)
+  await expect(failed).rejects.toMatchObject({ code: 'TOKENIZER_MISSING' })
+  await expect(failed).rejects.toThrow('https://x.test/m/tokenizer.json is a web page')
 })
