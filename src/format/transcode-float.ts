@@ -5,11 +5,9 @@ import { floatCodec } from './codecs/float-blocks.ts'
 import { rowWriter } from './layouts/float-rows.ts'
 import type { LayoutId } from './layouts/layout.ts'
 import type { TensorInfo } from './model-file.ts'
+import type { Placement } from './placement.ts'
 import { type ByteSink, t2Packer } from './ternary.ts'
 import type { Transcoded } from './transcoded.ts'
-
-/** Types that training wrote; the others were quantised from something and are never masters. */
-const TRAINED: readonly string[] = ['F32', 'F16', 'BF16']
 
 interface Survey {
   /** Every value is -magnitude, 0 or +magnitude. */
@@ -22,18 +20,19 @@ interface Survey {
 export function transcodeFloatLinear(
   info: TensorInfo,
   raw: Uint8Array,
-  masters: boolean,
+  placement: Placement,
   target: (layout: LayoutId) => ByteSink,
 ): Transcoded {
   const { name, type, rows, cols } = info
   const survey = surveyValues(info, raw)
-  if (survey.ternary) return toTernary(info, raw, survey.magnitude, target('t2'))
-  if (masters && TRAINED.includes(type)) {
+  if (survey.ternary && placement.mayBeTernary)
+    return toTernary(info, raw, survey.magnitude, target('t2'))
+  if (placement.from !== 'values') {
     const scale = Math.max(survey.meanMagnitude, 1e-5)
     const note = 'float master weights were rounded to ternary by absmean'
     return { ...toTernary(info, raw, scale, target('t2')), note }
   }
-  const layout = type === 'F16' ? 'f16' : 'f32'
+  const { layout } = placement
   const writer = rowWriter(layout, name, rows, cols, target(layout))
   forEachBlock(info, raw, values => writer.add(values, values.length))
   return { layout, scaleBlock: 0, note: `${name} (${type}) is not ternary and stays ${layout}` }

@@ -1,8 +1,8 @@
-// File tensor -> backend layout, piece by piece. Decides by role and type which layout a tensor gets and
-// streams where it can; only float matrices and the scattered Hugging Face packing are staged whole.
+// File tensor -> backend layout, piece by piece. placement.ts says which layout; this streams into it where it
+// can, and only float matrices and the scattered Hugging Face packing are staged whole.
 // Separate scale tensors are the model loader's. Called by model/load-weights.ts.
 import { RyzError } from '../errors.ts'
-import type { HeadType, I2sLayout } from '../types/index.ts'
+import type { I2sLayout } from '../types/index.ts'
 import { asFloat, type FloatCodec, type TernaryCodec } from './codecs/codec.ts'
 import { floatCodec } from './codecs/float-blocks.ts'
 import { readFloat } from './codecs/half.ts'
@@ -12,7 +12,7 @@ import { Q2_0_64, Q2_0_128, TQ1_0, TQ2_0 } from './codecs/ternary-blocks.ts'
 import { I2S_X86_TILES, type TileCodec, TQ2_0_TILES } from './codecs/tile-codecs.ts'
 import { blockFeeder } from './layouts/block-feeder.ts'
 import { type RowWriter, rowWriter } from './layouts/float-rows.ts'
-import { I4_MAX_COLS, type LayoutId, tableLayout } from './layouts/layout.ts'
+import type { LayoutId } from './layouts/layout.ts'
 import { movedRows } from './layouts/moved-rows.ts'
 import {
   type MoverLayout,
@@ -22,17 +22,12 @@ import {
 } from './layouts/row-mover.ts'
 import { fillsTiles, tileWriter } from './layouts/tile-rows.ts'
 import type { TensorInfo } from './model-file.ts'
+import { type PlacementPolicy, placementOf } from './placement.ts'
 import { type ByteSink, rowScales, t2Packer } from './ternary.ts'
 import { transcodeFloatLinear } from './transcode-float.ts'
 import type { Transcoded } from './transcoded.ts'
 
-export interface TranscodePolicy {
-  /** A table is an embedding or head: rows are gathered from it. */
-  readonly role: 'linear' | 'table' | 'vector'
-  /** Float linears that are not ternary yet are rounded by absmean. */
-  readonly masters: boolean
-  /** How tables are rounded. */
-  readonly head: HeadType
+export interface TranscodePolicy extends PlacementPolicy {
   readonly i2sLayout: I2sLayout
 }
 
@@ -69,7 +64,8 @@ function pick(
 ): Transcoder {
   const { type, name, rows, cols } = info
   const blocks = blockCodec(info)
-  if (policy.role === 'linear') {
+  const placement = placementOf(info, policy)
+  if (policy.role === 'linear' || placement.from !== 'values') {
     if (blocks) return ternaryBlocks(info, blocks, target('t2'), movers)
     if (type === 'I2_S') {
       const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
@@ -84,19 +80,9 @@ function pick(
       return published ? read : blaming('i2sLayout', policy.i2sLayout, read)
     }
     if (type === 'HF_T2') return hfLinear(info, target('t2'))
-    return staged(info, raw => transcodeFloatLinear(info, raw, policy.masters, target))
+    return staged(info, raw => transcodeFloatLinear(info, raw, placement, target))
   }
-  if (type === 'HF_T2' || (type === 'I2_S' && policy.role === 'vector')) {
-    throw new RyzError('UNSUPPORTED_TYPE', `${info.sourceName} is a ${policy.role} of type ${type}`)
-  }
-  const layout = policy.role === 'vector' ? 'f32' : tableLayout(policy.head, type === 'F16')
-  if (layout === 'i4' && cols > I4_MAX_COLS) {
-    throw new RyzError(
-      'UNSUPPORTED_FEATURE',
-      `${info.sourceName} has ${cols} columns and a head of int4 takes ${I4_MAX_COLS} at most; load it with head: 'int8'`,
-      { tensor: info.sourceName, cols, option: 'head' },
-    )
-  }
+  const { layout } = placement
   const shape = policy.role === 'vector' ? [1, rows * cols] : [rows, cols]
   const sink = target(layout)
   const rounded = layout === 'i8' || layout === 'i4'

@@ -2,8 +2,8 @@
 // how rows of logits, KV type, batch and context are lowered, in that order, until it fits the budget. Pure arithmetic.
 import { KV_BLOCK, kvCacheBytes } from '../backend/backend.ts'
 import { RyzError } from '../errors.ts'
-import { layoutBytes, tableLayout } from '../format/layouts/layout.ts'
-import type { Fallback, HeadType, KvType } from '../types/index.ts'
+import { type Placement, placedBytes, type Role } from '../format/placement.ts'
+import type { Fallback, KvType } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
 import { activationBytes } from './run-network.ts'
 
@@ -54,32 +54,18 @@ export interface MemoryPlan {
 
 /** One matrix or vector of the file, as far as the plan is concerned. */
 export interface PlannedTensor {
-  readonly role: 'linear' | 'table' | 'vector'
+  readonly role: Role
   readonly rows: number
   readonly cols: number
-  /** A float or Q* linear may stay float: planned at 4 bytes; ternary types at their packed size. */
-  readonly mayStayFloat: boolean
-  /** Ternary with a scale per block in the file; planned as if they all differed. */
-  readonly scaleBlock: number
-  /** Element type is F16 (tables may keep it). */
-  readonly half: boolean
+  readonly placement: Placement
 }
 
 /** Upper bound of the resident bytes of the weights, 64 bytes of alignment each included. */
-export function weightBytes(tensors: Iterable<PlannedTensor>, head: HeadType): number {
+export function weightBytes(tensors: Iterable<PlannedTensor>): number {
   let total = 0
-  for (const t of tensors) {
-    total += 2 * 64
-    if (t.role === 'vector') total += 4 * t.rows * t.cols
-    else if (t.role === 'table') {
-      const scales = head === 'file' ? 0 : 4 * t.rows
-      total += layoutBytes(tableLayout(head, t.half), t.rows, t.cols) + scales
-    } else if (t.mayStayFloat) {
-      total += layoutBytes(t.half ? 'f16' : 'f32', t.rows, t.cols) + 4 * t.rows
-    } else {
-      const scales = t.scaleBlock ? Math.ceil(t.cols / t.scaleBlock) : 1
-      total += layoutBytes('t2', t.rows, t.cols) + 4 * t.rows * scales
-    }
+  for (const { role, rows, cols, placement } of tensors) {
+    // A vector stands as it is, without the padding of a matrix.
+    total += 2 * 64 + (role === 'vector' ? 4 * rows * cols : placedBytes(placement, rows, cols))
   }
   return total
 }

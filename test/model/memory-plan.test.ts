@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest'
+import type { TensorType } from '../../src/format/model-file.ts'
+import { placementOf, type Role } from '../../src/format/placement.ts'
 import {
   PAGE_BYTES,
   type PlanRequest,
@@ -7,6 +9,7 @@ import {
 } from '../../src/model/memory-plan.ts'
 import type { ModelConfig } from '../../src/model/model-config.ts'
 import { activationBytes } from '../../src/model/run-network.ts'
+import type { HeadType } from '../../src/types/index.ts'
 
 /** The shape of 1bitLLM/bitnet_b1_58-large. */
 const LARGE: ModelConfig = {
@@ -128,17 +131,28 @@ test('a row of activations is the residual stream and two buffers between which 
 })
 
 describe('weightBytes', () => {
-  const tensor = { rows: 1536, cols: 4096, mayStayFloat: false, scaleBlock: 0, half: true }
+  const planned = (type: TensorType, role: Role, head: HeadType = 'int8', masters = false) => {
+    const [rows, cols] = [1536, 4096]
+    const placement = placementOf({ type, cols, sourceName: 't' }, { role, head, masters })
+    return weightBytes([{ role, rows, cols, placement }])
+  }
 
-  test('counts a ternary matrix at 2 bits and its scales', () => {
-    const bytes = weightBytes([{ ...tensor, role: 'linear' }], 'int8')
-    expect(bytes).toBe((1536 * 4096) / 4 + 1536 * 4 + 128)
+  test('counts a ternary matrix at 2 bits and its scales, one a row or a block', () => {
+    expect(planned('I2_S', 'linear')).toBe((1536 * 4096) / 4 + 1536 * 4 + 128)
+    expect(planned('TQ2_0', 'linear')).toBe((1536 * 4096) / 4 + 1536 * (4096 / 256) * 4 + 128)
+  })
+
+  test('counts masters as the ternary matrix they become, and what is kept as it is', () => {
+    expect(planned('BF16', 'linear', 'int8', true)).toBe((1536 * 4096) / 4 + 1536 * 4 + 128)
+    expect(planned('BF16', 'linear')).toBe(1536 * 4096 * 4 + 128)
+    expect(planned('F16', 'linear')).toBe(1536 * 4096 * 2 + 128)
+    // Quantised from something: never a master, although the architecture has them.
+    expect(planned('Q8_0', 'linear', 'int8', true)).toBe(1536 * 4096 * 4 + 128)
   })
 
   test('a table is int8, or int4 of half the size and a scale a row, or the values of the file', () => {
-    const table = [{ ...tensor, role: 'table' as const }]
-    expect(weightBytes(table, 'int8')).toBe(1536 * 4096 + 1536 * 4 + 128)
-    expect(weightBytes(table, 'int4')).toBe(1536 * ((4096 / 64) * 36 + 4) + 128)
-    expect(weightBytes(table, 'file')).toBe(1536 * 4096 * 2 + 128)
+    expect(planned('F16', 'table')).toBe(1536 * 4096 + 1536 * 4 + 128)
+    expect(planned('F16', 'table', 'int4')).toBe(1536 * ((4096 / 64) * 36 + 4) + 128)
+    expect(planned('F16', 'table', 'file')).toBe(1536 * 4096 * 2 + 128)
   })
 })

@@ -4,6 +4,7 @@ import type { BackendLimits } from '../../backend/backend.ts'
 import type { LinearKind, ModelNeeds } from '../../backend/cases.ts'
 import { type LayoutId, layoutBytes, tableLayout } from '../../format/layouts/layout.ts'
 import type { ModelFile } from '../../format/model-file.ts'
+import { placementOf } from '../../format/placement.ts'
 import { requiredTensors } from '../../model/config.ts'
 import type { MemoryPlan, PlannedTensor } from '../../model/memory-plan.ts'
 import { DEFAULT_BUDGET, planMemory, weightBytes } from '../../model/memory-plan.ts'
@@ -45,10 +46,9 @@ export function planLoad(
     maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
     ropeDim: config.ropeDim,
   }
-  const planned = [...plannedTensors(file, config)]
-  const weights = weightBytes(planned, head)
-  const float = planned.filter(t => t.role === 'linear' && t.mayStayFloat)
-  const floatBytes = weightBytes(float, head)
+  const planned = [...plannedTensors(file, config, head)]
+  const weights = weightBytes(planned)
+  const floatBytes = weightBytes(planned.filter(staysFloat))
   return {
     limits,
     needs: needsOf(planned, config, checked),
@@ -72,26 +72,22 @@ export function planLoad(
 function needsOf(
   planned: readonly PlannedTensor[],
   config: ModelConfig,
-  { head, activations, strict }: CheckedLoadOptions,
+  { activations, strict }: CheckedLoadOptions,
 ): ModelNeeds {
   const kinds = new Map<string, LinearKind>()
   const add = (kind: LinearKind) => kinds.set(JSON.stringify(kind), kind)
   const tables = new Set<LayoutId>()
-  for (const t of planned) {
-    if (t.role === 'vector') continue
-    if (t.role === 'table') {
-      const layout = tableLayout(head, t.half)
+  for (const { role, placement } of planned) {
+    const { layout, scaleBlock, mayBeTernary } = placement
+    if (role === 'vector') continue
+    if (role === 'table') {
       tables.add(layout)
       add({ layout, scaleBlock: 0, activations: strict ? 'float' : 'int8' })
-    } else if (t.mayStayFloat) {
-      add({ layout: t.half ? 'f16' : 'f32', scaleBlock: 0, activations })
-      add({ layout: 't2', scaleBlock: 0, activations }) // it may turn out to be ternary
-    } else {
-      add({ layout: 't2', scaleBlock: 0, activations })
-      if (t.scaleBlock > 0) {
-        add({ layout: 't2', scaleBlock: t.scaleBlock as LinearKind['scaleBlock'], activations })
-      }
+      continue
     }
+    add({ layout, scaleBlock: 0, activations })
+    if (mayBeTernary) add({ layout: 't2', scaleBlock: 0, activations })
+    if (scaleBlock > 0) add({ layout, scaleBlock, activations })
   }
   return {
     tables: [...tables],
@@ -125,11 +121,12 @@ export function workOf(file: ModelFile, config: ModelConfig, head: HeadType): Mo
   let ternaryBytes = 0
   let ternaryWeights = 0
   let floatBytes = 0
-  for (const t of plannedTensors(file, config)) {
+  for (const t of plannedTensors(file, config, head)) {
     if (t.role !== 'linear') continue
-    if (t.mayStayFloat) floatBytes += layoutBytes(t.half ? 'f16' : 'f32', t.rows, t.cols)
+    const bytes = layoutBytes(t.placement.layout, t.rows, t.cols)
+    if (staysFloat(t)) floatBytes += bytes
     else {
-      ternaryBytes += layoutBytes('t2', t.rows, t.cols)
+      ternaryBytes += bytes
       ternaryWeights += t.rows * t.cols
     }
   }
@@ -155,26 +152,20 @@ function shorterContext(asked: number, made: number): Fallback {
   }
 }
 
-const TERNARY_BLOCKS: Readonly<Record<string, number>> = {
-  I2_S: 0,
-  HF_T2: 0,
-  TQ1_0: 256,
-  TQ2_0: 256,
-  Q2_0_64: 64,
-  Q2_0_128: 128,
+/** A matrix whose values are kept; they may still turn out to be ternary. */
+function staysFloat({ role, placement }: PlannedTensor): boolean {
+  return role === 'linear' && placement.from === 'values'
 }
 
-function* plannedTensors(file: ModelFile, config: ModelConfig): Generator<PlannedTensor> {
+function* plannedTensors(
+  file: ModelFile,
+  { masters, ...config }: ModelConfig,
+  head: HeadType,
+): Generator<PlannedTensor> {
   for (const { name, role } of requiredTensors(config)) {
     const info = file.tensors.get(name)
     if (!info) continue
-    yield {
-      role,
-      rows: info.rows,
-      cols: info.cols,
-      mayStayFloat: !Object.hasOwn(TERNARY_BLOCKS, info.type) && !config.masters,
-      scaleBlock: TERNARY_BLOCKS[info.type] ?? 0,
-      half: info.type === 'F16',
-    }
+    const { rows, cols } = info
+    yield { role, rows, cols, placement: placementOf(info, { role, masters, head }) }
   }
 }
