@@ -52,6 +52,12 @@ export type ErrorDetail = Readonly<
  * }
  */
 export class RyzError extends Error {
+  /** True for errors of another copy of this class too: of a part of the package, or of a second version. */
+  static [Symbol.hasInstance](value: unknown): boolean {
+    if (!(value instanceof Error) || value.name !== 'RyzError') return false
+    return Object.hasOwn(ERROR_CODES, (value as Partial<RyzError>).code ?? '')
+  }
+
   override readonly name = 'RyzError'
   readonly code: ErrorCode
   readonly detail: ErrorDetail

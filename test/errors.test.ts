@@ -47,3 +47,18 @@ test('throwIfAborted throws ABORTED only when the signal has fired', () => {
     expect.objectContaining({ code: 'ABORTED', message: 'loading was cancelled' }),
   )
 })
+
+test('an error of another copy of the package is a RyzError, and nothing else is', () => {
+  class OtherCopy extends Error {
+    override readonly name = 'RyzError'
+    readonly code = 'GPU_OOM'
+  }
+  const other: unknown = new OtherCopy('full')
+  expect(other instanceof RyzError).toBe(true)
+  expect(asRyzError(other, 'INTERNAL', 'x')).toBe(other)
+  expect(new RyzError('NETWORK', 'gone') instanceof RyzError).toBe(true)
+  const named = Object.assign(new Error('x'), { name: 'RyzError', code: 'NO_SUCH_CODE' })
+  for (const wrong of [named, new Error('x'), { name: 'RyzError', code: 'NETWORK' }, null, 'x']) {
+    expect((wrong as unknown) instanceof RyzError).toBe(false)
+  }
+})

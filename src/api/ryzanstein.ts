@@ -77,6 +77,7 @@ function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fa
 
 /**
  * load() with a worker that was made elsewhere; it is terminated when loading fails.
+ * @internal
  * @param spawn  makes the worker of a restart; without it there is none
  */
 export async function connect(
@@ -103,7 +104,7 @@ export class Ryzanstein {
   readonly #connection: EngineLink
   readonly #fallbacks: readonly Fallback[]
 
-  /** Use load(). */
+  /** @internal Made by load(). */
   constructor(connection: EngineLink, model: ModelInfo, fallbacks: readonly Fallback[] = []) {
     this.#connection = connection
     this.#fallbacks = fallbacks

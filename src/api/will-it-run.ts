@@ -32,7 +32,7 @@ export async function willItRun(
   return ask(startWorker(checked.baseUrl), await localSource(source), checked)
 }
 
-/** willItRun() with a worker that was made elsewhere; it is terminated in the end. */
+/** @internal willItRun() with a worker that was made elsewhere; it is terminated in the end. */
 export async function ask(
   worker: WorkerLike,
   source: ModelSource,

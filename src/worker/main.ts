@@ -14,7 +14,6 @@ import { createReferenceBackend } from '../backend/reference/reference-backend.t
 import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
-import { webGpuFactory } from '../backend/webgpu/webgpu-factory.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
@@ -23,7 +22,7 @@ import { asRyzError, RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
 import { STALL_MS } from '../net/retry.ts'
 import { watched } from '../net/watch.ts'
-import { packageUrl, usePackageUrls } from '../package-files.ts'
+import { importPart, packageUrl, usePackageUrls } from '../package-files.ts'
 import type { ExecutionPath, KernelVariant, LoadOptions } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
@@ -77,7 +76,7 @@ function factoryOf(rung: Rung, options: WireLoadOptions = {}): BackendFactory {
   }
   if (rung.path.backend === 'webgpu') {
     const { powerPreference, allowSoftwareAdapter } = options
-    const gpu = webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
+    const gpu = gpuPart!.webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
     return { ...gpu, ...rung }
   }
   const { threads, variant } = rung.path

@@ -1,0 +1,34 @@
+// The declarations of the package, in dist/types/: those that its entries reach, and no more. They may import
+// nothing but each other, as users install no other package: whatever does stops the build.
+import { execFileSync } from 'node:child_process'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
+
+/** @param entries  files in src/, without their ending, e.g. 'index' */
+export function emitTypes(root: string, entries: readonly string[]): void {
+  const types = join(root, 'dist/types')
+  execFileSync(join(root, 'node_modules/.bin/tsc'), ['-p', join(root, 'tsconfig.build.json')], {
+    stdio: 'inherit',
+  })
+  const reached = new Set<string>()
+  const left = entries.map(entry => join(types, `${entry}.d.ts`))
+  for (let file = left.pop(); file !== undefined; file = left.pop()) {
+    if (reached.has(file)) continue
+    reached.add(file)
+    left.push(...importsOf(file))
+  }
+  for (const name of readdirSync(types, { recursive: true, encoding: 'utf8' })) {
+    const file = join(types, name)
+    if (name.endsWith('.d.ts') && !reached.has(file)) rmSync(file)
+  }
+}
+
+function importsOf(file: string): string[] {
+  const imports = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*['"]([^'"]+)['"]/g)
+  return Array.from(imports, ([, specifier]) => {
+    if (!specifier!.startsWith('.')) {
+      throw new Error(`${file} needs the types of ${specifier}, which users do not install`)
+    }
+    return normalize(join(dirname(file), specifier!.replace(/\.ts$/, '.d.ts')))
+  })
+}
