@@ -53,7 +53,7 @@ export type ErrorDetail = Readonly<
  */
 export class RyzError extends Error {
   /** True for errors of another copy of this class too: of a part of the package, or of a second version. */
-  static [Symbol.hasInstance](value: unknown): boolean {
+  static override [Symbol.hasInstance](value: unknown): boolean {
     if (!(value instanceof Error) || value.name !== 'RyzError') return false
     return Object.hasOwn(ERROR_CODES, (value as Partial<RyzError>).code ?? '')
   }

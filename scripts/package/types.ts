@@ -24,7 +24,8 @@ export function emitTypes(root: string, entries: readonly string[]): void {
 }
 
 function importsOf(file: string): string[] {
-  const imports = readFileSync(file, 'utf8').matchAll(/(?:from|import\()\s*['"]([^'"]+)['"]/g)
+  const code = readFileSync(file, 'utf8').replaceAll(/\/\*[\s\S]*?\*\//g, '')
+  const imports = code.matchAll(/(?:from|import\()\s*['"]([^'"]+)['"]/g)
   return Array.from(imports, ([, specifier]) => {
     if (!specifier!.startsWith('.')) {
       throw new Error(`${file} needs the types of ${specifier}, which users do not install`)

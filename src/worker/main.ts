@@ -65,19 +65,39 @@ async function fetchBytes(url: string): Promise<ArrayBuffer> {
   return response.arrayBuffer()
 }
 
-function factoryOf(rung: Rung, options: WireLoadOptions = {}): BackendFactory {
-  if (rung.path.backend === 'reference') {
+/** The factory of WebGPU backends, in a file of its own that comes when the GPU is asked for. */
+async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<BackendFactory> {
+  const { powerPreference, allowSoftwareAdapter } = options
+  try {
+    const part = importPart('webgpu.js', () => import('../backend/webgpu/webgpu-factory.ts'))
+    const wait = {
+      what: `the GPU's part of the package`,
+      ms: STALL_MS,
+      advice: 'check the connection',
+    }
+    const { webGpuFactory } = await watched(part, wait)
+    const gpu = webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
+    return { ...gpu, ...rung }
+  } catch (caught) {
+    const why = asRyzError(caught, 'NETWORK', `${packageUrl('webgpu.js')} could not be loaded`)
+    return {
+      traits: EXACT,
+      scratchBytes: () => 0,
+      create: () => Promise.reject(why),
+      ...rung,
+      unavailable: rung.unavailable ?? why.message,
+    }
+  }
+}
+
+function factoryOf(rung: Rung): BackendFactory {
+  if (rung.path.backend !== 'wasm') {
     return {
       ...rung,
       traits: EXACT,
       scratchBytes: () => 0,
       create: async (memoryBytes, limits) => createReferenceBackend({ memoryBytes, limits }),
     }
-  }
-  if (rung.path.backend === 'webgpu') {
-    const { powerPreference, allowSoftwareAdapter } = options
-    const gpu = gpuPart!.webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
-    return { ...gpu, ...rung }
   }
   const { threads, variant } = rung.path
   return {
@@ -106,11 +126,16 @@ function isAvoided(avoided: string, path: ExecutionPath): boolean {
 async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   if (options.files) usePackageUrls(options.files)
   const features = await detectFeatures()
-  const allowed = (rung: Rung): BackendFactory => {
+  const allowed = (rung: Rung): Rung => {
     const failed = options.avoid?.find(avoided => isAvoided(avoided.rung, rung.path))
-    return factoryOf(failed ? { ...rung, unavailable: failed.reason } : rung, options)
+    return failed ? { ...rung, unavailable: failed.reason } : rung
   }
-  const factories = ladder(features, options).map(allowed)
+  const rungs = ladder(features, options).map(allowed)
+  const factories = await Promise.all(
+    rungs.map(rung =>
+      rung.path.backend === 'webgpu' ? gpuFactory(rung, options) : factoryOf(rung),
+    ),
+  )
   const best = factories.filter(isKernel).find(f => f.unavailable === undefined)
   // Fetched while the header is read.
   if (best) kernels(best.path.variant, best.path.threads)
@@ -124,7 +149,7 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
         const wasm = await kernels(variant, threads)
         return measureKernels({ variants, threads, cols, headLayout, wasm })
       },
-      factory: (variant, threads) => allowed({ path: kernelPath(variant, threads) }),
+      factory: (variant, threads) => factoryOf(allowed({ path: kernelPath(variant, threads) })),
       remembered: rememberedInIndexedDb(),
       machine: `${navigator.userAgent}|${features.cores}`,
     },
