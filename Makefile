@@ -15,11 +15,11 @@ demo: build
 test: check kernels-test test-node test-browser test-e2e
 	@echo "make test: all suites passed"
 
-# Types, lint, and the package as npm would publish it.
+# Types, lint, and the package as npm would publish it, seen from outside.
 check: build
 	npx tsc --noEmit
 	npx biome check .
-	npx publint
+	npx tsx scripts/package/check.ts
 
 test-node: build
 	npx vitest run --project node
