@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-peers cachegrind soak
+	faults bench bench-gpu bench-peers cachegrind soak
 
 PORT ?= 4173
 
@@ -46,6 +46,11 @@ bench: build
 bench-peers: build
 	npm run build:demo
 	npx tsx bench/peers/run.ts $(if $(QUICK),--quick) $(PEERS)
+
+# The GPU in Node (npm webgpu): speeds where there is one, written to docs/bench/gpu-*.json; else dispatches, bytes
+# and a roofline, labelled as an estimate.
+bench-gpu: setup
+	npx tsx bench/gpu/run.ts
 
 # Cache misses of the kernels with and without lookup tables, simulated: docs/bench/cachegrind.json. x86 only;
 # needs valgrind and libsimde-dev.

@@ -66,7 +66,13 @@ export default defineConfig({
               launchOptions: {
                 executablePath: CHROMIUM,
                 // Memory is measured after a collection, at once instead of within 20 s.
-                args: [...CHROMIUM_ARGS, '--enable-blink-features=ForceEagerMeasureMemory'],
+                args: [
+                  ...CHROMIUM_ARGS,
+                  '--enable-blink-features=ForceEagerMeasureMemory',
+                  // SwiftShader, for test/browser/webgpu.test.ts.
+                  '--enable-unsafe-webgpu',
+                  '--enable-features=Vulkan',
+                ],
               },
             }),
             instances: [{ browser: 'chromium' }],

@@ -43,7 +43,11 @@ test('a software adapter is refused by name, and taken when it is allowed', asyn
   expect(told.before.backend).toBe('wasm')
   expect(told.before.fallbacks[0]).toMatchObject({ from: 'WebGPU' })
   expect(told.before.fallbacks[0]!.reason).toContain('computes on the CPU')
+  expect(told.before.gpu).toBeUndefined()
   expect(told.after).toMatchObject({ backend: 'webgpu', variant: 'wgsl' })
+  expect(told.after.gpu).toMatchObject({ software: true, architecture: 'swiftshader' })
+  // Four layers of 13 dispatches and six more; one wait a token.
+  expect(told.after.gpu!.stepDispatches).toBe(4 * 13 + 6)
   expect(GOLDEN).toContain(told.text.slice(0, 30))
   expect(told.text.length).toBeGreaterThan(20)
 })

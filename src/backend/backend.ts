@@ -44,7 +44,7 @@
 import type { RyzError } from '../errors.ts'
 import type { LayoutId } from '../format/layouts/layout.ts'
 import type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
-import type { ExecutionPath, OpTime } from '../types/index.ts'
+import type { ExecutionPath, GpuStats, OpTime } from '../types/index.ts'
 import type { KvSpec } from './kv-layout.ts'
 
 export type { LayoutId } from '../format/layouts/layout.ts'
@@ -234,6 +234,8 @@ export interface Backend {
    * step, so that a backend which waits answers both at once.
    */
   finite(slot: Slot, first: number, count: number): boolean | Promise<boolean>
+  /** Only of a GPU. */
+  gpuStats?(): GpuStats
   /** Milliseconds by op, where only the backend can know; absent where the time of a call is that of its op. */
   opTimes?(): OpTime[]
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */

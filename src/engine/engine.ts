@@ -12,6 +12,7 @@ import type {
   ChatMessage,
   EngineStats,
   GenerateOptions,
+  GpuStats,
   LoadOptions,
   RestoredSession,
   ScoreOptions,
@@ -172,6 +173,7 @@ export class Engine {
       contextLength: network.kv.contextLength,
       maxSequences: this.#scheduler.seats,
       model: info,
+      ...gpuOf(parts.gpu?.()),
       fallbacks: [...fallbacks],
       memory: {
         weights,
@@ -330,4 +332,9 @@ function limitsOf(options: EngineOptions): Required<EngineOptions> {
     Object.assign(limits, { [name]: value })
   }
   return limits
+}
+
+/** Nothing where no GPU computes. */
+function gpuOf(gpu: GpuStats | undefined): Pick<EngineStats, 'gpu'> {
+  return gpu === undefined ? {} : { gpu }
 }

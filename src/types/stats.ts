@@ -15,6 +15,29 @@ export type ExecutionPath =
   | { readonly backend: 'webgpu'; readonly adapter: string }
   | { readonly backend: 'reference' }
 
+/** The GPU that computes: what it says of itself, what is used of it, and what was done so far. */
+export interface GpuStats {
+  vendor: string
+  architecture: string
+  description: string
+  /** It computes on the CPU. */
+  software: boolean
+  /** Optional features that are used. */
+  features: string[]
+  /** Inner loop of integer dot products. */
+  innerLoop: 'packed' | 'i32' | 'f32'
+  /** Submits, results waited for, and dispatches since the start; dispatches of the last step. */
+  submits: number
+  waits: number
+  dispatches: number
+  stepDispatches: number
+  /** Recorded plans, and buffers on the device. */
+  plans: number
+  buffers: number
+  /** Bytes of weights, KV and what is computed with, as allocated. */
+  bytes: number
+}
+
 /** What computes: a kernel build, the shaders, or TypeScript. */
 export type PathVariant = KernelVariant | 'wgsl' | 'typescript'
 
@@ -148,6 +171,8 @@ export interface EngineStats {
   contextLength: number
   maxSequences: number
   model: ModelInfo
+  /** Only while a GPU computes. */
+  gpu?: GpuStats
   fallbacks: Fallback[]
   /** Bytes by part: weights as they stand, KV and scratch as reserved; total is their sum. */
   memory: {

@@ -22,6 +22,8 @@ export interface Staging {
 export class ReadBack {
   readonly #device: GPUDevice
   readonly #lost: Promise<RyzError>
+  /** Results waited for so far. */
+  waits = 0
   readonly #free: Staging[] = []
   readonly #all: Staging[] = []
 
@@ -57,6 +59,7 @@ export class ReadBack {
    */
   async settle(staging: Staging, bytes: number, step: number): Promise<Float32Array> {
     const { buffer } = staging
+    this.waits++
     await this.#within(buffer.mapAsync(MAP_READ, 0, bytes + STATUS_BYTES))
     const mapped = buffer.getMappedRange(0, bytes + STATUS_BYTES)
     const [ran, notFinite] = new Uint32Array(mapped, bytes, 2)

@@ -53,6 +53,8 @@ export interface StepsOptions {
 export class Steps {
   submits = 0
   dispatches = 0
+  /** Of the last submit. */
+  stepDispatches = 0
   plans = 0
   /** Words of finish.wgsl and finite.wgsl. */
   readonly status: GPUBuffer
@@ -159,6 +161,7 @@ export class Steps {
   submit(after: ((encoder: GPUCommandEncoder) => void) | undefined, stamped: boolean): number {
     const { device } = this.#options
     const encoder = device.createCommandEncoder()
+    const before = this.dispatches
     if (this.#trace.length > 0 || stamped) {
       this.#step = (this.#step + 1) >>> 0
       this.#block[0] = this.#step
@@ -173,6 +176,7 @@ export class Steps {
     }
     after?.(encoder)
     device.queue.submit([encoder.finish()])
+    if (this.dispatches > before) this.stepDispatches = this.dispatches - before
     this.submits++
     this.#trace.rewind()
     this.#rows = undefined

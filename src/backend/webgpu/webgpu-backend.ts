@@ -3,7 +3,7 @@
 // (plan.ts). Nothing is created per step on the device. The device is device.ts, memory is buffers.ts, what
 // comes back read-back.ts. Made by worker/main.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
-import type { ExecutionPath } from '../../types/index.ts'
+import type { ExecutionPath, GpuStats } from '../../types/index.ts'
 import type {
   AttendSpec,
   Backend,
@@ -36,14 +36,6 @@ export interface WebGpuBackendOptions {
   /** false: a dispatch or more for every op, for tests. */
   readonly fuse?: boolean
   readonly onClose?: () => void
-}
-
-/** What a backend did, for stats() and for the test that counts. */
-export interface GpuCounts {
-  readonly submits: number
-  readonly dispatches: number
-  readonly plans: number
-  readonly buffers: number
 }
 
 /** More rows than this take the tiled kernels. */
@@ -103,17 +95,21 @@ export class WebGpuBackend implements Backend {
     this.#steps = new Steps({ device, limits, buffers, fuse, parts })
   }
 
-  get counts(): GpuCounts {
+  gpuStats(): GpuStats {
+    const { info, pipelines } = this.#gpu
+    const { submits, dispatches, stepDispatches, plans, count } = this.#steps
+    const counts = [this.#buffers.count, this.#params.count, this.#reads.count, count]
     return {
-      submits: this.#steps.submits,
-      dispatches: this.#steps.dispatches,
-      plans: this.#steps.plans,
-      buffers:
-        this.#buffers.count +
-        this.#params.count +
-        this.#reads.count +
-        this.#steps.count +
-        this.#kvs.length,
+      ...info,
+      features: [...info.features],
+      innerLoop: pipelines.choice.inner,
+      submits,
+      waits: this.#reads.waits,
+      dispatches,
+      stepDispatches,
+      plans,
+      buffers: counts.reduce((sum, n) => sum + n, this.#kvs.length),
+      bytes: this.#buffers.usedBytes,
     }
   }
 

@@ -10,6 +10,7 @@ import type {
   ExecutionPath,
   Fallback,
   FaultStats,
+  GpuStats,
   HeadType,
   KvType,
   LoadProgress,
@@ -36,6 +37,8 @@ export interface EngineParts {
   readonly calibration?: Calibration
   /** What was not finite so far; absent when nothing looks. */
   readonly faults?: () => Omit<FaultStats, 'restarts'>
+  /** Of the GPU, while one computes. */
+  readonly gpu?: () => GpuStats | undefined
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

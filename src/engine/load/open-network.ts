@@ -14,6 +14,7 @@ import type {
   ExecutionPath,
   Fallback,
   FaultStats,
+  GpuStats,
   LoadOptions,
   LoadPhase,
 } from '../../types/index.ts'
@@ -32,6 +33,8 @@ export interface OpenNetwork {
   readonly poured: PouredWeights
   /** Paths that were passed over. */
   readonly fallbacks: readonly Fallback[]
+  /** Of the GPU, where one computes. */
+  gpu(): GpuStats | undefined
   readonly faults: (() => Omit<FaultStats, 'restarts'>) | undefined
 }
 
@@ -128,6 +131,7 @@ async function pour(
     plan,
     poured,
     fallbacks: opened.fallbacks,
+    gpu: () => backend.gpuStats?.(),
     faults: guard?.stats,
   }
 }

@@ -142,6 +142,7 @@ async function openParts(
     kvType: opened.plan.kv,
     cache: stored.stats(),
     calibration: arranged.calibration,
+    gpu: () => network.running.gpu(),
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
     close: closing(network),
   }
