@@ -52,7 +52,7 @@ test.describe('memory that is collected while a load waits', () => {
     try {
       const page = await browser.newPage()
       await collecting(page)
-      const loads = (source: string, count: number, options: LoadOptions) =>
+      const loads = (source: string, count: number, options: Omit<LoadOptions, 'fetch'>) =>
         page.evaluate(
           async ([address, times, given]) => {
             const blob = address.startsWith('file:')
@@ -179,6 +179,39 @@ test('blob: and data: URLs and buffers load like the file itself', async ({ page
   )
   expect(revoked).toMatch(/^NETWORK .*revoked/)
   expect(share).toBe('BAD_OPTION')
+})
+
+test('a fetch function of the page makes the requests of load and forecast', async ({ page }) => {
+  await openPage(page, own.url)
+  own.setFaults({ authorization: 'signed' })
+  const found = await page.evaluate(async address => {
+    const asked: string[] = []
+    const options = {
+      fetch: (target: string, init: RequestInit) => {
+        const headers = new Headers(init.headers)
+        asked.push(headers.get('range') ?? 'whole')
+        headers.set('authorization', 'signed')
+        return fetch(target, { ...init, headers })
+      },
+    }
+    const { fits } = await ryzanstein.willItRun(address, options)
+    const texts: string[] = []
+    for (const cache of ['auto', 'off'] as const) {
+      const engine = await ryzanstein.load(address, { ...options, cache })
+      texts.push(
+        await engine.generate('Once upon a time', { temperature: 0, maxTokens: 24 }).text(),
+      )
+      await engine.close()
+    }
+    const last = await ryzanstein.load(address, options)
+    await last[Symbol.asyncDispose]()
+    const after = await last.stats().catch(error => error.code)
+    return { fits, texts, asked, after }
+  }, url)
+  expect(found.fits).toBe(true)
+  expect(found.after).toBe('CLOSED')
+  expect(found.texts).toEqual([expect.stringContaining(GOLDEN), expect.stringContaining(GOLDEN)])
+  expect(found.asked.length).toBeGreaterThan(3)
 })
 
 test('pages, pointers and archives in place of a model are named', async ({ page }) => {

@@ -33,7 +33,11 @@ export async function openPage(page: Page, origin: string): Promise<void> {
 }
 
 /** Loads, writes 24 tokens greedily, closes. */
-export function loadAndWrite(page: Page, url: string, options: LoadOptions = {}): Promise<Outcome> {
+export function loadAndWrite(
+  page: Page,
+  url: string,
+  options: Omit<LoadOptions, 'fetch'> = {},
+): Promise<Outcome> {
   return page.evaluate(
     async ([source, given]) => {
       try {

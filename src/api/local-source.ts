@@ -2,6 +2,7 @@
 // sources that are neither Blob nor File become one: a handle gives its file, a stream is collected by the
 // browser (outside the page's own memory). Called by ryzanstein.ts and will-it-run.ts.
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { hubName } from '../net/hub.ts'
 import { isLocalUrl, modelUrl, readLocalUrl } from '../net/model-url.ts'
 import { watched } from '../net/watch.ts'
 import { badOption, blob, kind, kindOf, reading } from '../options/rules.ts'
@@ -59,6 +60,7 @@ export async function localSource(
   const given: unknown = source
   try {
     if (typeof source === 'string' || kindOf(source) === 'URL') {
+      if (typeof source === 'string' && hubName(source)) return source
       const from = base()
       if (from === undefined && !URL.canParse(String(source))) return String(source)
       const url = modelUrl(source as string | URL, from)

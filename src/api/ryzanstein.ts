@@ -208,6 +208,11 @@ export class Ryzanstein {
     return this.#connection.close()
   }
 
+  /** `await using engine = await load(...)` closes it at the end of the block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
   #stream(read: () => Input, options: GenerateOptions, call: string): TokenStream {
     return new TokenStream(stream => {
       let input: Input

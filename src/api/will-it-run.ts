@@ -4,7 +4,8 @@ import { RyzError } from '../errors.ts'
 import { checkLoad } from '../options/load.ts'
 import type { LoadOptions, ModelSource, RunForecast } from '../types/index.ts'
 import { Connection, type WorkerLike } from './link/connection.ts'
-import { aborted, filesFor, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
+import { aborted, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
+import { wireOptions } from './link/wire-options.ts'
 import { checkSource, localSource } from './local-source.ts'
 
 /**
@@ -38,8 +39,8 @@ export async function ask(
   source: ModelSource,
   options: LoadOptions,
 ): Promise<RunForecast> {
-  const { signal, onProgress: _, share: __, baseUrl: ___, ...rest } = options
-  const wire = { ...rest, files: filesFor(worker) }
+  const { signal } = options
+  const { wire, close } = wireOptions(options, worker)
   const connection = new Connection(worker)
   let unlisten: () => void = () => undefined
   try {
@@ -52,5 +53,6 @@ export async function ask(
   } finally {
     unlisten()
     connection.abandon()
+    close()
   }
 }

@@ -1,6 +1,7 @@
 // What counts as the URL of a model and as which one: the same for loading, for the store's names and for the
 // files beside it. Depends on errors.ts alone.
 import { RyzError } from '../errors.ts'
+import { hubFileUrl, hubName } from './hub.ts'
 import { watched } from './watch.ts'
 
 /** Reading what lies on this device takes no longer. */
@@ -8,11 +9,13 @@ const LOCAL_MS = 30_000
 
 /**
  * The absolute URL of a model, without a hash, which no server gets to see.
+ * A name on a hub is a file, or folder, of the hub that is meant without saying.
  * @param base where a relative one begins; the page or worker when absent
  * @throws RyzError BAD_OPTION for what is no URL, and for one with a password, which fetch refuses
  */
 export function modelUrl(source: string | URL, base = globalThis.location?.href): URL {
-  const text = String(source)
+  const hub = hubName(String(source))
+  const text = hub ? hubFileUrl(hub, hub.path) : String(source)
   let url: URL
   try {
     if (text.trim() === '') throw new TypeError('it is empty')

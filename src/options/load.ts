@@ -64,6 +64,11 @@ function headersOf(value: unknown): Record<string, string> | undefined {
     : undefined
 }
 
+const hubUrl: Rule = value =>
+  typeof value === 'string' && /^https?:\/\//.test(value) && URL.canParse(value)
+    ? undefined
+    : 'the URL of a hub, with https://'
+
 const threads: Rule = value =>
   value === 'auto' || whole(1, 64)(value) === undefined
     ? undefined
@@ -93,6 +98,8 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   cacheChunkBytes: whole(1 << 12, 1 << 26),
   autoRestart: flag,
   headers,
+  hubUrl,
+  fetch: callback,
   baseUrl: text,
   signal,
   onProgress: callback,

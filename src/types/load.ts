@@ -3,7 +3,7 @@
 /**
  * Where a model comes from: a URL of a .gguf (the first part of a split file finds the others), a
  * base URL ending in `/` with config.json, tokenizer.json and model.safetensors (or its index), a blob: or data:
- * URL of one file, a File or Blob, the Files of such a directory or split, a FileSystemFileHandle, an
+ * URL of one file, `hf:owner/repo`, `hf:owner/repo/file` or `hf:owner/repo@revision/file` of a hub, a File or Blob, the Files of such a directory or split, a FileSystemFileHandle, an
  * ArrayBuffer or Uint8Array of one file, or a ReadableStream of one file.
  */
 export type ModelSource =
@@ -137,6 +137,13 @@ export interface LoadOptions {
    * must send Access-Control-Allow-Origin.
    */
   baseUrl?: string
+  /**
+   * Makes every request for the model's files, on the page, in place of the browser's fetch: for signed requests, a
+   * cache of its own, another transport. Gets the URL and what fetch takes (headers, Range among them).
+   */
+  fetch?: (url: string, init: RequestInit) => Promise<Response>
+  /** The hub that `hf:` names are looked up on; default https://huggingface.co. */
+  hubUrl?: string
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }

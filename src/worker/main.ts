@@ -20,6 +20,7 @@ import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
 import { asRyzError, RyzError } from '../errors.ts'
 import { detectFeatures } from '../features.ts'
+import { portFetch } from '../net/port-fetch.ts'
 import { STALL_MS } from '../net/retry.ts'
 import { watched } from '../net/watch.ts'
 import { importPart, packageUrl, usePackageUrls } from '../package-files.ts'
@@ -159,8 +160,8 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
 }
 
 /** What the page asked for, without what it adds on the way. */
-function loadOptions({ files: _, avoid: __, ...options }: WireLoadOptions): LoadOptions {
-  return options
+function loadOptions({ files: _, avoid: __, fetchPort, ...options }: WireLoadOptions): LoadOptions {
+  return fetchPort ? { ...options, fetch: portFetch(fetchPort) } : options
 }
 
 installErrorWire()

@@ -32,7 +32,9 @@ export {
 } from './error-wire.ts'
 
 export interface WireLoadOptions
-  extends Omit<LoadOptions, 'signal' | 'onProgress' | 'share' | 'baseUrl'> {
+  extends Omit<LoadOptions, 'signal' | 'onProgress' | 'share' | 'baseUrl' | 'fetch'> {
+  /** The page's own fetch function is at its other end. */
+  fetchPort?: MessagePort
   /** Where the files of the package are; a worker that needs none of them is told nothing. */
   files?: PackageUrls
   /** Rungs of the ladder that failed before, as rungName() writes them, and how. */

@@ -17,7 +17,8 @@ import {
   type PortCall,
   type WorkerLike,
 } from './connection.ts'
-import { aborted, filesFor, onAbort, sourceForWorker, tell } from './start-worker.ts'
+import { aborted, onAbort, sourceForWorker, tell } from './start-worker.ts'
+import { wireOptions } from './wire-options.ts'
 
 /** A loaded engine. */
 export interface Opened {
@@ -211,9 +212,10 @@ export async function openConnection(
   beat?: Heartbeat,
   avoid?: WireLoadOptions['avoid'],
 ): Promise<Opened> {
-  const { signal, onProgress, share: _, baseUrl: __, ...rest } = options
-  const wire: WireLoadOptions = { ...rest, avoid, files: filesFor(worker) }
+  const { signal, onProgress } = options
+  const { wire, close } = wireOptions(options, worker, avoid)
   const connection = new Connection(worker, beat)
+  void connection.ended.then(close)
   const { port1, port2 } = new MessageChannel()
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
   port1.onmessage = (event: MessageEvent<ProgressMessage>) => {

@@ -2,6 +2,7 @@
 // which path and how fast. The same checks and the same plan as a load, without one weight. Called by
 // worker/engine-api.ts.
 import { type BackendFactory, pathFields, pathName } from '../../backend/factory.ts'
+import { type Remembered, rememberedInIndexedDb } from '../../cache/remembered.ts'
 import { REFUSALS } from '../../cache/session.ts'
 import { type StoredFile, type StoredFileOptions, storedFile } from '../../cache/stored-file.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
@@ -13,9 +14,11 @@ import type { ModelConfig } from '../../model/model-config.ts'
 import type { NetworkOptions } from '../../net/retry.ts'
 import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
+import { hubSource } from './hub-source.ts'
 import { type Arrange, openTokenizer } from './open-parts.ts'
 import { checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
+import { networkOf } from './stored-model.ts'
 
 /** These say that the question was wrong or could not be put, not that the model will not run. */
 const NO_ANSWER: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['ABORTED', 'BAD_OPTION', 'NETWORK'])
@@ -25,6 +28,8 @@ const NO_BUDGET = 2 ** 50
 export interface ForecastExtras {
   /** Replaces the global fetch and the clock between tries, for tests. */
   readonly network?: NetworkOptions
+  /** Replaces what is remembered in IndexedDB. */
+  readonly remembered?: Remembered
   readonly selfTested?: boolean
   /** Replaces the look into IndexedDB, for tests. */
   readonly stored?: (url: string, options: StoredFileOptions) => Promise<StoredFile | undefined>
@@ -42,14 +47,22 @@ export async function forecast(
   arrange: Arrange,
   extras: ForecastExtras = {},
 ): Promise<RunForecast> {
+  const { network, remembered = rememberedInIndexedDb() } = extras
+  let from: ModelSource
+  try {
+    from = await hubSource(source, options, signal, remembered, network)
+  } catch (caught) {
+    if (!(caught instanceof RyzError) || NO_ANSWER.has(caught.code)) throw caught
+    return { ...nothingKnown(), refusal: { code: caught.code, message: caught.message } }
+  }
   const store = lookUp(options, signal, extras)
-  const told = await foretell(source, options, signal, factories, arrange, extras, store)
+  const told = await foretell(from, options, signal, factories, arrange, extras, store)
   // Stored bytes that are refused say nothing of what the server has by now: load() would fetch it anew.
   if (!told.refusal || !store.used() || !REFUSALS.has(told.refusal.code)) return told
   if (options.cache === 'only') return told
   try {
     const past = lookUp({ ...options, cache: 'off' }, signal, extras)
-    return await foretell(source, options, signal, factories, arrange, extras, past)
+    return await foretell(from, options, signal, factories, arrange, extras, past)
   } catch (caught) {
     if (caught instanceof RyzError && caught.code === 'NETWORK') return told
     throw caught
@@ -68,7 +81,7 @@ async function foretell(
   const checked = checkLoadOptions(options)
   const told = nothingKnown()
   try {
-    const http = { ...extras.network, headers: options.headers, bounded: true }
+    const http = { ...extras.network, ...networkOf(options), bounded: true }
     const file = await openModel(source, { signal, http, openUrl: store.open })
     told.fileBytes = sumOf(file, part => part.size ?? 0)
     if (typeof source === 'string' || source instanceof URL) {
@@ -162,7 +175,7 @@ function tell(told: RunForecast, plan: MemoryPlan, shortened: readonly Fallback[
 function lookUp(options: LoadOptions, signal: AbortSignal, extras: ForecastExtras) {
   const bytes = new Map<string, number>()
   const mode = options.cache ?? 'auto'
-  const network = mode === 'only' ? undefined : { ...extras.network, headers: options.headers }
+  const network = mode === 'only' ? undefined : { ...extras.network, ...networkOf(options) }
   let used = false
   return {
     /** Whether a file was read from the store. */

@@ -1,5 +1,6 @@
 // From a ModelSource to an open ModelFile through the cache: URLs are read from the store where it has
 // them, local files straight, and a demanded hash is checked either way. Called by open-parts.ts.
+import { type Remembered, rememberedInIndexedDb } from '../../cache/remembered.ts'
 import { type CacheSession, openCache } from '../../cache/session.ts'
 import { runningHash } from '../../cache/sha256.ts'
 import { RyzError } from '../../errors.ts'
@@ -8,7 +9,9 @@ import { openModel } from '../../format/open.ts'
 import { blobSource } from '../../format/source.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import { isLocalUrl, modelUrl } from '../../net/model-url.ts'
+import type { NetworkOptions } from '../../net/retry.ts'
 import type { CacheStats, Fallback, LoadOptions, ModelSource } from '../../types/index.ts'
+import { hubSource } from './hub-source.ts'
 
 /** An open model and what the cache does for it. */
 export interface StoredModelFile {
@@ -26,6 +29,13 @@ export interface StoredModelFile {
 export interface Through {
   readonly options: LoadOptions
   readonly signal: AbortSignal
+  /** Replaces what is remembered in IndexedDB, for tests. */
+  readonly remembered?: Remembered
+}
+
+/** How a caller wants requests to be made. */
+export function networkOf({ headers, fetch }: LoadOptions): NetworkOptions {
+  return { headers, ...(fetch && { fetch }) }
 }
 
 /**
@@ -34,13 +44,14 @@ export interface Through {
  * @throws RyzError whatever openModel and `use` throw, and MODEL_HASH | STORAGE_FULL
  */
 export async function withStored<T>(
-  source: ModelSource,
-  { options, signal }: Through,
+  from: ModelSource,
+  { options, signal, remembered = rememberedInIndexedDb() }: Through,
   use: (stored: StoredModelFile) => Promise<T>,
 ): Promise<T> {
+  const source = await hubSource(from, options, signal, remembered)
   const url = storedUrl(source)
   const mode = options.cache ?? 'auto'
-  const http = { headers: options.headers }
+  const http = networkOf(options)
   if (url === undefined || mode === 'off') {
     await checkLocal(source, options, signal)
     return use(plain(await openModel(source, { signal, http })))
@@ -53,7 +64,7 @@ export async function withStored<T>(
       sha256: options.sha256,
       chunkBytes: options.cacheChunkBytes,
       anew: refused !== undefined,
-      network: { headers: options.headers },
+      network: http,
     })
     if (refused) {
       const reason = `it was refused: ${refused.message}`
