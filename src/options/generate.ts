@@ -8,6 +8,7 @@ import {
   finite,
   flag,
   kindOf,
+  listOf,
   number,
   oneOf,
   type Rule,
@@ -19,7 +20,6 @@ import {
 /** Priorities are whole numbers between minus and plus this. */
 export const MAX_PRIORITY = 10
 const MAX_LOGPROBS = 20
-const MAX_STOPS = 1000
 const MAX_PENALTY = 1e3
 const MAX_WINDOW = 1 << 20
 const ANY = Number.MAX_SAFE_INTEGER
@@ -44,12 +44,11 @@ export const GENERATE_DEFAULTS = {
   priority: 0,
 } as const satisfies GenerateOptions
 
-const stopStrings: Rule = value =>
-  Array.isArray(value) &&
-  value.length <= MAX_STOPS &&
-  Array.from(value).every(text => typeof text === 'string' && text !== '')
-    ? undefined
-    : `a list of at most ${MAX_STOPS} strings that are not empty`
+const stopStrings = listOf(
+  text => (typeof text === 'string' && text !== '' ? undefined : 'text'),
+  'strings that are not empty',
+  1000,
+)
 
 const bias: Rule = value => {
   // A Map has no entries here, and would be ignored.

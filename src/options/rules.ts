@@ -47,6 +47,15 @@ export const oneOf =
   value =>
     allowed.includes(value) ? undefined : `one of ${allowed.join(', ')}`
 
+/** A list of at most `most` values of one kind; holes count as undefined. */
+export const listOf =
+  (entry: Rule, wanted: string, most: number): Rule =>
+  value => {
+    const all = `a list of at most ${most} ${wanted}`
+    if (!Array.isArray(value) || value.length > most) return all
+    return Array.from(value, entry).every(wrong => wrong === undefined) ? undefined : all
+  }
+
 /** An object of one of these kinds, of whatever realm (an iframe's Blob is a Blob). */
 export const kind =
   (...kinds: readonly string[]): Rule =>

@@ -74,6 +74,10 @@ export interface QueueEvent {
 export interface TokenLogprob {
   token: number
   logprob: number
+  /** The bytes it writes, which may be a part of a character; none for a control token. */
+  bytes: readonly number[]
+  /** These as a text of their own, a part of a character as U+FFFD; the name of a control token. */
+  text: string
 }
 
 /** One piece of a stream. `text` may be empty while a character is still incomplete. */

@@ -1,13 +1,20 @@
 // The chat.completions facade: names and shapes in, names and shapes out, nothing ignored.
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { openai } from '../../src/adapters/openai/openai.ts'
 import type {
   ChatCompletionChunk,
   ChatCompletionRequest,
 } from '../../src/adapters/openai/openai-types.ts'
+import { connect, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { TokenStream } from '../../src/api/token-stream.ts'
-import type { ChatMessage, FinishReason, GenerateOptions } from '../../src/types/index.ts'
-import { fakeInfo } from '../engine/fakes.ts'
+import type {
+  ChatMessage,
+  EngineStats,
+  FinishReason,
+  GenerateOptions,
+} from '../../src/types/index.ts'
+import { FakeWorker } from '../api/fake-worker.ts'
+import { fakeInfo, until } from '../engine/fakes.ts'
 
 /** An engine that answers "Hi!" and keeps what it was asked. */
 function fakeEngine(finishReason: FinishReason = 'eos') {
@@ -15,7 +22,7 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
   return {
     asked,
     model: fakeInfo,
-    detokenize: async (ids: readonly number[]) => String.fromCharCode(...ids),
+    stats: async () => ({ maxSequences: 3 }) as EngineStats,
     chat(messages: readonly ChatMessage[], options: GenerateOptions = {}) {
       asked.push({ messages, options })
       return new TokenStream(stream => {
@@ -24,8 +31,8 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
             const token = text.charCodeAt(0)
             const logprobs = [
               [
-                { token, logprob: -0.5 },
-                { token: 65, logprob: -1 },
+                { token, logprob: -0.5, bytes: [token], text },
+                { token: 65, logprob: Number.NEGATIVE_INFINITY, bytes: [], text: '<A>' },
               ],
             ]
             const asks = options.logprobs !== undefined
@@ -49,6 +56,8 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
 }
 
 const messages = [{ role: 'user', content: 'Hello' }]
+const create = (engine: ReturnType<typeof fakeEngine>, request: ChatCompletionRequest) =>
+  openai(engine).chat.completions.create(request as ChatCompletionRequest & { stream: false })
 
 describe('openai facade', () => {
   it('answers with one chat.completion', async () => {
@@ -60,7 +69,7 @@ describe('openai facade', () => {
       choices: [
         {
           index: 0,
-          message: { role: 'assistant', content: 'Hi!' },
+          message: { role: 'assistant', content: 'Hi!', refusal: null },
           finish_reason: 'stop',
           logprobs: null,
         },
@@ -99,6 +108,7 @@ describe('openai facade', () => {
       prompt_tokens: 7,
       completion_tokens: 3,
       total_tokens: 10,
+      prompt_tokens_details: { cached_tokens: 0 },
     })
     expect(new Set(chunks.map(c => c.id)).size).toBe(1)
   })
@@ -163,19 +173,184 @@ describe('openai facade', () => {
       token: 'H',
       logprob: -0.5,
       bytes: [72],
-      top_logprobs: [{ token: 'A', logprob: -1, bytes: [65] }],
+      top_logprobs: [{ token: '<A>', logprob: -9999, bytes: null }],
+    })
+  })
+
+  it('takes what the official client sends for nothing', async () => {
+    const engine = fakeEngine()
+    const nothing = {
+      ...{ audio: null, frequency_penalty: null, function_call: 'none', functions: [], n: null },
+      ...{ logit_bias: null, logprobs: null, max_tokens: null, max_completion_tokens: null },
+      ...{ metadata: { a: 'b' }, modalities: ['text'], parallel_tool_calls: true, stop: null },
+      ...{ prediction: null, presence_penalty: null, reasoning_effort: null, seed: null },
+      ...{ response_format: { type: 'text' }, service_tier: 'auto', store: true, stream: null },
+      ...{ stream_options: null, temperature: null, tool_choice: 'auto', tools: [], top_p: null },
+      ...{ top_logprobs: null, user: 'u', verbosity: null, web_search_options: null },
+    }
+    const history = [
+      { role: 'system', content: [] },
+      { role: 'user', content: 'a', name: null },
+      { role: 'assistant', content: null, refusal: null, tool_calls: null, audio: null },
+      { role: 'assistant', tool_calls: [], function_call: null, annotations: [] },
+      { role: 'user', content: 'b', name: 'Ann' },
+    ]
+    await create(engine, { ...nothing, messages: history } as unknown as ChatCompletionRequest)
+    expect(engine.asked[0]!.messages).toEqual([
+      { role: 'system', content: '' },
+      { role: 'user', content: 'a' },
+      { role: 'assistant', content: '' },
+      { role: 'assistant', content: '' },
+      { role: 'user', content: 'b', name: 'Ann' },
+    ])
+    expect(JSON.parse(JSON.stringify(engine.asked[0]!.options))).toEqual({
+      ...{ temperature: 1, topP: 1, topK: 0 },
     })
   })
 
   it.each([
-    { n: 2 },
-    { tools: [] },
-    { response_format: { type: 'json_object' } },
-    { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] },
-  ])('refuses %o, as it cannot be served', async extra => {
-    const request = { messages, ...extra } as unknown as ChatCompletionRequest & { stream: false }
-    await expect(openai(fakeEngine()).chat.completions.create(request)).rejects.toMatchObject({
+    [0, 0],
+    [7, 7],
+    [2 ** 32 - 1, 2 ** 32 - 1],
+    [2 ** 32, 1],
+    [2 ** 53 - 1, 2 ** 32 - 1 - 0x1fffff],
+    [-1, 2 ** 32 - 1],
+    [-(2 ** 40), 255],
+  ])('folds the seed %d to %d', async (seed, folded) => {
+    const engine = fakeEngine()
+    await create(engine, { messages, seed })
+    expect(engine.asked[0]!.options.seed).toBe(folded)
+  })
+
+  it('gives as many answers as asked for, each with a seed of its own', async () => {
+    const engine = fakeEngine()
+    const { choices, usage } = await create(engine, { messages, n: 3, seed: 2 ** 32 - 1 })
+    expect(choices.map(c => [c.index, c.message.content])).toEqual([
+      [0, 'Hi!'],
+      [1, 'Hi!'],
+      [2, 'Hi!'],
+    ])
+    expect(engine.asked.map(a => a.options.seed)).toEqual([2 ** 32 - 1, 0, 1])
+    expect(usage).toMatchObject({ prompt_tokens: 7, completion_tokens: 9 })
+    const stream = await openai(engine).chat.completions.create({ messages, n: 2, stream: true })
+    const texts = ['', '']
+    const reasons: (string | null)[] = []
+    for await (const { choices } of stream) {
+      const { index, delta, finish_reason } = choices[0]!
+      texts[index] += delta.content ?? ''
+      if (finish_reason !== null) reasons.push(finish_reason)
+    }
+    expect(texts).toEqual(['Hi!', 'Hi!'])
+    expect(reasons).toEqual(['stop', 'stop'])
+  })
+
+  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }
+  const wrong: [string, object, string][] = [
+    ['more answers than seats', { n: 4 }, 'n'],
+    ['tools', { tools: [{ type: 'function' }] }, 'tools'],
+    ['a response format', { response_format: { type: 'json_object' } }, 'response_format'],
+    [
+      'a picture',
+      { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] },
+      'messages[0].content[0]',
+    ],
+    ['calls', { messages: [{ role: 'assistant', tool_calls: [call] }] }, 'messages[0].tool_calls'],
+    [
+      'a result',
+      { messages: [...messages, { role: 'tool', content: 'x', tool_call_id: 'a' }] },
+      'messages[1].tool_call_id',
+    ],
+    ['no messages', { messages: [] }, 'messages'],
+    ['messages of another kind', { messages: 'Hello' }, 'messages'],
+    ['a seed that is no whole number', { seed: 0.5 }, 'seed'],
+    ['likeliest tokens without logprobs', { top_logprobs: 2 }, 'top_logprobs'],
+    ['reasoning', { reasoning_effort: 'high' }, 'reasoning_effort'],
+    ['a typing error', { temprature: 1 }, 'temprature'],
+  ]
+  it.each(wrong)('refuses %s by name, as it cannot be served', async (_, extra, option) => {
+    const request = { messages, ...extra } as unknown as ChatCompletionRequest
+    await expect(create(fakeEngine(), request)).rejects.toMatchObject({
       code: 'BAD_OPTION',
+      detail: { option },
     })
+  })
+})
+
+describe('the facade over an engine', () => {
+  const readable = (
+    ReadableStream as unknown as { from(it: AsyncIterable<unknown>): ReadableStream }
+  ).from
+  const worker = new FakeWorker({ onStep: () => new Promise(resolve => setTimeout(resolve, 1)) })
+  let engine: Ryzanstein
+  let chat: Ryzanstein['chat']
+  beforeAll(async () => {
+    engine = await connect(worker, 'x', {})
+    // The model without weights has no template either.
+    chat = (_, options) => engine.generate('abc', options)
+  })
+  afterAll(() => engine.close())
+  const facade = () =>
+    openai({ chat, model: engine.model, stats: () => engine.stats() }).chat.completions
+  const request = { messages, max_tokens: 400, n: 2, stream: true } as const
+  const idle = () => until(() => worker.network!.kv.usedBlocks === 0, 'the blocks are back')
+
+  it.each<[string, (stream: AsyncIterable<ChatCompletionChunk>) => Promise<unknown>]>([
+    [
+      'left at its first chunk',
+      async stream => {
+        for await (const _ of stream) break
+      },
+    ],
+    ['returned before it is read', stream => stream[Symbol.asyncIterator]().return!()],
+    [
+      'thrown into',
+      stream =>
+        stream[Symbol.asyncIterator]().throw!(new Error('mine')).catch(error =>
+          expect(error.message).toBe('mine'),
+        ),
+    ],
+    ['cancelled as a ReadableStream', stream => readable(stream).cancel()],
+    [
+      'left while it is asked',
+      async stream => {
+        const iterator = stream[Symbol.asyncIterator]()
+        for (let i = 0; i < 4; i++) await iterator.next()
+        const asked = Array.from({ length: 40 }, () => iterator.next())
+        await iterator.return!()
+        expect((await Promise.all(asked)).at(-1)!.done).toBe(true)
+      },
+    ],
+  ])('a stream that is %s cancels its requests', async (_, leave) => {
+    const before = (await engine.stats()).queue.cancelled
+    const stream = await facade().create(request)
+    await leave(stream)
+    await vi.waitFor(async () => {
+      expect((await engine.stats()).queue).toMatchObject({ cancelled: before + 2, running: 0 })
+    })
+    await idle()
+    expect(await stream[Symbol.asyncIterator]().next()).toEqual({ value: undefined, done: true })
+  })
+
+  it('a stream that nobody reads runs to its end and rejects nowhere', async () => {
+    await facade().create({ ...request, max_tokens: 5 })
+    await idle()
+  })
+
+  it('an abort ends the stream with ABORTED, before its first token too', async () => {
+    const abort = new AbortController()
+    const stream = await facade().create(request, { signal: abort.signal })
+    const reading = (async () => {
+      for await (const _ of stream) abort.abort()
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'ABORTED' })
+    const early = facade().create(request, { signal: AbortSignal.abort() })
+    await expect(early).rejects.toMatchObject({ code: 'ABORTED' })
+    await idle()
+  })
+
+  it('what refuses a request rejects create(), where it streams too', async () => {
+    chat = (_, options) => engine.generate(new Array(600).fill(1), options)
+    await expect(facade().create(request)).rejects.toMatchObject({ code: 'CONTEXT_FULL' })
+    chat = (_, options) => engine.generate('abc', options)
   })
 })

@@ -49,6 +49,9 @@ async function collect(stream: AsyncIterable<TokenChunk>): Promise<TokenChunk[]>
   return chunks
 }
 
+const readableFrom = (stream: AsyncIterable<unknown>): ReadableStream =>
+  (ReadableStream as unknown as { from(from: typeof stream): ReadableStream }).from(stream)
+
 const codeOf = (promise: Promise<unknown>) =>
   promise.then(
     () => 'no error',
@@ -222,6 +225,37 @@ describe('generate', () => {
     expect(await codeOf(stream.result)).toBe('ABORTED')
     await until(() => worker.network!.kv.usedBlocks === 0, 'blocks are back')
     expect((await engine.stats()).queue).toMatchObject({ cancelled: 1, running: 0 })
+  })
+
+  const ways: [string, (stream: AsyncIterable<TokenChunk>) => Promise<unknown>][] = [
+    ['returned before it is read', stream => stream[Symbol.asyncIterator]().return!()],
+    ['thrown into', stream => codeOf(stream[Symbol.asyncIterator]().throw!(new Error('mine')))],
+    ['cancelled as a ReadableStream', stream => readableFrom(stream).cancel()],
+    [
+      'read through a ReadableStream and then cancelled',
+      async stream => {
+        const reader = readableFrom(stream).getReader()
+        await reader.read()
+        await reader.cancel()
+      },
+    ],
+    [
+      'left while it is asked',
+      async stream => {
+        const iterator = stream[Symbol.asyncIterator]()
+        const asked = Array.from({ length: 40 }, () => iterator.next())
+        await iterator.return!()
+        expect((await Promise.all(asked)).at(-1)!.done).toBe(true)
+      },
+    ],
+  ]
+  it.each(ways)('cancels when it is %s, and nothing rejects unheard', async (_, leave) => {
+    const { engine, worker } = await start(slow)
+    await leave(engine.generate('x', { maxTokens: 400 }))
+    await vi.waitFor(async () => {
+      expect((await engine.stats()).queue).toMatchObject({ cancelled: 1, running: 0 })
+    })
+    expect(worker.network!.kv.usedBlocks).toBe(0)
   })
 
   it('cancels when its signal fires, before and during', async () => {

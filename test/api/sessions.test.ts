@@ -108,7 +108,7 @@ describe('a stream that nobody reads', () => {
     })
     const result = {} as Awaited<typeof stream.result>
     for (let i = 0; i < 1000; i++) {
-      const logprobs = [[{ token: i, logprob: -1 }]]
+      const logprobs = [[{ token: i, logprob: -1, bytes: [], text: '' }]]
       input.push({ text: `${i} `, tokens: [i], logprobs })
     }
     input.done(result)

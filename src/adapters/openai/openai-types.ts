@@ -1,22 +1,31 @@
-// The shapes of OpenAI's chat.completions, as far as they are served here. Plain data, no logic.
+// The shapes of OpenAI's chat.completions, as far as they are served here. Plain data, no logic. What is
+// taken is typed as widely as the official client types it; request.ts refuses by name what cannot be served.
 
-export interface TextPart {
-  type: 'text'
-  text: string
+export interface ContentPart {
+  type: string
+  /** Of a part of type 'text'. */
+  text?: string
 }
 
 export interface ChatCompletionMessage {
   role: string
-  content: string | readonly TextPart[]
+  /** null and nothing are the empty text. */
+  content?: string | readonly ContentPart[] | null
+  name?: string
+  tool_calls?: unknown
+  tool_call_id?: string
+  function_call?: unknown
+  refusal?: string | null
+  audio?: unknown
 }
 
-/** What create() takes. A field that is not listed, and not null, is refused: nothing is ignored. */
+/** What create() takes. null is as if left out; a field that is not listed is refused, nothing is ignored. */
 export interface ChatCompletionRequest {
   messages: readonly ChatCompletionMessage[]
   /** Echoed; the engine has one model. */
   model?: string
   stream?: boolean | null
-  stream_options?: { include_usage?: boolean } | null
+  stream_options?: { include_usage?: boolean; include_obfuscation?: boolean } | null
   max_tokens?: number | null
   max_completion_tokens?: number | null
   /** Default 1, as in the interface this one copies. */
@@ -25,22 +34,47 @@ export interface ChatCompletionRequest {
   top_p?: number | null
   frequency_penalty?: number | null
   presence_penalty?: number | null
-  logit_bias?: Readonly<Record<number, number>> | null
+  logit_bias?: Readonly<Record<string, number>> | null
   logprobs?: boolean | null
   top_logprobs?: number | null
   stop?: string | readonly string[] | null
+  /** Any whole number; beyond 32 bits it is folded into them. */
   seed?: number | null
-  n?: 1 | null
-  user?: string
+  /** Answers a call, with seeds that follow each other. */
+  n?: number | null
   /** Not in the interface this one copies: default 0 (off), 0 and 1. */
-  top_k?: number
-  min_p?: number
-  repetition_penalty?: number
+  top_k?: number | null
+  min_p?: number | null
+  repetition_penalty?: number | null
+  /** Only what happens anyway is taken of these: text, no tools, the usual tier. */
+  response_format?: { type: string } | null
+  tools?: readonly unknown[] | null
+  functions?: readonly unknown[] | null
+  tool_choice?: unknown
+  function_call?: unknown
+  parallel_tool_calls?: boolean | null
+  modalities?: readonly string[] | null
+  service_tier?: string | null
+  verbosity?: string | null
+  /** These change no answer, and are taken. */
+  metadata?: unknown
+  prediction?: unknown
+  prompt_cache_key?: unknown
+  prompt_cache_options?: unknown
+  prompt_cache_retention?: unknown
+  safety_identifier?: unknown
+  store?: unknown
+  user?: unknown
+  /** These are refused. */
+  audio?: unknown
+  reasoning_effort?: unknown
+  web_search_options?: unknown
 }
 
 export interface LogprobEntry {
   token: string
   logprob: number
+  /** null for control tokens. */
   bytes: number[] | null
 }
 
@@ -50,6 +84,7 @@ export interface ContentLogprob extends LogprobEntry {
 
 export interface ChoiceLogprobs {
   content: ContentLogprob[]
+  refusal: null
 }
 
 export type CompletionFinish = 'stop' | 'length'
@@ -58,6 +93,7 @@ export interface CompletionUsage {
   prompt_tokens: number
   completion_tokens: number
   total_tokens: number
+  prompt_tokens_details: { cached_tokens: number }
 }
 
 export interface ChatCompletion {
@@ -66,8 +102,8 @@ export interface ChatCompletion {
   created: number
   model: string
   choices: {
-    index: 0
-    message: { role: 'assistant'; content: string }
+    index: number
+    message: { role: 'assistant'; content: string; refusal: null }
     finish_reason: CompletionFinish
     logprobs: ChoiceLogprobs | null
   }[]
@@ -80,7 +116,7 @@ export interface ChatCompletionChunk {
   created: number
   model: string
   choices: {
-    index: 0
+    index: number
     delta: { role?: 'assistant'; content?: string }
     finish_reason: CompletionFinish | null
     logprobs: ChoiceLogprobs | null

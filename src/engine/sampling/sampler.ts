@@ -2,7 +2,6 @@
 // draw from a seeded stream. Pure: same logits, options and seed give the same tokens. Nothing is
 // allocated between tokens; the vocabulary is never sorted as a whole. Called by generate.ts.
 import { RyzError } from '../../errors.ts'
-import type { TokenLogprob } from '../../types/index.ts'
 import type { ResolvedSampling } from '../tasks/options.ts'
 import { Random } from './random.ts'
 import { heapify, popBest, selectBest } from './select.ts'
@@ -141,6 +140,11 @@ export class Sampler {
   }
 }
 
+export interface LogprobEntry {
+  token: number
+  logprob: number
+}
+
 /**
  * Log-probabilities of the model's own distribution: before penalties, bias, temperature and cuts.
  * @returns the chosen token first, then the `likeliest` best, best first
@@ -152,9 +156,9 @@ export function logprobsOf(
   chosen: number,
   likeliest: number,
   scratch: SamplerScratch,
-): TokenLogprob[] {
+): LogprobEntry[] {
   const norm = logNorm(row, at, scratch.logits.length)
-  const found: TokenLogprob[] = [{ token: chosen, logprob: row[at + chosen]! - norm }]
+  const found: LogprobEntry[] = [{ token: chosen, logprob: row[at + chosen]! - norm }]
   let count = selectBest(row, at, scratch.logits.length, likeliest, scratch.ids)
   heapify(row, at, scratch.ids, count)
   for (; count > 0; count--) {

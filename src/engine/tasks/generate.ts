@@ -4,7 +4,13 @@ import { KV_BLOCK } from '../../backend/backend.ts'
 import type { RyzError } from '../../errors.ts'
 import { createStreamDecoder } from '../../tokenizer/stream-decoder.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { FinishReason, GenerateResult, QueueEvent, TokenChunk } from '../../types/index.ts'
+import type {
+  FinishReason,
+  GenerateResult,
+  QueueEvent,
+  TokenChunk,
+  TokenLogprob,
+} from '../../types/index.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
 import type { Next, Task, TaskTimes } from '../schedule/task.ts'
 import type { ResolvedGenerate } from './options.ts'
@@ -78,7 +84,8 @@ export class Generation implements Task {
     this.#tokens.push(token)
     const chunk: TokenChunk = { text: '', tokens: [token] }
     if (options.logprobs !== undefined) {
-      chunk.logprobs = [logprobsOf(row, at, token, options.logprobs, scratch)]
+      const found = logprobsOf(row, at, token, options.logprobs, scratch)
+      chunk.logprobs = [found.map(entry => ({ ...entry, ...written(entry.token, tokenizer) }))]
     }
     chunk.text = this.#matcher.push(this.#decoder.push(token))
     this.#text += chunk.text
@@ -143,4 +150,14 @@ export class Generation implements Task {
     this.answer.length = 0
     this.#slides++
   }
+}
+
+/** A token as it is written by itself. */
+function written(token: number, tokenizer: Tokenizer): Pick<TokenLogprob, 'bytes' | 'text'> {
+  const bytes = Array.from(tokenizer.tokenBytes(token))
+  const text =
+    bytes.length === 0
+      ? tokenizer.tokenText(token)
+      : new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))
+  return { bytes, text }
 }

@@ -12,7 +12,7 @@ function pieces(texts: readonly string[], cuts: readonly number[]): TokenChunk[]
     const to = Math.min(texts.length, from + size)
     if (to === from) continue
     const tokens = Array.from({ length: to - from }, (_, i) => from + i)
-    const logprobs = tokens.map(token => [{ token, logprob: -token }])
+    const logprobs = tokens.map(token => [{ token, logprob: -token, bytes: [], text: '' }])
     chunks.push({ text: texts.slice(from, to).join(''), tokens, logprobs })
     from = to
   }
