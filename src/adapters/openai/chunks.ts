@@ -1,6 +1,6 @@
 // Answers as a stream of chat.completion.chunk, several side by side where several were asked for, and the parts
 // that whole answers share with it. Leaving the stream, at whatever chunk, cancels them. Used by openai.ts.
-import type { TokenStream } from '../../api/token-stream.ts'
+import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import type { FinishReason, GenerateResult, TokenLogprob } from '../../types/index.ts'
 import type {
   ChatCompletionChunk,
@@ -10,7 +10,7 @@ import type {
   LogprobEntry,
 } from './openai-types.ts'
 
-export type Answer = TokenStream
+export type Answer = ReturnType<Ryzanstein['chat']>
 type Head = ReturnType<typeof headOf>
 type Result = IteratorResult<ChatCompletionChunk, void>
 
