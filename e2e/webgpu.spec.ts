@@ -89,3 +89,70 @@ test('when the GPU process crashes, the text goes on and nothing is lost', async
   expect(told.fallbacks[0]!.reason).toContain('lost')
   expect(told.queue).toMatchObject({ served: 1, failed: 0 })
 })
+
+test('on a phone, a load that ended its page is not tried again at once', async ({ browser }) => {
+  const context = await browser.newContext({
+    userAgent: 'Mozilla/5.0 (Linux; Android 16; Phone) Chrome/156.0.0.0 Mobile Safari/537.36',
+  })
+  const options = { backend: 'webgpu', allowSoftwareAdapter: true, contextLength: 128 } as const
+  const first = await context.newPage()
+  await openEmbed(first)
+  await first.evaluate(
+    ([model, given]) => {
+      ryzanstein.load(model, given).catch(() => undefined)
+    },
+    [MODEL, options] as const,
+  )
+  // It compiles for seconds here; the mark is set before.
+  const marked = (): Promise<boolean> =>
+    first.evaluate(async () => {
+      // Opening it before the package does would make it without its store.
+      const known = await indexedDB.databases()
+      if (!known.some(({ name }) => name === 'ryzanstein-notes')) return false
+      const request = indexedDB.open('ryzanstein-notes')
+      const database = await new Promise<IDBDatabase>(done => {
+        request.onsuccess = () => done(request.result)
+      })
+      const keys = database.transaction('notes').objectStore('notes').getAllKeys()
+      await new Promise(done => {
+        keys.onsuccess = done
+      })
+      database.close()
+      return keys.result.some(key => String(key).startsWith('crash mark'))
+    })
+  await expect.poll(marked, { timeout: 10_000 }).toBe(true)
+  const crashed = first.waitForEvent('crash')
+  const cdp = await context.newCDPSession(first)
+  cdp.send('Page.crash').catch(() => undefined)
+  await crashed
+
+  const second = await context.newPage()
+  await openEmbed(second)
+  const told = await second.evaluate(
+    async ([model, given]) => {
+      const engine = await ryzanstein.load(model, given)
+      const { backend, fallbacks } = await engine.stats()
+      await engine.close()
+      return { backend, reason: fallbacks[0]?.reason }
+    },
+    [MODEL, options] as const,
+  )
+  await context.close()
+  expect(told.backend).toBe('wasm')
+  expect(told.reason).toContain('the page ended')
+})
+
+test('willItRun tells the GPU, or why there is none', async ({ page }) => {
+  await openEmbed(page)
+  const paths = await page.evaluate(async model => {
+    const told = []
+    for (const allowSoftwareAdapter of [false, true]) {
+      const options = { backend: 'webgpu', allowSoftwareAdapter } as const
+      told.push((await ryzanstein.willItRun(model, options)).path)
+    }
+    return told
+  }, MODEL)
+  expect(paths[0]).toMatchObject({ backend: 'wasm' })
+  expect(paths[0]!.fallbacks[0]!.reason).toContain('computes on the CPU')
+  expect(paths[1]).toMatchObject({ backend: 'webgpu', variant: 'wgsl', fallbacks: [] })
+})

@@ -10,7 +10,7 @@ import type {
 } from 'ryzanstein'
 import { byId } from './dom.ts'
 
-const BACKENDS: readonly BackendName[] = ['wasm', 'reference']
+const BACKENDS: readonly BackendName[] = ['wasm', 'webgpu', 'reference']
 const VARIANTS: readonly KernelVariant[] = ['relaxed', 'relaxed-i32', 'simd128', 'scalar']
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8', 'int4']
 /** 'file' is what strict gives. */

@@ -65,6 +65,12 @@ export function finishText(reason: FinishReason | 'stopped'): string {
   return FINISHES[reason]
 }
 
+const BACKENDS: Record<EngineStats['backend'], string> = {
+  wasm: 'WebAssembly',
+  webgpu: 'WebGPU',
+  reference: 'Reference',
+}
+
 const VARIANTS: Record<EngineStats['variant'], string> = {
   relaxed: 'relaxed\u00a0SIMD',
   'relaxed-i32': 'relaxed\u00a0SIMD\u00a0(32-bit\u00a0dots)',
@@ -76,9 +82,10 @@ const VARIANTS: Record<EngineStats['variant'], string> = {
 
 /** 'WebAssembly, relaxed SIMD, 4 threads', with no break inside a part */
 export function pathText(stats: Pick<EngineStats, 'backend' | 'variant' | 'threads'>): string {
-  const backend = stats.backend === 'wasm' ? 'WebAssembly' : 'Reference'
   const threads = stats.threads === 1 ? '1\u00a0thread' : `${stats.threads}\u00a0threads`
-  return `${backend}, ${VARIANTS[stats.variant]}, ${threads}`
+  // A GPU's threads are its own affair.
+  const parts = [BACKENDS[stats.backend], VARIANTS[stats.variant]]
+  return (stats.backend === 'webgpu' ? parts : [...parts, threads]).join(', ')
 }
 
 /** '217 MB to download, 380 MB of memory at most, about 60 tokens per second: WebAssembly, …' */

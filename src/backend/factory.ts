@@ -14,6 +14,11 @@ export interface BackendFactory {
   readonly traits: BackendTraits
   /** Why this path cannot be used here; absent when it can. */
   readonly unavailable?: string
+  /**
+   * Why it cannot be used here, where that takes asking: whether there is a GPU. Starts nothing; absent where
+   * `unavailable` says all.
+   */
+  whyNot?(): Promise<string | undefined>
   /** Bytes beside weights, KV and activations. */
   scratchBytes(limits: BackendLimits): number
   /**

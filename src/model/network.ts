@@ -68,6 +68,8 @@ export interface Network {
   readonly maxRows: number
   /** Rows of a step that may want logits or hidden states. */
   readonly maxWantedRows: number
+  /** Milliseconds that a step should take at most, where what computes also draws the page. */
+  readonly stepMs?: number
   /** Resolves when it can compute no more; see Backend.lost. */
   readonly lost: Promise<RyzError>
   /**

@@ -14,12 +14,13 @@ import { createReferenceBackend } from '../backend/reference/reference-backend.t
 import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
+import { crashMark } from '../cache/crash-mark.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
 import { asRyzError, RyzError } from '../errors.ts'
-import { detectFeatures } from '../features.ts'
+import { detectFeatures, PACKAGE_VERSION } from '../features.ts'
 import { portFetch } from '../net/port-fetch.ts'
 import { STALL_MS } from '../net/retry.ts'
 import { watched } from '../net/watch.ts'
@@ -66,6 +67,9 @@ async function fetchBytes(url: string): Promise<ArrayBuffer> {
   return response.arrayBuffer()
 }
 
+/** Devices that end a tab which takes too much memory, without a word. */
+const ENDS_TABS = /Android|iPhone|iPad|Mobile/
+
 /** The factory of WebGPU backends, in a file of its own that comes when the GPU is asked for. */
 async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<BackendFactory> {
   const { powerPreference, allowSoftwareAdapter } = options
@@ -77,7 +81,12 @@ async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<Backend
       advice: 'check the connection',
     }
     const { webGpuFactory } = await watched(part, wait)
-    const gpu = webGpuFactory(() => navigator.gpu, { powerPreference, allowSoftwareAdapter })
+    const name = `gpu|${PACKAGE_VERSION}|${navigator.userAgent}`
+    const mark = ENDS_TABS.test(navigator.userAgent)
+      ? crashMark(rememberedInIndexedDb(), name)
+      : undefined
+    const choice = { powerPreference, allowSoftwareAdapter, mark }
+    const gpu = webGpuFactory(() => navigator.gpu, choice)
     return { ...gpu, ...rung }
   } catch (caught) {
     const why = asRyzError(caught, 'NETWORK', `${packageUrl('webgpu.js')} could not be loaded`)

@@ -41,6 +41,7 @@ export interface Gpu {
 /** An adapter that is not there yet is asked for once more after this. */
 const ADAPTER_RETRY_MS = 300
 const LIMIT_MS = 10_000
+const NO_WEBGPU = 'this browser has no WebGPU'
 const SOFTWARE_NAMES = /swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render/i
 /** Language features that shaders may use by name. */
 const PACKED_DOT = 'packed_4x8_integer_dot_product'
@@ -50,15 +51,35 @@ const PACKED_DOT = 'packed_4x8_integer_dot_product'
  * @throws RyzError UNSUPPORTED_FEATURE where there is none that may be used; DEVICE_LOST
  */
 export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): Promise<Gpu> {
-  if (gpu === undefined) throw noGpu('this browser has no WebGPU')
+  if (gpu === undefined) throw noGpu(NO_WEBGPU)
   const adapter = await requestAdapter(gpu, options)
-  const software = isSoftware(adapter)
-  if (software && options.allowSoftwareAdapter !== true) {
-    throw noGpu(`the only adapter (${adapterName(adapter.info)}) computes on the CPU`)
-  }
+  const refusal = refusalOf(adapter, options)
+  if (refusal !== undefined) throw noGpu(refusal)
   const wanted = chosen(gpu, adapter, options.choice)
   const { device, choice } = await requestDevice(adapter, wanted, options)
-  return watched(device, adapter, software, choice)
+  return watched(device, adapter, isSoftware(adapter), choice)
+}
+
+/**
+ * Whether there is an adapter that may be used; makes no device.
+ * @returns why not, or nothing
+ */
+export async function whyNoGpu(
+  gpu: GPU | undefined,
+  options: GpuOptions = {},
+): Promise<string | undefined> {
+  if (gpu === undefined) return NO_WEBGPU
+  try {
+    return refusalOf(await requestAdapter(gpu, options), options)
+  } catch (caught) {
+    return caught instanceof RyzError ? caught.message : String(caught)
+  }
+}
+
+/** A software adapter that was not allowed. */
+function refusalOf(adapter: GPUAdapter, options: GpuOptions): string | undefined {
+  if (!isSoftware(adapter) || options.allowSoftwareAdapter === true) return undefined
+  return `the only adapter (${adapterName(adapter.info)}) computes on the CPU`
 }
 
 async function requestAdapter(gpu: GPU, options: GpuOptions): Promise<GPUAdapter> {

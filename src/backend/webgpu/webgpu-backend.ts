@@ -60,6 +60,8 @@ export class WebGpuBackend implements Backend {
   readonly #params: Params
   readonly #reads: ReadBack
   readonly #steps: Steps
+  /** Told once, when what was written last has arrived: the load is over. */
+  onLoaded: (() => void) | undefined
   #onClose: (() => void) | undefined
   /** A copy within one buffer is an error: blocks go by way of another. */
   readonly #kvs: { readonly cache: KvCache; readonly between: GPUBuffer }[] = []
@@ -255,14 +257,15 @@ export class WebGpuBackend implements Backend {
    */
   settle(all: boolean): Promise<void> | undefined {
     this.#check()
-    return all || this.#buffers.unwaitedBytes >= UPLOAD_BYTES ? this.#settle() : undefined
+    return all || this.#buffers.unwaitedBytes >= UPLOAD_BYTES ? this.#settle(all) : undefined
   }
 
-  async #settle(): Promise<void> {
+  async #settle(all: boolean): Promise<void> {
     const lost = this.#gpu.lost.then(error => {
       throw error
     })
     await Promise.race([this.#buffers.settle(), lost])
+    if (all) this.onLoaded?.()
   }
 
   close(): void {

@@ -4,14 +4,25 @@
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Backend } from '../backend.ts'
 import type { BackendFactory, BackendNeeds } from '../factory.ts'
-import { type Gpu, type GpuOptions, openGpu } from './device.ts'
+import { type Gpu, type GpuOptions, openGpu, whyNoGpu } from './device.ts'
 import { ALL_SHADERS, type ShaderNeeds, shadersFor } from './shaders.ts'
 import { createWebGpuBackend, scratchBytes, TRAITS } from './webgpu-backend.ts'
 
+const ENDED =
+  'the page ended the last time a model was loaded on this GPU; after a second time it is not tried for a day'
 /** Milliseconds that compiling all shaders may take. */
 const COMPILE_LIMIT_MS = 120_000
 
+/** Tells later whether the page ended in between. */
+export interface GpuMark {
+  found(): Promise<boolean>
+  set(): Promise<void>
+  clear(): Promise<void>
+}
+
 export interface WebGpuFactoryOptions extends GpuOptions {
+  /** Set before the GPU is used for a load, cleared when the load is over; see cache/crash-mark.ts. */
+  readonly mark?: GpuMark
   /** Told while shaders compile. */
   readonly onCompiled?: (done: number, total: number) => void
 }
@@ -31,6 +42,20 @@ export function webGpuFactory(
     if (before === undefined || before.failure !== undefined) opened = openGpu(find(), options)
     return opened!
   }
+  /** Backends that are being filled. */
+  let loading = 0
+  const begin = async (): Promise<() => void> => {
+    if (loading++ === 0) await options.mark?.set()
+    let over = false
+    return () => {
+      if (over) return
+      over = true
+      if (--loading === 0) void options.mark?.clear()
+    }
+  }
+  const ended = async (): Promise<string | undefined> => {
+    return loading === 0 && (await options.mark?.found()) === true ? ENDED : undefined
+  }
   const release = (gpu: Gpu): void => {
     if (--users > 0) return
     opened = undefined
@@ -40,16 +65,28 @@ export function webGpuFactory(
     path: { backend: 'webgpu', adapter: '' },
     traits: TRAITS,
     scratchBytes,
+    whyNot: async () => (await ended()) ?? whyNoGpu(find(), options),
     async create(memoryBytes, limits, needs): Promise<Backend> {
-      const gpu = await device()
+      const why = await ended()
+      if (why !== undefined) throw new RyzError('UNSUPPORTED_FEATURE', why)
+      const loaded = await begin()
+      const gpu = await device().catch((caught: unknown) => {
+        loaded()
+        throw caught
+      })
       users++
       try {
         await compile(gpu, needs, options)
-        const onClose = (): void => release(gpu)
+        const onClose = (): void => {
+          loaded()
+          release(gpu)
+        }
         const backend = createWebGpuBackend({ gpu, limits, memoryBytes, onClose })
         await backend.settle(true) // what it took for itself
+        backend.onLoaded = loaded
         return backend
       } catch (caught) {
+        loaded()
         release(gpu)
         throw asRyzError(caught, 'UNSUPPORTED_FEATURE', 'the GPU did not start')
       }

@@ -7,6 +7,9 @@ import type { Network, StepResult, StepRow } from '../../model/network.ts'
 import type { OpTime } from '../../types/index.ts'
 import { gpuFailure, type OpenNetwork } from '../load/open-network.ts'
 
+/** The page draws between two submits, and drivers end what takes seconds. */
+const GPU_STEP_MS = 50
+
 /**
  * Opens the model on another path.
  * @param book  of the cache that goes on
@@ -36,6 +39,10 @@ export class RevivingNetwork implements Network {
 
   get maxWantedRows(): number {
     return this.running.network.maxWantedRows
+  }
+
+  get stepMs(): number | undefined {
+    return this.running.path.backend === 'webgpu' ? GPU_STEP_MS : undefined
   }
 
   get blockBytes(): number {

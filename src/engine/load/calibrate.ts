@@ -241,7 +241,8 @@ function reorder(
   const { variant, threads } = chosen
   const isChosen = (f: BackendFactory) => pathId(f.path) === pathId(kernelPath(variant, threads))
   const rest = factories.filter(f => !isChosen(f))
-  const first = rest.findIndex(f => f.unavailable === undefined)
+  // A GPU stands in front because it was asked for.
+  const first = rest.findIndex(f => f.unavailable === undefined && f.path.backend !== 'webgpu')
   const factory = factories.find(isChosen) ?? parts.factory(variant, threads)
   const at = first < 0 ? rest.length : first
   return [...rest.slice(0, at), factory, ...rest.slice(at)]

@@ -91,7 +91,7 @@ async function foretell(
     name(told, config)
     const arranged = await arrange(factories, workOf(file, config, checked.head))
     if (arranged.calibration) told.calibration = arranged.calibration
-    const rung = choosePath(told, arranged.factories)
+    const rung = choosePath(told, await asked(arranged.factories))
     const plan = planLoad(file, config, options, checked)
     const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
     const scratch = rung.scratchBytes(plan.limits) + testBytes
@@ -110,6 +110,17 @@ async function foretell(
     told.refusal = { code: error.code, message: error.message }
   }
   return told
+}
+
+/** Paths of which one must ask whether they are here, asked: the first that is decides. */
+async function asked(factories: readonly BackendFactory[]): Promise<BackendFactory[]> {
+  const known: BackendFactory[] = []
+  for (const factory of factories) {
+    const open = known.some(f => f.unavailable === undefined)
+    const unavailable = factory.unavailable ?? (open ? undefined : await factory.whyNot?.())
+    known.push(unavailable === undefined ? factory : { ...factory, unavailable })
+  }
+  return known
 }
 
 function nothingKnown(): RunForecast {

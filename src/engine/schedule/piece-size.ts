@@ -30,9 +30,13 @@ export class PieceSize {
     this.#most = most
   }
 
-  /** Tokens the next piece may have, at least 1. @param alone no other request generates */
-  tokens(alone: boolean): number {
-    const limit = alone ? ALONE_MS : PIECE_MS
+  /**
+   * Tokens the next piece may have, at least 1.
+   * @param alone   no other request generates
+   * @param stepMs  a step should take no longer
+   */
+  tokens(alone: boolean, stepMs = Number.POSITIVE_INFINITY): number {
+    const limit = Math.min(stepMs, alone ? ALONE_MS : PIECE_MS)
     if (this.#msPerToken === undefined) return Math.min(this.#most, FIRST_PIECE)
     const single = Math.max(this.#msPerToken, 1e-6)
     const perBlockToken = Math.max(this.#msPerBlockToken ?? single * BLOCK_SHARE, 1e-6)

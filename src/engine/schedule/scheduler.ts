@@ -243,7 +243,11 @@ export class Scheduler {
     const left = tokensOf(next.task) - next.fed
     const { maxRows, maxWantedRows } = this.#network
     const alone = shares.length === 0
-    let count = Math.min(left, this.#piece.tokens(alone), maxRows - shares.length)
+    let count = Math.min(
+      left,
+      this.#piece.tokens(alone, this.#network.stepMs),
+      maxRows - shares.length,
+    )
     const tooMany = wantedOf(next, count) - (maxWantedRows - shares.length)
     if (tooMany > 0) count -= tooMany
     if (count <= 0) return 0

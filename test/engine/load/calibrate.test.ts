@@ -269,6 +269,15 @@ describe('calibration', () => {
     expect(on.calibration!.source).toBe('measured')
   })
 
+  it('leaves a GPU in front, as it was asked for', async () => {
+    const { parts } = machine({ 'relaxed 4': 1, 'simd128 4': 3 })
+    const gpu = { ...rung('simd128', 1), path: { backend: 'webgpu', adapter: '' } as const }
+    const { factories, calibration } = await calibrator(parts, undefined)([gpu, ...ladder], work)
+    expect(factories[0]).toBe(gpu)
+    expect(factories[1]!.path).toEqual(kernelPath('simd128', 4))
+    expect(calibration!.chosen).toEqual({ variant: 'simd128', threads: 4 })
+  })
+
   it('expects of the whole model what its bytes and rates allow', () => {
     const { decodeTokensPerSecond, prefillTokensPerSecond } = expectedSpeed(
       rates('relaxed', 2, 2),

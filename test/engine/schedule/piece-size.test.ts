@@ -25,6 +25,16 @@ describe('PieceSize', () => {
     expect(Math.max(...times)).toBeLessThanOrEqual(ALONE_MS)
   })
 
+  it('stays below what the network says a step may take', () => {
+    const piece = new PieceSize(512)
+    for (let i = 0; i < 12; i++) {
+      const tokens = piece.tokens(true, 50)
+      expect(2 * tokens).toBeLessThanOrEqual(50 * 1.3) // the first whole block is a guess
+      piece.learn(tokens, 2 * tokens)
+    }
+    expect(2 * piece.tokens(true, 50)).toBeLessThanOrEqual(50)
+  })
+
   it('takes whole blocks, where a token costs less, as soon as one fits', () => {
     const piece = new PieceSize(128)
     const cost = (tokens: number) => (tokens < 32 ? 10 * tokens : 4.5 * tokens)
