@@ -1,0 +1,78 @@
+// From what a request asks for to a grammar that masks tokens of one vocabulary. The whole of grammar/
+// behind one function; the engine drives it in small pieces (grammar.ts).
+import { regexDfa } from './automata/regex.ts'
+import { ebnfRules } from './rules/ebnf.ts'
+import { withoutLeftRecursion } from './rules/left-recursion.ts'
+import { prepare } from './rules/prepare.ts'
+import { Rules } from './rules/rules.ts'
+import { CompiledGrammar } from './run/filter.ts'
+import { Machine } from './run/machine.ts'
+import { Masks } from './run/mask.ts'
+import { Terminal } from './run/terminal.ts'
+import type { Vocabulary } from './run/vocabulary.ts'
+import type { Unenforced } from './schema/context.ts'
+import type { Json } from './schema/document.ts'
+import { schemaRules } from './schema/schema.ts'
+import { Budget, type Work } from './work.ts'
+
+/** What a text has to be. */
+export type GrammarSpec =
+  | { kind: 'schema'; schema: Json; strict: boolean }
+  | { kind: 'ebnf'; ebnf: string; root: string }
+  | { kind: 'regex'; pattern: string }
+
+export interface Compiled {
+  grammar: CompiledGrammar
+  unenforced: Unenforced[]
+}
+
+/**
+ * Compiles for a vocabulary.
+ * @throws GrammarFault with the place that is wrong, too large, or cannot be enforced
+ */
+export function* compile(
+  spec: GrammarSpec,
+  vocabulary: Vocabulary,
+  budget = new Budget(),
+): Work<Compiled> {
+  const { rules, unenforced } = yield* rulesOf(spec, budget)
+  return { grammar: yield* ready(rules, vocabulary), unenforced }
+}
+
+/** Rules of our own making, such as those of tools. */
+export function* ready(rules: Rules, vocabulary: Vocabulary): Work<CompiledGrammar> {
+  const rank = yield* prepare(rules)
+  return new CompiledGrammar(new Masks(new Machine(rules, rank), vocabulary))
+}
+
+function* rulesOf(
+  spec: GrammarSpec,
+  budget: Budget,
+): Work<{ rules: Rules; unenforced: Unenforced[] }> {
+  switch (spec.kind) {
+    case 'schema':
+      return yield* schemaRules(spec.schema, { strict: spec.strict }, budget)
+    case 'ebnf': {
+      const written = yield* ebnfRules(spec.ebnf, spec.root, budget)
+      const { rules, empty } = yield* withoutLeftRecursion(written)
+      const inner = rules.root
+      rules.root = rules.rule(rules.rules[inner].place)
+      const { start, end } = rules.rules[rules.root]
+      rules.call(start, inner, end)
+      if (empty) rules.step(start, end)
+      return { rules, unenforced: [] }
+    }
+    case 'regex': {
+      const rules = new Rules(budget)
+      rules.root = rules.rule('')
+      const { start, end } = rules.rules[rules.root]
+      const options = { mode: 'whole', lookahead: false } as const
+      const dfa = yield* regexDfa(spec.pattern, options, budget)
+      rules.terminal(start, new Terminal(dfa, { form: 'raw' }, budget), end)
+      if (!dfa.empty && dfa.accept[0] === 1) rules.step(start, end)
+      return { rules, unenforced: [] }
+    }
+    default:
+      return spec satisfies never
+  }
+}

@@ -1,0 +1,118 @@
+// A grammar as a filter of logits: one state, advanced by accepted tokens. Masks of recent states are
+// kept with the grammar, for all requests that use it. Called by the sampler.
+import type { LogitFilter } from '../../sampling/logit-filter.ts'
+import { GrammarFault } from '../work.ts'
+import type { State } from './machine.ts'
+import type { Masks } from './mask.ts'
+
+/** Masks kept for states that come again, of a grammar: 64 of 19 kB at 151,936 tokens. */
+const KEEP_MASKS = 64
+
+/** A grammar that is ready for one vocabulary. */
+export class CompiledGrammar {
+  readonly masks: Masks
+  readonly #kept = new Map<number, Uint32Array>()
+
+  constructor(masks: Masks) {
+    this.masks = masks
+  }
+
+  /** A filter at the start of a text. */
+  begin(): GrammarFilter {
+    return new GrammarFilter(this, this.masks.machine.start)
+  }
+
+  maskOf(state: State): Uint32Array {
+    let mask = this.#kept.get(state.id)
+    if (mask === undefined) {
+      mask = this.masks.of(state)
+      if (this.#kept.size >= KEEP_MASKS) {
+        for (const oldest of this.#kept.keys()) {
+          this.#kept.delete(oldest)
+          break
+        }
+      }
+    } else this.#kept.delete(state.id)
+    this.#kept.set(state.id, mask)
+    return mask
+  }
+}
+
+export class GrammarFilter implements LogitFilter {
+  readonly #grammar: CompiledGrammar
+  #state: State
+
+  constructor(grammar: CompiledGrammar, state: State) {
+    this.#grammar = grammar
+    this.#state = state
+  }
+
+  /** A bit per token; not to be written to. */
+  allowed(): Uint32Array {
+    return this.#grammar.maskOf(this.#state)
+  }
+
+  mask(logits: Float32Array): void {
+    const mask = this.allowed()
+    const { length } = logits
+    for (let w = 0, id = 0; id < length; w++) {
+      const end = Math.min(id + 32, length)
+      // Ids beyond the vocabulary are padding of the model's table.
+      const word = w < mask.length ? mask[w] : 0
+      if (word === 0) logits.fill(Number.NEGATIVE_INFINITY, id, end)
+      else if (word !== 0xffffffff) {
+        for (let i = id; i < end; i++) {
+          if ((word & (1 << (i - id))) === 0) logits[i] = Number.NEGATIVE_INFINITY
+        }
+      }
+      id = end
+    }
+  }
+
+  allows(token: number): boolean {
+    const mask = this.allowed()
+    return token >> 5 < mask.length && (mask[token >> 5] & (1 << (token & 31))) !== 0
+  }
+
+  accept(token: number): void {
+    const { vocabulary } = this.#grammar.masks
+    if (vocabulary.endTokens.has(token) && this.complete) return
+    let state: State | null = this.#state.afterToken(token)
+    if (state === null) {
+      const bytes = vocabulary.isText(token) ? vocabulary.bytesOf(token) : []
+      state = bytes.length === 0 ? null : this.#state
+      for (const byte of bytes) state = state === null ? null : state.next(byte)
+    }
+    if (state === null) {
+      throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
+    }
+    this.#state = state
+  }
+
+  /** The text may go on with these bytes; only then it moves. For tests and forced text. */
+  acceptBytes(bytes: Uint8Array): boolean {
+    let state: State | null = this.#state
+    for (const byte of bytes) {
+      state = state.next(byte)
+      if (state === null) return false
+    }
+    this.#state = state
+    return true
+  }
+
+  fork(): GrammarFilter {
+    return new GrammarFilter(this.#grammar, this.#state)
+  }
+
+  restore(fork: LogitFilter): void {
+    if (fork instanceof GrammarFilter) this.#state = fork.#state
+  }
+
+  get complete(): boolean {
+    return this.#state.accepts
+  }
+
+  get ended(): boolean {
+    return this.#state.items.length === 0
+  }
+}

@@ -1,0 +1,304 @@
+// Which tokens may come next: a walk of the vocabulary's trie along the states of the machine. The walk
+// inside one call depends on that call alone, not on what surrounds it, so its result is kept and shared;
+// only tokens that leave the call are looked at again in each surrounding. Called by filter.ts.
+
+import { ANYTHING } from '../automata/dfa.ts'
+import { Budget, type Work } from '../work.ts'
+import type { Frame, Item, Machine, State } from './machine.ts'
+import { BASE } from './machine.ts'
+import { BLANK, canDiffer, wasSeen } from './registers.ts'
+import { Terminal, type TerminalState } from './terminal.ts'
+import { BYTE_CLASS, type FreeString, type Vocabulary } from './vocabulary.ts'
+
+const NOT_INSIDE = 0xffff
+/** Bytes of kept results, of a grammar. */
+const KEEP_BYTES = 24e6
+/** States with more calls at once than this are walked as a whole. */
+const MAX_GROUPS = 48
+
+/** Tokens that stay inside a call, and the trie nodes at which it returns. */
+interface Inside {
+  /** A bit per token, or the ids where they are few. */
+  bits: Uint32Array | undefined
+  ids: Int32Array | undefined
+  exits: Int32Array
+}
+
+export class Masks {
+  readonly vocabulary: Vocabulary
+  readonly machine: Machine
+  readonly #words: number
+  #inside = new Map<string, Inside>()
+  #bytes = 0
+  /** States along the path of a walk. */
+  readonly #path: (State | null)[] = []
+  /** Trie nodes looked at, for tests. */
+  visited = 0
+
+  constructor(machine: Machine, vocabulary: Vocabulary) {
+    this.machine = machine
+    this.vocabulary = vocabulary
+    this.#words = (vocabulary.size + 31) >> 5
+  }
+
+  /** A bit for each token that may follow; end tokens exactly where the text may end. */
+  of(state: State): Uint32Array {
+    const bits = new Uint32Array(this.#words)
+    const groups = new Map<Frame, Item[]>()
+    for (const item of state.items) {
+      const group = groups.get(item.frame)
+      if (group === undefined) groups.set(item.frame, [item])
+      else group.push(item)
+    }
+    if (groups.size > MAX_GROUPS) this.#walk(0, state, bits)
+    else for (const [frame, items] of groups) this.#group(frame, items, bits)
+    for (const { node, terminal } of state.items) {
+      if (terminal !== undefined) continue
+      for (const { token } of this.machine.rules.nodes[node].tokens) set(bits, token)
+    }
+    if (state.accepts) for (const id of this.vocabulary.endTokens) set(bits, id)
+    return bits
+  }
+
+  #group(frame: Frame, items: readonly Item[], bits: Uint32Array): void {
+    const { machine, vocabulary } = this
+    if (frame === BASE) {
+      this.#walk(0, machine.state([...items]), bits)
+      return
+    }
+    if (items.length > 1 && items.some(({ registers }) => registers.text !== undefined)) {
+      for (const item of items) this.#group(frame, [item], bits)
+      return
+    }
+    const { longest, order, first, end } = vocabulary
+    const local = items.map(({ node, terminal, registers }) => ({
+      node,
+      terminal: terminal?.terminal.local(terminal, longest),
+      registers: registers.text === undefined ? registers : BLANK,
+      frame: BASE,
+    }))
+    const inside = this.#insideOf(local)
+    const barred = this.#barred(items[0])
+    const open = barred.length === 0 ? bits : new Uint32Array(this.#words)
+    if (inside.bits !== undefined) {
+      for (let w = 0; w < open.length; w++) open[w] |= inside.bits[w]
+    } else for (const id of inside.ids!) set(open, id)
+
+    // What the call read is not known here, and only matters to a token that holds two such texts.
+    const after = machine.returned(frame, undefined)
+    for (const node of inside.exits) {
+      for (let t = first[node]; t < first[node + 1]; t++) set(open, order[t])
+      if (end[node] > node + 1) this.#walk(node, after, open)
+    }
+    if (barred.length === 0) return
+    for (const node of barred) {
+      for (let t = first[node]; t < first[end[node]]; t++) {
+        open[order[t] >> 5] &= ~(1 << (order[t] & 31))
+      }
+    }
+    for (let w = 0; w < open.length; w++) bits[w] |= open[w]
+  }
+
+  /** Trie nodes at which a text that must differ repeats one that was seen, or can do nothing else. */
+  #barred(item: Item): number[] {
+    const { terminal: start, registers } = item
+    if (start === undefined || registers.text === undefined) return []
+    const { terminal } = start
+    const { kind } = terminal
+    const { byte, depth, end } = this.vocabulary
+    const barred: number[] = []
+    const texts = [registers.text]
+    const states: TerminalState[] = [start]
+    const startsSeen = (text: string) => {
+      for (let at = registers.seen; at !== undefined; at = at.before) {
+        if (at.closed || at.text.startsWith(kind + text)) return true
+      }
+      return false
+    }
+    if (!startsSeen(registers.text)) return barred
+    for (let node = 1; node < byte.length; ) {
+      this.visited++
+      const d = depth[node]
+      const from = states[d - 1]
+      const next = from.next(byte[node])
+      if (next === null) {
+        node = end[node]
+        continue
+      }
+      const char = terminal.completed(from, byte[node])
+      const text = char < 0 ? texts[d - 1] : texts[d - 1] + String.fromCodePoint(char)
+      const repeats = next.closed
+        ? wasSeen(registers.seen, kind, text)
+        : terminal.tight && !canDiffer(terminal, next, text, registers.seen)
+      if (repeats) barred.push(node)
+      // Where no seen text begins so, nothing below can repeat one.
+      if (repeats || next.closed || !startsSeen(text)) {
+        node = end[node]
+        continue
+      }
+      texts[d] = text
+      states[d] = next
+      node++
+    }
+    return barred
+  }
+
+  #insideOf(local: Item[]): Inside {
+    const only = local.length === 1 ? local[0].terminal : undefined
+    const state = this.machine.state(local)
+    const key = only === undefined ? `s${state.id}` : `t${only.id}`
+    const kept = this.#inside.get(key)
+    if (kept !== undefined) {
+      this.#inside.delete(key)
+      this.#inside.set(key, kept)
+      return kept
+    }
+    const free = this.vocabulary.freeString
+    const made =
+      only !== undefined && free !== undefined && isFree(only)
+        ? this.#insideFree(only, free)
+        : this.#insideWalk(state)
+    this.#bytes += bytesOf(made)
+    this.#inside.set(key, made)
+    for (const [oldest, value] of this.#inside) {
+      if (this.#bytes <= KEEP_BYTES) break
+      this.#inside.delete(oldest)
+      this.#bytes -= bytesOf(value)
+    }
+    return made
+  }
+
+  #insideFree(state: TerminalState, free: FreeString): Inside {
+    const bits = new Uint32Array(this.#words)
+    const { needs } = free
+    const most = Math.min(state.high, NOT_INSIDE - 1)
+    for (let id = 0; id < needs.length; id++) if (needs[id] <= most) set(bits, id)
+    const exits = free.exits.filter(
+      (_, i) => free.exitChars[i] >= state.low && free.exitChars[i] <= state.high,
+    )
+    return { bits, ids: undefined, exits }
+  }
+
+  #insideWalk(state: State): Inside {
+    const bits = new Uint32Array(this.#words)
+    const exits: number[] = []
+    this.#walk(0, state, bits, exits)
+    let count = 0
+    for (const word of bits) count += popCount(word)
+    if (count * 32 >= this.#words) return { bits, ids: undefined, exits: Int32Array.from(exits) }
+    const ids = new Int32Array(count)
+    let at = 0
+    for (let w = 0; w < bits.length; w++) {
+      for (let word = bits[w]; word !== 0; word &= word - 1) {
+        ids[at++] = w * 32 + (31 - Math.clz32(word & -word))
+      }
+    }
+    return { bits: undefined, ids, exits: Int32Array.from(exits) }
+  }
+
+  /**
+   * Marks the tokens below a trie node that the state can read.
+   * @param exits  gets the nodes at which the state accepts; without it tokens that end there count too
+   */
+  #walk(root: number, from: State, bits: Uint32Array, exits?: number[]): void {
+    const { byte, depth, end, first, order, below } = this.vocabulary
+    const path = this.#path
+    const base = depth[root]
+    const stop = end[root]
+    path[base] = from
+    let node = root + 1
+    while (node < stop) {
+      this.visited++
+      const d = depth[node]
+      const next = path[d - 1]!.next(byte[node])
+      if (next === null) {
+        node = end[node]
+        continue
+      }
+      if (exits !== undefined && next.accepts) exits.push(node)
+      if (exits === undefined || next.items.length > 0) {
+        // A state that every byte below leads back to holds the whole subtree.
+        const whole = end[node] > node + 1 && loops(next, below[node])
+        const last = whole ? end[node] : node + 1
+        for (let t = first[node]; t < first[last]; t++) set(bits, order[t])
+        if (whole && !(exits !== undefined && next.accepts)) {
+          node = last
+          continue
+        }
+      }
+      path[d] = next
+      node++
+    }
+  }
+}
+
+/** Fills in what the tokens of a vocabulary do inside free strings. */
+export function* prepareFreeString(vocabulary: Vocabulary): Work<void> {
+  const free = new Terminal(ANYTHING, { form: 'json' }, new Budget())
+  const { byte, depth, end, first, order } = vocabulary
+  const needs = new Uint16Array(vocabulary.size).fill(NOT_INSIDE)
+  const exits: number[] = []
+  const exitChars: number[] = []
+  const path: TerminalState[] = [free.start]
+  const chars: number[] = [0]
+  let node = 1
+  while (node < byte.length) {
+    if ((node & 8191) === 8191) yield
+    const d = depth[node]
+    const from = path[d - 1]
+    const next = from.next(byte[node])
+    if (next === null) {
+      node = end[node]
+      continue
+    }
+    if (next.closed) {
+      exits.push(node)
+      exitChars.push(chars[d - 1])
+      node = end[node]
+      continue
+    }
+    chars[d] = chars[d - 1] + (free.completed(from, byte[node]) >= 0 ? 1 : 0)
+    const need = Math.min(chars[d] + (next.whole ? 0 : 1), NOT_INSIDE - 1)
+    for (let t = first[node]; t < first[node + 1]; t++) needs[order[t]] = need
+    path[d] = next
+    node++
+  }
+  vocabulary.freeString = {
+    needs,
+    exits: Int32Array.from(exits),
+    exitChars: Uint16Array.from(exitChars),
+  }
+}
+
+function isFree(state: TerminalState): boolean {
+  return state.terminal.free && state.terminal.form === 'json' && state.whole
+}
+
+/** Whether all bytes of these classes lead from the state to itself. */
+function loops(state: State, classes: number): boolean {
+  state.loops ??= loopClasses(state)
+  return (classes & ~state.loops) === 0
+}
+
+function loopClasses(state: State): number {
+  let away = 0
+  for (let byte = 0; byte < 256; byte++) {
+    const c = 1 << BYTE_CLASS[byte]
+    if ((away & c) === 0 && state.next(byte) !== state) away |= c
+  }
+  return ~away
+}
+
+function set(bits: Uint32Array, id: number): void {
+  bits[id >> 5] |= 1 << (id & 31)
+}
+
+function popCount(word: number): number {
+  let x = word - ((word >>> 1) & 0x55555555)
+  x = (x & 0x33333333) + ((x >>> 2) & 0x33333333)
+  return (((x + (x >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24
+}
+
+function bytesOf({ bits, ids, exits }: Inside): number {
+  return 200 + (bits?.byteLength ?? 0) + (ids?.byteLength ?? 0) + exits.byteLength
+}

@@ -1,0 +1,145 @@
+// Formulas to rules: each value that is demanded somewhere becomes one rule, alternatives by type. Lists
+// and objects are in emit-list.ts and emit-object.ts. White space between tokens is bounded here: some
+// blanks, or up to two line ends and an indentation. Called by schema.ts.
+import { ANYTHING, countTexts, type Dfa } from '../automata/dfa.ts'
+import { exactly } from '../automata/words.ts'
+import type { Rules } from '../rules/rules.ts'
+import { Terminal, type TerminalOptions } from '../run/terminal.ts'
+import type { Work } from '../work.ts'
+import type { SchemaContext } from './context.ts'
+import { emitList } from './emit-list.ts'
+import { emitObject } from './emit-object.ts'
+import type { Expr } from './expr.ts'
+import { written } from './numbers.ts'
+import type { Shapes } from './shape.ts'
+
+/** Blanks within a line, line ends, and blanks of an indentation, at most. */
+const BLANKS = 8
+const LINES = 2
+const INDENT = 40
+
+export class Emitter {
+  readonly context: SchemaContext
+  readonly shapes: Shapes
+  readonly rules: Rules
+  readonly #ofExpr = new Map<number, number>()
+  readonly #todo: { expr: Expr; rule: number }[] = []
+  readonly #terminals = new Map<string, Terminal>()
+  readonly #dfaIds = new Map<Dfa, number>()
+  readonly #space: number
+
+  constructor(context: SchemaContext, shapes: Shapes, rules: Rules) {
+    this.context = context
+    this.shapes = shapes
+    this.rules = rules
+    this.#space = spaceRule(rules)
+  }
+
+  /** The rule of a value; its body follows with finish(). */
+  value(expr: Expr): number {
+    let rule = this.#ofExpr.get(expr.id)
+    if (rule === undefined) {
+      rule = this.rules.rule(placeOf(expr) ?? this.context.budget.place)
+      this.#ofExpr.set(expr.id, rule)
+      this.#todo.push({ expr, rule })
+    }
+    return rule
+  }
+
+  /** Writes the bodies of all rules asked for, and of those that these ask for. */
+  *finish(): Work<void> {
+    for (let next = this.#todo.pop(); next !== undefined; next = this.#todo.pop()) {
+      const { expr, rule } = next
+      const { start, end, place } = this.rules.rules[rule]
+      this.context.budget.place = place
+      const shape = yield* this.shapes.of(expr)
+      for (const word of shape.words) this.rules.step(this.rules.text(start, word), end)
+      if (!shape.numbers.empty) {
+        const dfa = yield* written(shape.numbers, this.context.budget)
+        this.rules.terminal(start, this.terminal(dfa, { form: 'raw' }), end)
+      }
+      for (const { dfa, min, max } of shape.strings) {
+        this.rules.terminal(this.rules.byte(start, 0x22), this.string(dfa, min, max), end)
+      }
+      for (const clause of shape.lists) yield* emitList(this, clause, start, end, place)
+      for (const clause of shape.objects) yield* emitObject(this, clause, start, end, place)
+      yield
+    }
+  }
+
+  /** Inside of a string with its closing quote; words of a list are written in one way only. */
+  string(dfa: Dfa, min = 0, max = Number.POSITIVE_INFINITY, kind = ''): Terminal {
+    const finite = dfa !== ANYTHING && countTexts(dfa)[0] !== Number.POSITIVE_INFINITY
+    return this.terminal(dfa, { form: finite ? 'plain' : 'json', min, max, kind })
+  }
+
+  terminal(dfa: Dfa, options: TerminalOptions): Terminal {
+    let id = this.#dfaIds.get(dfa)
+    if (id === undefined) {
+      id = this.#dfaIds.size
+      this.#dfaIds.set(dfa, id)
+    }
+    const key = `${id} ${options.form} ${options.min} ${options.max} ${options.kind}`
+    let terminal = this.#terminals.get(key)
+    if (terminal === undefined) {
+      terminal = new Terminal(dfa, options, this.context.budget)
+      this.#terminals.set(key, terminal)
+    }
+    return terminal
+  }
+
+  /** The word as a terminal, for places where it must differ from others. */
+  *word(word: string): Work<Terminal> {
+    return this.terminal(yield* exactly([word], this.context.budget), { form: 'raw', kind: 'w' })
+  }
+
+  /** Optional white space. */
+  space(from: number, to = this.rules.node()): number {
+    this.rules.step(from, to)
+    return this.rules.call(from, this.#space, to)
+  }
+
+  /** A sign of the syntax with white space after it. */
+  sign(from: number, sign: string, to?: number): number {
+    return this.space(this.rules.text(from, sign), to)
+  }
+}
+
+function placeOf(expr: Expr): string | undefined {
+  if (expr.kind === 'schema') return expr.pointer
+  if (expr.kind !== 'and' && expr.kind !== 'or') return undefined
+  for (const part of expr.list) {
+    const place = placeOf(part)
+    if (place !== undefined) return place
+  }
+  return undefined
+}
+
+/** White space that is not empty. */
+function spaceRule(rules: Rules): number {
+  const id = rules.rule('')
+  const { start, end } = rules.rules[id]
+  const blanks = (from: number, count: number): number[] => {
+    const nodes = [from]
+    for (let i = 0; i < count; i++) {
+      const next = rules.byte(nodes[i], 0x20)
+      rules.byte(nodes[i], 0x09, 0x09, next)
+      nodes.push(next)
+    }
+    return nodes
+  }
+  let lineEnds = blanks(start, BLANKS)
+  for (const node of lineEnds.slice(1)) rules.step(node, end)
+  for (let line = 0; line < LINES; line++) {
+    const after = rules.node()
+    const feed = rules.node()
+    for (const node of lineEnds) {
+      rules.byte(node, 0x0a, 0x0a, after)
+      rules.byte(node, 0x0d, 0x0d, feed)
+    }
+    rules.byte(feed, 0x0a, 0x0a, after)
+    lineEnds = [after]
+    for (const node of blanks(after, INDENT)) rules.step(node, end)
+  }
+  return id
+}

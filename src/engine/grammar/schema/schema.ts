@@ -1,0 +1,70 @@
+// A JSON Schema (draft 2020-12) to rules. The way: document (where parts are), keywords (what they
+// demand, as formulas), shapes (what formulas mean), rules (how values are written).
+import { Rules } from '../rules/rules.ts'
+import type { Budget, Work } from '../work.ts'
+import { SchemaContext, type Unenforced } from './context.ts'
+import { type Json, SchemaDocument } from './document.ts'
+import { Emitter } from './emit.ts'
+import type { Expr } from './expr.ts'
+import { Keywords } from './keywords.ts'
+import { Shapes } from './shape.ts'
+
+export interface SchemaOptions {
+  /** Refuse what cannot be enforced (true), or let it pass and name it. */
+  strict: boolean
+}
+
+export interface SchemaRules {
+  rules: Rules
+  unenforced: Unenforced[]
+}
+
+/** Compiles several schemas into one set of rules; tools need one for each. */
+export class SchemaCompiler {
+  readonly rules: Rules
+  readonly #strict: boolean
+  readonly #budget: Budget
+  readonly #unenforced: Unenforced[] = []
+
+  constructor(rules: Rules, strict: boolean, budget: Budget) {
+    this.rules = rules
+    this.#strict = strict
+    this.#budget = budget
+  }
+
+  get unenforced(): Unenforced[] {
+    return this.#unenforced
+  }
+
+  /** The rule of the values that meet the schema. @throws GrammarFault with the JSON pointer */
+  *rule(schema: Json): Work<number> {
+    const context = new SchemaContext(new SchemaDocument(schema), this.#strict, this.#budget)
+    const keywords = new Keywords(context)
+    const shapes = new Shapes(context, pointer => keywords.expand(pointer))
+    keywords.shapes = shapes
+    const emitter = new Emitter(context, shapes, this.rules)
+    const root: Expr = context.exprs.schema('')
+    const rule = emitter.value(root)
+    yield* emitter.finish()
+    this.#unenforced.push(...context.unenforced)
+    return rule
+  }
+}
+
+/** @throws GrammarFault with the JSON pointer of what is wrong or cannot be enforced */
+export function* schemaRules(
+  schema: Json,
+  options: SchemaOptions,
+  budget: Budget,
+): Work<SchemaRules> {
+  const rules = new Rules(budget)
+  const compiler = new SchemaCompiler(rules, options.strict, budget)
+  const value = yield* compiler.rule(schema)
+  // Before the value models may write a blank or a line end; after it nothing but the end.
+  rules.root = rules.rule('')
+  const { start, end } = rules.rules[rules.root]
+  const from = rules.step(start)
+  for (const byte of [0x20, 0x0a]) rules.byte(start, byte, byte, from)
+  rules.call(from, value, end)
+  return { rules, unenforced: compiler.unenforced }
+}
