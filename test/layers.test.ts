@@ -64,6 +64,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   '@huggingface/tokenizers': ['tokenizer'],
   'idb-keyval': ['cache', 'api'],
   'hash-wasm': ['cache'],
+  '@eslint-community/regexpp': ['engine'],
 }
 
 function areaOf(file: string): string {

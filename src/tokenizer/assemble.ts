@@ -73,6 +73,7 @@ export function tokenTexts(table: TokenTable, facts: TokenizerFacts): Omit<Token
     tokenBytes: id => table.bytes(id),
     tokenText: id => table.text(id),
     isSpecial: id => table.isSpecial(id),
+    isText: id => table.isText(id),
     decode: (ids, options) => decodeIds(table, ids, facts.stripsLeadingSpace, options ?? {}),
   }
 }

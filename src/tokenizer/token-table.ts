@@ -59,6 +59,12 @@ export class TokenTable {
     return id >= this.size || this.kinds[id] === CONTROL || this.kinds[id] === UNKNOWN
   }
 
+  /** Of running text: not control, unknown, added by hand, or padding. */
+  isText(id: number): boolean {
+    checkId(id)
+    return id < this.size && (this.kinds[id] === NORMAL || this.kinds[id] === BYTE)
+  }
+
   /** A view; not to be written to. */
   bytes(id: number): Uint8Array {
     checkId(id)

@@ -47,6 +47,8 @@ export interface Tokenizer {
   /** The token's written form, control tokens too ('<|bos|>'). */
   tokenText(id: number): string
   isSpecial(id: number): boolean
+  /** An ordinary token of running text: not control, unknown, user-defined or unused, nor padding. */
+  isText(id: number): boolean
   /** Text of ids; incomplete UTF-8 becomes U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string
 }

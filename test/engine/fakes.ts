@@ -147,6 +147,7 @@ export const byteTokenizer: Tokenizer = {
   tokenBytes: id => (id < 256 ? Uint8Array.of(id) : new Uint8Array()),
   tokenText: id => (id === BOS ? '<bos>' : id === EOS ? '<eos>' : String.fromCharCode(id)),
   isSpecial: id => id >= 256,
+  isText: id => id < 256,
   decode: ids => new TextDecoder().decode(Uint8Array.from(Array.from(ids).filter(id => id < 256))),
 }
 

@@ -8,7 +8,7 @@ import { ANY, type CharClasses, classify, refine } from './charset.ts'
 const MAX_ENTRIES = 16e6
 /** Beyond this many states an automaton is used as it is. */
 const MINIMISE_UP_TO = 2000
-const MINIMISE_ROUNDS = 80
+const MINIMISE_ROUNDS = 20
 
 export class Dfa {
   readonly classes: CharClasses

@@ -2,7 +2,7 @@
 // names that additional properties may not have.
 import type { Budget, Work } from '../work.ts'
 import { ANY, type CharSet, classify } from './charset.ts'
-import { type Dfa, NOTHING, TableBuilder, tidy } from './dfa.ts'
+import { ANYTHING, type Dfa, NOTHING, TableBuilder, tidy } from './dfa.ts'
 
 interface Trie {
   next: Map<number, number>
@@ -54,6 +54,7 @@ export function* exactly(words: Iterable<string>, budget: Budget): Work<Dfa> {
  */
 export function* allBut(words: Iterable<string>, guarded: boolean, budget: Budget): Work<Dfa> {
   const nodes = trieOf(words)
+  if (nodes.length === 1 && !nodes[0].ends) return ANYTHING
   const specials: CharSet[] = guarded
     ? [
         [0, 0x1f],

@@ -47,8 +47,9 @@ let stateIds = 1
 export class State {
   readonly id = stateIds++
   readonly kernel: readonly Item[]
-  /** Classes of bytes that all lead back here; kept by mask.ts. */
-  loops: number | undefined
+  /** Classes of bytes that all lead back here, and those of which some do not; kept by mask.ts. */
+  loops = 0
+  leaves = 0
   readonly #machine: Machine
   #items: Item[] | undefined
   #accepts = false
@@ -244,7 +245,10 @@ export class Machine {
         const { frame, registers } = item
         if (item.terminal !== undefined) {
           if (!item.terminal.closed) items.push(item)
-          if (item.terminal.accepts) this.#returnTerminal(item, todo)
+          if (item.terminal.accepts) {
+            if (frame === BASE) accepts = true
+            this.#returnTerminal(item, todo)
+          }
           continue
         }
         const node = this.rules.nodes[item.node]

@@ -8,6 +8,7 @@ import type { Frame, Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
 import { BLANK, canDiffer, wasSeen } from './registers.ts'
 import { Terminal, type TerminalState } from './terminal.ts'
+import { walkTerminal } from './terminal-walk.ts'
 import { BYTE_CLASS, type FreeString, type Vocabulary } from './vocabulary.ts'
 
 const NOT_INSIDE = 0xffff
@@ -154,10 +155,14 @@ export class Masks {
       return kept
     }
     const free = this.vocabulary.freeString
-    const made =
-      only !== undefined && free !== undefined && isFree(only)
-        ? this.#insideFree(only, free)
-        : this.#insideWalk(state)
+    let made: Inside
+    if (only === undefined) made = this.#insideWalk(state)
+    else if (free !== undefined && isFree(only)) made = this.#insideFree(only, free)
+    else if (only.low > 0 || only.high < Number.POSITIVE_INFINITY) made = this.#insideWalk(state)
+    else {
+      const bits = new Uint32Array(this.#words)
+      made = compact(bits, walkTerminal(this.vocabulary, only, bits))
+    }
     this.#bytes += bytesOf(made)
     this.#inside.set(key, made)
     for (const [oldest, value] of this.#inside) {
@@ -183,17 +188,7 @@ export class Masks {
     const bits = new Uint32Array(this.#words)
     const exits: number[] = []
     this.#walk(0, state, bits, exits)
-    let count = 0
-    for (const word of bits) count += popCount(word)
-    if (count * 32 >= this.#words) return { bits, ids: undefined, exits: Int32Array.from(exits) }
-    const ids = new Int32Array(count)
-    let at = 0
-    for (let w = 0; w < bits.length; w++) {
-      for (let word = bits[w]; word !== 0; word &= word - 1) {
-        ids[at++] = w * 32 + (31 - Math.clz32(word & -word))
-      }
-    }
-    return { bits: undefined, ids, exits: Int32Array.from(exits) }
+    return compact(bits, exits)
   }
 
   /**
@@ -274,19 +269,40 @@ function isFree(state: TerminalState): boolean {
   return state.terminal.free && state.terminal.form === 'json' && state.whole
 }
 
-/** Whether all bytes of these classes lead from the state to itself. */
+/** Whether all bytes of these classes lead from the state to itself; each class is tried once. */
 function loops(state: State, classes: number): boolean {
-  state.loops ??= loopClasses(state)
-  return (classes & ~state.loops) === 0
+  if ((classes & state.leaves) !== 0) return false
+  // Inside a text that is remembered every byte makes another state.
+  if (state.items.some(({ registers }) => registers.text !== undefined)) return false
+  for (let open = classes & ~state.loops; open !== 0; open &= open - 1) {
+    const bit = open & -open
+    for (const byte of BYTES_OF[31 - Math.clz32(bit)]) {
+      if (state.next(byte) === state) continue
+      state.leaves |= bit
+      return false
+    }
+    state.loops |= bit
+  }
+  return true
 }
 
-function loopClasses(state: State): number {
-  let away = 0
-  for (let byte = 0; byte < 256; byte++) {
-    const c = 1 << BYTE_CLASS[byte]
-    if ((away & c) === 0 && state.next(byte) !== state) away |= c
+const BYTES_OF: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, c) =>
+  Array.from(BYTE_CLASS.keys()).filter(byte => BYTE_CLASS[byte] === c),
+)
+
+/** A bit per token, or the ids where they are few. */
+function compact(bits: Uint32Array, exits: number[]): Inside {
+  let count = 0
+  for (const word of bits) count += popCount(word)
+  if (count * 32 >= bits.length) return { bits, ids: undefined, exits: Int32Array.from(exits) }
+  const ids = new Int32Array(count)
+  let at = 0
+  for (let w = 0; w < bits.length; w++) {
+    for (let word = bits[w]; word !== 0; word &= word - 1) {
+      ids[at++] = w * 32 + (31 - Math.clz32(word & -word))
+    }
   }
-  return ~away
+  return { bits: undefined, ids, exits: Int32Array.from(exits) }
 }
 
 function set(bits: Uint32Array, id: number): void {

@@ -110,7 +110,9 @@ export class Terminal {
   readonly kind: string
   #lengths: Lengths | undefined
   #counts: Float64Array | undefined
+  #tight: boolean | undefined
   #states = new Map<string, TerminalState>()
+  #between: TerminalState[] = []
 
   /** @throws GrammarFault where pattern and length together are too large */
   constructor(dfa: Dfa, options: TerminalOptions, budget: Budget) {
@@ -148,12 +150,20 @@ export class Terminal {
 
   /** Some state has only so many texts: those that must differ need a look ahead. */
   get tight(): boolean {
-    return this.counts.some(count => count !== Number.POSITIVE_INFINITY)
+    this.#tight ??= this.counts.some(count => count !== Number.POSITIVE_INFINITY)
+    return this.#tight
+  }
+
+  /** The state between two characters, without bounds on the length. */
+  between(q: number): TerminalState {
+    this.#between[q] ??= this.#state(q, 0, Number.POSITIVE_INFINITY, WHOLE)
+    return this.#between[q]
   }
 
   /** Forgets the states made so far; those in use go on. */
   forget(): void {
     this.#states = new Map()
+    this.#between = []
   }
 
   get kept(): number {

@@ -75,15 +75,15 @@ export interface FreeString {
 
 /** Builds the trie: linked children first, then flat. */
 export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
-  let nodes = 1
   let room = 1 << 16
+  let nodes = 1
   let child = new Int32Array(room)
   let sibling = new Int32Array(room)
   let value = new Uint8Array(room)
   /** The tokens of a node are a list: the last one, and before each the one before. */
   let token = new Int32Array(room).fill(-1)
   const sameBytes = new Int32Array(source.size).fill(-1)
-  const roots = new Int32Array(256)
+  const children = new Children()
   let texts = 0
   let longest = 1
   const single = new Uint8Array(256)
@@ -97,29 +97,22 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
     if (bytes.length === 1) single[bytes[0]] = 1
     longest = Math.max(longest, bytes.length)
     let at = 0
-    for (let i = 0; i < bytes.length; i++) {
-      const byte = bytes[i]
-      let next = i === 0 ? roots[byte] : child[at]
-      if (i > 0) while (next !== 0 && value[next] !== byte) next = sibling[next]
-      if (next === 0) {
+    for (const byte of bytes) {
+      const next = children.of(at, byte, nodes)
+      if (next === nodes) {
         if (nodes === room) {
           room *= 2
           child = grown(child, room)
           sibling = grown(sibling, room)
+          token = grown(token, room).fill(-1, nodes)
           const more = new Uint8Array(room)
           more.set(value)
           value = more
-          const tokens = new Int32Array(room).fill(-1)
-          tokens.set(token)
-          token = tokens
         }
-        next = nodes++
+        nodes++
         value[next] = byte
-        if (i === 0) roots[byte] = next
-        else {
-          sibling[next] = child[at]
-          child[at] = next
-        }
+        sibling[next] = child[at]
+        child[at] = next
       }
       at = next
     }
@@ -155,24 +148,20 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
     }
   }
   open(0, 0)
-  for (let byte = 0; byte < 256; byte++) {
-    if (roots[byte] === 0) continue
-    // The node to open next at each depth; 0 closes the one above.
-    const next = [roots[byte]]
-    while (next.length > 0) {
-      const from = next[next.length - 1]
-      if (from === 0) {
-        next.pop()
-        if (next.length > 0) {
-          close()
-          next[next.length - 1] = next.length === 1 ? 0 : sibling[next[next.length - 1]]
-        }
-        continue
-      }
+  // The node to open next at each depth; 0 closes the one above.
+  const next = [child[0]]
+  while (next.length > 0) {
+    const from = next[next.length - 1]
+    if (from !== 0) {
       open(from, next.length)
       next.push(child[from])
       if ((made & 4095) === 4095) yield
+      continue
     }
+    next.pop()
+    if (next.length === 0) break
+    close()
+    next[next.length - 1] = sibling[next[next.length - 1]]
   }
   close()
   flat.first[nodes] = ordered
@@ -189,6 +178,52 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
     bytesOf: id => source.bytes(id),
     isText: id => id < source.size && source.isText(id) && !source.endTokens.has(id),
   })
+}
+
+/** Children by parent and byte: a hash table, as some nodes have a hundred. */
+class Children {
+  #slots = new Int32Array(1 << 17)
+  /** Parent and byte of each node. */
+  #keys = new Float64Array(1 << 16)
+  #used = 0
+
+  /** The child, or `fresh` after it has been entered. */
+  of(parent: number, byte: number, fresh: number): number {
+    if (this.#used * 2 > this.#slots.length) this.#grow()
+    const key = parent * 256 + byte
+    const mask = this.#slots.length - 1
+    for (let slot = hash(key) & mask; ; slot = (slot + 1) & mask) {
+      const node = this.#slots[slot]
+      if (node === 0) {
+        this.#slots[slot] = fresh
+        if (fresh >= this.#keys.length) {
+          const keys = new Float64Array(this.#keys.length * 2)
+          keys.set(this.#keys)
+          this.#keys = keys
+        }
+        this.#keys[fresh] = key
+        this.#used++
+        return fresh
+      }
+      if (this.#keys[node] === key) return node
+    }
+  }
+
+  #grow(): void {
+    const old = this.#slots
+    this.#slots = new Int32Array(old.length * 2)
+    const mask = this.#slots.length - 1
+    for (const node of old) {
+      if (node === 0) continue
+      let slot = hash(this.#keys[node]) & mask
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
+      this.#slots[slot] = node
+    }
+  }
+}
+
+function hash(key: number): number {
+  return Math.imul(key ^ (key >>> 15), 0x2c1b3c6d) >>> 7
 }
 
 function grown(array: Int32Array<ArrayBuffer>, room: number): Int32Array<ArrayBuffer> {

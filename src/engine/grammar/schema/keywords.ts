@@ -2,15 +2,16 @@
 // something is either here or refused by name; names that the standard does not know are annotations.
 import { ANYTHING } from '../automata/dfa.ts'
 import { regexDfa } from '../automata/regex.ts'
-import { exactly } from '../automata/words.ts'
 import { GrammarFault, type Work } from '../work.ts'
+import { names, number, whole } from './checks.ts'
+import { ANY_LIST, ANY_OBJECT } from './clauses.ts'
 import type { SchemaContext } from './context.ts'
 import { has, isObject, type Json, type SchemaNode, step } from './document.ts'
 import { type Atom, type Expr, FALSE, TRUE, type TypeName, UNKNOWN } from './expr.ts'
 import { FORMATS, HARD_FORMATS } from './formats.ts'
-import { between, multiplesOf, nextDown, nextUp, oneOfNumbers } from './numbers.ts'
-import { ANY_LIST, ANY_OBJECT, type Shapes } from './shape.ts'
-import { unevaluated } from './unevaluated.ts'
+import { between, multiplesOf, nextDown, nextUp } from './numbers.ts'
+import type { Shapes } from './shape.ts'
+import { valuesExpr } from './values.ts'
 
 type SchemaObject = Readonly<Record<string, Json>>
 
@@ -46,36 +47,14 @@ const LIST_GROUP = ['prefixItems', 'items', 'additionalItems']
 const CONTAINS_GROUP = ['contains', 'minContains', 'maxContains']
 const CONDITION_GROUP = ['if', 'then', 'else']
 
-/** Reads schemas into formulas; each once. */
+/** Reads keywords into formulas. */
 export class Keywords {
   readonly context: SchemaContext
   shapes!: Shapes
-  readonly #known = new Map<string, Expr>()
   readonly #patterns = new Map<string, { names: Expr; value: Expr }[]>()
 
   constructor(context: SchemaContext) {
     this.context = context
-  }
-
-  /** What the schema at the pointer demands. @throws GrammarFault with pointer and keyword */
-  *expand(pointer: string): Work<Expr> {
-    const known = this.#known.get(pointer)
-    if (known !== undefined) return known
-    const node = this.context.document.at(pointer)
-    let expr: Expr
-    if (node.value === true) expr = TRUE
-    else if (node.value === false) expr = FALSE
-    else {
-      const last = ['unevaluatedProperties', 'unevaluatedItems'].filter(k => has(node.value, k))
-      const parts = yield* this.asserts(node, [])
-      for (const keyword of last) {
-        const at = step(pointer, keyword)
-        parts.push(yield* this.context.attempt(keyword, at, unevaluated(this, node, keyword)))
-      }
-      expr = this.context.exprs.and(...parts)
-    }
-    this.#known.set(pointer, expr)
-    return expr
   }
 
   /** The demands of all keywords but unevaluated* and those left out, in the order they are written. */
@@ -119,11 +98,11 @@ export class Keywords {
       case 'type':
         return yield* this.#type(value[key], at)
       case 'const':
-        return yield* this.#values([value[key]], at)
+        return yield* valuesExpr(context, [value[key]], at)
       case 'enum': {
         const values = value[key]
         if (!Array.isArray(values)) throw new GrammarFault('must be a list of values', at)
-        return yield* this.#values(values, at)
+        return yield* valuesExpr(context, values, at)
       }
       case 'minimum':
         return this.atom({
@@ -282,74 +261,6 @@ export class Keywords {
     return this.context.exprs.and(plain, this.atom({ of: 'number', dfa }))
   }
 
-  /** Exactly these values, of any type. */
-  *#values(values: readonly Json[], at: string): Work<Expr> {
-    const { exprs, budget } = this.context
-    if (values.length === 0) throw new GrammarFault('lists no value, so none can be written', at)
-    const types = new Set<TypeName>()
-    const strings: string[] = []
-    const numbers: number[] = []
-    const others: Expr[] = []
-    for (const value of values) {
-      if (value === null) types.add('null')
-      else if (typeof value === 'boolean') types.add(value ? 'true' : 'false')
-      else if (typeof value === 'string') {
-        if (!value.isWellFormed()) {
-          throw new GrammarFault('has half a surrogate pair, which cannot be written', at)
-        }
-        strings.push(value)
-      } else if (typeof value === 'number') numbers.push(value)
-      else others.push(yield* this.#composite(value, at))
-    }
-    const only = (of: TypeName, atom: Atom): Expr =>
-      exprs.and(this.atom({ of: 'types', types: new Set([of]) }), this.atom(atom))
-    const parts: Expr[] = [...others]
-    if (types.size > 0) parts.unshift(this.atom({ of: 'types', types }))
-    if (numbers.length > 0) {
-      parts.push(only('number', { of: 'number', dfa: yield* oneOfNumbers(numbers, budget) }))
-    }
-    if (strings.length > 0) {
-      const dfa = yield* exactly(strings, budget)
-      parts.push(only('string', { of: 'string', terms: [{ dfa, min: 0, max: Infinity }] }))
-    }
-    return exprs.or(...parts)
-  }
-
-  *#composite(value: SchemaObject | readonly Json[], at: string): Work<Expr> {
-    const { exprs } = this.context
-    if (Array.isArray(value)) {
-      const prefix: Expr[] = []
-      for (const item of value as readonly Json[]) prefix.push(yield* this.#values([item], at))
-      return exprs.and(
-        this.atom({ of: 'types', types: new Set(['array']) }),
-        this.atom({
-          of: 'array',
-          clause: {
-            ...ANY_LIST,
-            tables: [{ prefix, rest: FALSE }],
-            min: prefix.length,
-            max: prefix.length,
-          },
-        }),
-      )
-    }
-    const named = new Map<string, Expr>()
-    for (const [name, member] of Object.entries(value)) {
-      named.set(name, yield* this.#values([member], at))
-    }
-    return exprs.and(
-      this.atom({ of: 'types', types: new Set(['object']) }),
-      this.atom({
-        of: 'object',
-        clause: {
-          ...ANY_OBJECT,
-          tables: [{ named, patterns: [], rest: FALSE }],
-          required: new Map([...named.keys()].map(name => [name, at])),
-        },
-      }),
-    )
-  }
-
   *#pattern(value: Json, at: string): Work<Expr> {
     if (typeof value !== 'string') throw new GrammarFault('must be a string', at)
     const options = { mode: 'search', lookahead: true } as const
@@ -474,24 +385,4 @@ export class Keywords {
       ...list.map(name => exprs.or(notObject, this.absent(name), this.sub(node, key, name))),
     )
   }
-}
-
-function number(value: Json, at: string): number {
-  if (typeof value === 'number' && Number.isFinite(value)) return value
-  throw new GrammarFault('must be a number', at)
-}
-
-function whole(value: Json, at: string): number {
-  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value
-  throw new GrammarFault('must be a whole number that is not negative', at)
-}
-
-function names(value: Json, at: string): string[] {
-  if (!Array.isArray(value)) throw new GrammarFault('must be a list of names', at)
-  for (const name of value) {
-    if (typeof name !== 'string' || !name.isWellFormed()) {
-      throw new GrammarFault('must be a list of names, in whole characters', at)
-    }
-  }
-  return value as string[]
 }

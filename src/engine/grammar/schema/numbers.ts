@@ -123,16 +123,22 @@ export function* between(low: number, high: number, budget: Budget): Work<Dfa> {
   return dfa
 }
 
-/** The next double above. */
+/**
+ * The least number above 0 that is written: doubles from 1e-7 on have at most 24 places as decimals, and
+ * every place costs states.
+ */
+const LEAST = 1e-24
+
+/** The next double above; LEAST above 0. */
 export function nextUp(value: number): number {
-  if (value === 0) return Number.MIN_VALUE
+  if (value === 0) return LEAST
   const view = new DataView(new ArrayBuffer(8))
   view.setFloat64(0, value)
   view.setBigInt64(0, view.getBigInt64(0) + (value > 0 ? 1n : -1n))
   return view.getFloat64(0)
 }
 
-/** The next double below. */
+/** The next double below; -LEAST below 0. */
 export function nextDown(value: number): number {
   return -nextUp(-value)
 }
@@ -153,6 +159,14 @@ const MAX_REMAINDERS = 50_000
  * @throws GrammarFault (unsupported) where too many remainders have to be told apart
  */
 export function* multiplesOf(step: number, budget: Budget): Work<Dfa> {
+  if (step !== 1) return yield* remainders(step, budget)
+  integers ??= yield* remainders(1, budget)
+  return integers
+}
+
+let integers: Dfa | undefined
+
+function* remainders(step: number, budget: Budget): Work<Dfa> {
   const { whole, fraction } = decimal(step)
   const places = fraction.length
   const unit = Number(whole + fraction)
@@ -220,6 +234,17 @@ export function* multiplesOf(step: number, budget: Budget): Work<Dfa> {
  */
 export function* written(dfa: Dfa, budget: Budget): Work<Dfa> {
   if (dfa === ANY_NUMBER) return yield* fixed(WRITTEN, budget)
+  let made = writtenForms.get(dfa)
+  if (made === undefined) {
+    made = yield* write(dfa, budget)
+    writtenForms.set(dfa, made)
+  }
+  return made
+}
+
+const writtenForms = new WeakMap<Dfa, Dfa>()
+
+function* write(dfa: Dfa, budget: Budget): Work<Dfa> {
   const plain = yield* fixed(PLAIN_INTEGERS, budget)
   const whole = yield* multiplesOf(1, budget)
   const fractions = yield* combine(dfa, whole, 'minus', budget)

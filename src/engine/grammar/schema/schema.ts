@@ -4,10 +4,12 @@ import { Rules } from '../rules/rules.ts'
 import type { Budget, Work } from '../work.ts'
 import { SchemaContext, type Unenforced } from './context.ts'
 import { type Json, SchemaDocument } from './document.ts'
-import { Emitter } from './emit.ts'
 import type { Expr } from './expr.ts'
 import { Keywords } from './keywords.ts'
+import { Reader } from './reader.ts'
 import { Shapes } from './shape.ts'
+import { writeValues } from './write-values.ts'
+import { Writer } from './writer.ts'
 
 export interface SchemaOptions {
   /** Refuse what cannot be enforced (true), or let it pass and name it. */
@@ -40,12 +42,13 @@ export class SchemaCompiler {
   *rule(schema: Json): Work<number> {
     const context = new SchemaContext(new SchemaDocument(schema), this.#strict, this.#budget)
     const keywords = new Keywords(context)
-    const shapes = new Shapes(context, pointer => keywords.expand(pointer))
+    const reader = new Reader(keywords)
+    const shapes = new Shapes(context, pointer => reader.read(pointer))
     keywords.shapes = shapes
-    const emitter = new Emitter(context, shapes, this.rules)
+    const writer = new Writer(context, shapes, this.rules)
     const root: Expr = context.exprs.schema('')
-    const rule = emitter.value(root)
-    yield* emitter.finish()
+    const rule = writer.value(root)
+    yield* writeValues(writer)
     this.#unenforced.push(...context.unenforced)
     return rule
   }

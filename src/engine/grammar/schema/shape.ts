@@ -1,9 +1,17 @@
 // What a formula means, type by type: which of null, true and false, an automaton of numbers, automata
 // of strings, and alternatives of demands on lists and objects whose parts are formulas again. "And" is
 // intersection, "or" is union, "not" is the complement, each per type and exact.
-import { ANYTHING, combine, complement, Dfa, NOTHING } from '../automata/dfa.ts'
-import { exactly } from '../automata/words.ts'
+import { combine, type Dfa, NOTHING } from '../automata/dfa.ts'
 import { type Budget, GrammarFault, type Work } from '../work.ts'
+import {
+  ANY_LIST,
+  ANY_OBJECT,
+  itemOf,
+  mergeLists,
+  mergeObjects,
+  oppositeList,
+  oppositeObject,
+} from './clauses.ts'
 import { LoopFault, type SchemaContext } from './context.ts'
 import {
   type Atom,
@@ -11,12 +19,11 @@ import {
   FALSE,
   type ListClause,
   type ObjectClause,
-  type PropertyTable,
   type StringTerm,
-  TRUE,
   type TypeName,
 } from './expr.ts'
 import { ANY_NUMBER, otherNumbers } from './numbers.ts'
+import { ANY_STRING, addString, foldLength, otherStrings, uniteStrings } from './strings.ts'
 
 export interface Shape {
   readonly words: ReadonlySet<'null' | 'true' | 'false'>
@@ -26,23 +33,6 @@ export interface Shape {
   readonly objects: readonly ObjectClause[]
 }
 
-const NO_LIMIT = Number.POSITIVE_INFINITY
-export const ANY_OBJECT: ObjectClause = {
-  tables: [],
-  required: new Map(),
-  min: 0,
-  max: NO_LIMIT,
-  names: [],
-  exists: [],
-}
-export const ANY_LIST: ListClause = {
-  tables: [],
-  contains: [],
-  min: 0,
-  max: NO_LIMIT,
-  unique: undefined,
-}
-const ANY_STRING: StringTerm = { dfa: ANYTHING, min: 0, max: NO_LIMIT }
 const ANY_VALUE: Shape = {
   words: new Set(['null', 'true', 'false'] as const),
   numbers: ANY_NUMBER,
@@ -308,59 +298,6 @@ export class Shapes {
   }
 }
 
-/** What the item of a list has to be. */
-export function itemOf(clause: ListClause, index: number, context: SchemaContext): Expr {
-  return context.exprs.and(...clause.tables.map(({ prefix, rest }) => prefix[index] ?? rest))
-}
-
-const MAX_FOLDED = 300
-
-/** The automaton with its length in characters worked in. */
-export function* foldLength(term: StringTerm, budget: Budget): Work<Dfa> {
-  const { min, max } = term
-  if (min === 0 && max === NO_LIMIT) return term.dfa
-  const states = max === NO_LIMIT ? min : max
-  if (states > MAX_FOLDED) {
-    throw new GrammarFault(
-      `counts more than ${MAX_FOLDED} characters of a text that must differ from others or be a name`,
-      budget.place,
-      'maxLength',
-      true,
-    )
-  }
-  return yield* combine(term.dfa, lengthDfa(min, max), 'and', budget)
-}
-
-function lengthDfa(min: number, max: number): Dfa {
-  const { classes } = ANYTHING
-  const states = (max === NO_LIMIT ? min : max) + 1
-  const table = Int32Array.from({ length: states }, (_, s) =>
-    s + 1 < states ? s + 1 : max === NO_LIMIT ? s : -1,
-  )
-  const accept = Uint8Array.from({ length: states }, (_, s) => (s >= min ? 1 : 0))
-  return new Dfa(classes, table, accept)
-}
-
-function addString(to: StringTerm[], term: StringTerm): void {
-  if (term.dfa.empty || term.min > term.max) return
-  to.push(term)
-}
-
-function* otherStrings(terms: readonly StringTerm[], budget: Budget): Work<StringTerm[]> {
-  let left: StringTerm[] = [ANY_STRING]
-  for (const { dfa, min, max } of terms) {
-    const next: StringTerm[] = []
-    const rest = yield* complement(dfa, budget)
-    for (const term of left) {
-      addString(next, { ...term, dfa: yield* combine(term.dfa, rest, 'and', budget) })
-      if (min > 0) addString(next, { ...term, max: Math.min(term.max, min - 1) })
-      if (max < NO_LIMIT) addString(next, { ...term, min: Math.max(term.min, max + 1) })
-    }
-    left = next
-  }
-  return left
-}
-
 function typesShape(has: (type: TypeName) => boolean): Shape {
   return {
     words: new Set((['null', 'true', 'false'] as const).filter(has)),
@@ -402,120 +339,7 @@ function* unite(a: Shape, b: Shape, budget: Budget): Work<Shape> {
   }
 }
 
-/** Terms of equal length bounds become one automaton. */
-function* uniteStrings(
-  a: readonly StringTerm[],
-  b: readonly StringTerm[],
-  budget: Budget,
-): Work<readonly StringTerm[]> {
-  const terms = [...a]
-  for (const term of b) {
-    const i = terms.findIndex(other => other.min === term.min && other.max === term.max)
-    if (i < 0) terms.push(term)
-    else terms[i] = { ...term, dfa: yield* combine(terms[i].dfa, term.dfa, 'or', budget) }
-  }
-  return terms.includes(ANY_STRING) ? [ANY_STRING] : terms
-}
-
 function uniteClauses<C>(a: readonly C[], b: readonly C[], any: C): readonly C[] {
   const all = new Set([...a, ...b])
   return all.has(any) ? [any] : [...all]
-}
-
-function mergeObjects(a: ObjectClause, b: ObjectClause): ObjectClause {
-  return {
-    tables: join(a.tables, b.tables),
-    required: new Map([...a.required, ...b.required]),
-    min: Math.max(a.min, b.min),
-    max: Math.min(a.max, b.max),
-    names: join(a.names, b.names),
-    exists: join(a.exists, b.exists),
-  }
-}
-
-function mergeLists(a: ListClause, b: ListClause): ListClause {
-  return {
-    tables: join(a.tables, b.tables),
-    contains: join(a.contains, b.contains),
-    min: Math.max(a.min, b.min),
-    max: Math.min(a.max, b.max),
-    unique: a.unique ?? b.unique,
-  }
-}
-
-function join<T>(a: readonly T[], b: readonly T[]): readonly T[] {
-  return b.length === 0 ? a : [...new Set([...a, ...b])]
-}
-
-/** A table that says nothing but of these names. */
-function tableOf(names: Expr, value: Expr): PropertyTable {
-  return { named: new Map(), patterns: [{ names, value }], rest: TRUE }
-}
-
-/** Alternatives that together are every object but those of the clause. */
-function* oppositeObject(clause: ObjectClause, context: SchemaContext): Work<ObjectClause[]> {
-  const { exprs, budget } = context
-  const not = (expr: Expr) => exprs.not(expr)
-  const found: ObjectClause[] = []
-  const exists = (names: Expr, value: Expr) => {
-    if (value !== FALSE && names !== FALSE) {
-      found.push({ ...ANY_OBJECT, exists: [{ names, value }] })
-    }
-  }
-  for (const table of clause.tables) {
-    for (const [name, value] of table.named) {
-      if (value === TRUE) continue
-      const named = new Map([[name, not(value)]])
-      found.push({
-        ...ANY_OBJECT,
-        tables: [{ named, patterns: [], rest: TRUE }],
-        required: new Map([[name, budget.place]]),
-      })
-    }
-    for (const { names, value } of table.patterns) exists(names, not(value))
-    if (table.rest === TRUE) continue
-    const listed = yield* exactly(table.named.keys(), budget)
-    const terms = [{ dfa: yield* complement(listed, budget), min: 0, max: NO_LIMIT }]
-    const others = table.patterns.map(({ names }) => not(names))
-    exists(exprs.and(exprs.atom({ of: 'string', terms }), ...others), not(table.rest))
-  }
-  for (const name of clause.required.keys()) {
-    const named = new Map([[name, FALSE]])
-    found.push({ ...ANY_OBJECT, tables: [{ named, patterns: [], rest: TRUE }] })
-  }
-  if (clause.min > 0) found.push({ ...ANY_OBJECT, max: clause.min - 1 })
-  if (clause.max < NO_LIMIT) found.push({ ...ANY_OBJECT, min: clause.max + 1 })
-  for (const names of clause.names) exists(not(names), TRUE)
-  for (const { names, value } of clause.exists) {
-    found.push({ ...ANY_OBJECT, tables: [tableOf(names, not(value))] })
-  }
-  return found
-}
-
-function oppositeList(clause: ListClause, not: (expr: Expr) => Expr): ListClause[] {
-  const found: ListClause[] = []
-  for (const { prefix, rest } of clause.tables) {
-    prefix.forEach((value, i) => {
-      if (value === TRUE) return
-      const before = Array.from({ length: i }, () => TRUE)
-      found.push({
-        ...ANY_LIST,
-        tables: [{ prefix: [...before, not(value)], rest: TRUE }],
-        min: i + 1,
-      })
-    })
-    if (rest !== TRUE) {
-      const contains = [{ from: prefix.length, value: not(rest), min: 1, max: NO_LIMIT }]
-      found.push({ ...ANY_LIST, contains })
-    }
-  }
-  for (const { from, value, min, max } of clause.contains) {
-    if (min > 0) found.push({ ...ANY_LIST, contains: [{ from, value, min: 0, max: min - 1 }] })
-    if (max < NO_LIMIT) {
-      found.push({ ...ANY_LIST, contains: [{ from, value, min: max + 1, max: NO_LIMIT }] })
-    }
-  }
-  if (clause.min > 0) found.push({ ...ANY_LIST, max: clause.min - 1 })
-  if (clause.max < NO_LIMIT) found.push({ ...ANY_LIST, min: clause.max + 1 })
-  return found
 }

@@ -3,11 +3,11 @@
 // each case the names and places that are left are known. Fewer evaluated names demand more, so a case
 // need not say that other parts fail. Called by keywords.ts.
 import { GrammarFault, type Work } from '../work.ts'
+import { ANY_LIST, ANY_OBJECT } from './clauses.ts'
 import { LoopFault } from './context.ts'
 import { has, isObject, type SchemaNode, step } from './document.ts'
 import { type Expr, TRUE } from './expr.ts'
 import type { Keywords } from './keywords.ts'
-import { ANY_LIST, ANY_OBJECT } from './shape.ts'
 
 /** What has been evaluated. */
 interface Cover {

@@ -1,36 +1,37 @@
 // A list to rules: items by position, contains by counting, uniqueItems by remembering what was written.
-// Each list is a rule of its own, as counter and memory belong to a call. Called by emit.ts.
+// Each list is a rule of its own, as counter and memory belong to a call. Called by write-values.ts.
 import type { Dfa } from '../automata/dfa.ts'
 import type { Terminal } from '../run/terminal.ts'
 import { GrammarFault, type Work } from '../work.ts'
-import type { Emitter } from './emit.ts'
+import { itemOf } from './clauses.ts'
 import { type Expr, FALSE, type ListClause } from './expr.ts'
 import { oneSpelling, written } from './numbers.ts'
-import { foldLength, itemOf } from './shape.ts'
+import { foldLength } from './strings.ts'
+import type { Writer } from './writer.ts'
 
 const MAX_CELLS = 20_000
 
 /** Adds an alternative from start to end. */
-export function* emitList(
-  emitter: Emitter,
+export function* writeList(
+  writer: Writer,
   clause: ListClause,
   start: number,
   end: number,
   place: string,
 ): Work<void> {
-  const { rules } = emitter
+  const { rules } = writer
   const id = rules.rule(place)
   rules.call(start, id, end)
   const rule = rules.rules[id]
-  const open = emitter.sign(rule.start, '[')
+  const open = writer.sign(rule.start, '[')
   const close = rules.node()
   rules.step(rules.text(close, ']'), rule.end)
   const unique = clause.unique !== undefined && clause.max > 1 ? clause.unique : undefined
   if (unique !== undefined) {
-    const different = yield* differentItems(emitter, clause, unique)
+    const different = yield* differentItems(writer, clause, unique)
     if (different !== undefined) {
       plainList(
-        emitter,
+        writer,
         { ...clause, max: Math.min(clause.max, different.count) },
         open,
         close,
@@ -39,42 +40,42 @@ export function* emitList(
       return
     }
   }
-  if (clause.contains.length > 0) yield* containing(emitter, clause, open, close)
+  if (clause.contains.length > 0) yield* containing(writer, clause, open, close)
   else {
-    plainList(emitter, clause, open, close, (from, index) => {
-      const item = itemOf(clause, index, emitter.context)
-      return item === FALSE ? undefined : rules.call(from, emitter.value(item))
+    plainList(writer, clause, open, close, (from, index) => {
+      const item = itemOf(clause, index, writer.context)
+      return item === FALSE ? undefined : rules.call(from, writer.value(item))
     })
   }
 }
 
 /** Items by position up to the longest prefix, then a loop that counts. */
 function plainList(
-  emitter: Emitter,
+  writer: Writer,
   clause: ListClause,
   open: number,
   close: number,
   write: (from: number, index: number) => number | undefined,
 ): void {
-  const { rules } = emitter
+  const { rules } = writer
   const { min, max } = clause
   const prefix = Math.max(0, ...clause.tables.map(table => table.prefix.length))
   let at = open
   for (let i = 0; i <= prefix; i++) {
     if (i >= min) rules.step(at, close)
     if (i >= max) return
-    const before = i === 0 ? at : emitter.sign(at, ',')
+    const before = i === 0 ? at : writer.sign(at, ',')
     const after = write(before, i)
     if (after === undefined) return
-    at = emitter.space(after)
+    at = writer.space(after)
   }
   // prefix + 1 items are written; counted from here.
   const more = max - prefix - 1
   const needed = Math.max(0, min - prefix - 1)
   rules.step(at, close, needed)
   const item = (counted: number) => {
-    const after = write(emitter.sign(counted, ','), prefix + 1)
-    if (after !== undefined) emitter.space(after, at)
+    const after = write(writer.sign(counted, ','), prefix + 1)
+    if (after !== undefined) writer.space(after, at)
   }
   if (more === Number.POSITIVE_INFINITY) {
     if (needed > 0) item(rules.step(at, rules.node(), 0, needed - 1, 1))
@@ -83,13 +84,8 @@ function plainList(
 }
 
 /** Cells of a table: items so far, and for each contains how many were such. */
-function* containing(
-  emitter: Emitter,
-  clause: ListClause,
-  open: number,
-  close: number,
-): Work<void> {
-  const { rules, context } = emitter
+function* containing(writer: Writer, clause: ListClause, open: number, close: number): Work<void> {
+  const { rules, context } = writer
   const { exprs } = context
   const { contains, min, max } = clause
   const counted = min > 0 || max < Number.POSITIVE_INFINITY
@@ -128,7 +124,7 @@ function* containing(
     if (i >= min && contains.every((c, k) => found[k] >= c.min)) rules.step(node, close)
     if (i === max) continue
     const item = itemOf(clause, i, context)
-    const before = i === 0 ? node : emitter.sign(node, ',')
+    const before = i === 0 ? node : writer.sign(node, ',')
     // Which of them this item is counted for; not counted it need only differ where counts are limited.
     for (let choice = 0; choice < 1 << contains.length; choice++) {
       const parts: Expr[] = [item]
@@ -149,9 +145,9 @@ function* containing(
       })
       if (!possible) continue
       const value = exprs.and(...parts)
-      if (yield* emitter.shapes.surelyEmpty(value)) continue
+      if (yield* writer.shapes.surelyEmpty(value)) continue
       const to = cell(Math.min(i + 1, last), after)
-      emitter.space(rules.call(before, emitter.value(value)), to)
+      writer.space(rules.call(before, writer.value(value)), to)
     }
     yield
   }
@@ -165,11 +161,11 @@ interface Different {
 
 /** Items that all differ, for strings, numbers and words; undefined where it is let pass. */
 function* differentItems(
-  emitter: Emitter,
+  writer: Writer,
   clause: ListClause,
   unique: string,
 ): Work<Different | undefined> {
-  const { rules, context, shapes } = emitter
+  const { rules, context, shapes } = writer
   const cannot = (why: string) => {
     context.cannot('uniqueItems', unique, why)
     return undefined
@@ -209,12 +205,12 @@ function* differentItems(
     context.budget.place = before
   }
   const words: Terminal[] = []
-  for (const word of shape.words) words.push(yield* emitter.word(word))
+  for (const word of shape.words) words.push(yield* writer.word(word))
   const made = terminals.map(({ quote, dfa, kind }) => ({
     quote,
     terminal: quote
-      ? emitter.string(dfa, 0, Number.POSITIVE_INFINITY, kind)
-      : emitter.terminal(dfa, { form: 'raw', kind }),
+      ? writer.string(dfa, 0, Number.POSITIVE_INFINITY, kind)
+      : writer.terminal(dfa, { form: 'raw', kind }),
   }))
   const count = made.reduce((sum, { terminal }) => sum + (terminal.counts[0] ?? 0), words.length)
   return {

@@ -1,11 +1,11 @@
 // An object to rules: named properties in declared order, each optional one left out or not, then the
 // others, whose names must differ from the named ones and from each other. Each object is a rule of its
-// own, as its counter and the names it has seen belong to a call. Called by emit.ts.
+// own, as its counter and the names it has seen belong to a call. Called by write-values.ts.
 import { combine, type Dfa } from '../automata/dfa.ts'
 import { allBut } from '../automata/words.ts'
 import { GrammarFault, type Work } from '../work.ts'
-import type { Emitter } from './emit.ts'
 import { type Expr, FALSE, type ObjectClause } from './expr.ts'
+import type { Writer } from './writer.ts'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 const MAX_CELLS = 60_000
@@ -25,8 +25,8 @@ interface Group {
 }
 
 /** Adds the alternatives of a clause from start to end. */
-export function* emitObject(
-  emitter: Emitter,
+export function* writeObject(
+  writer: Writer,
   clause: ObjectClause,
   start: number,
   end: number,
@@ -37,28 +37,28 @@ export function* emitObject(
   for (const name of clause.required.keys()) order.add(name)
   const named: Named[] = []
   for (const name of order) {
-    const value = yield* emitter.shapes.valueOf(clause, name)
+    const value = yield* writer.shapes.valueOf(clause, name)
     const required = clause.required.has(name)
-    if (yield* emitter.shapes.surelyEmpty(value)) {
+    if (yield* writer.shapes.surelyEmpty(value)) {
       if (required) return
       continue
     }
     named.push({ name, value, required })
   }
-  const groups = yield* groupsOf(emitter, clause, order)
-  for (const { chosen, musts } of yield* variants(emitter, clause, named, groups)) {
-    writeObject(emitter, clause, chosen, groups, musts, start, end, place)
+  const groups = yield* groupsOf(writer, clause, order)
+  for (const { chosen, musts } of yield* variants(writer, clause, named, groups)) {
+    writeVariant(writer, clause, chosen, groups, musts, start, end, place)
     yield
   }
 }
 
 /** The names that are not listed, divided by the patterns they match. */
 function* groupsOf(
-  emitter: Emitter,
+  writer: Writer,
   clause: ObjectClause,
   listed: ReadonlySet<string>,
 ): Work<Group[]> {
-  const { shapes, context } = emitter
+  const { shapes, context } = writer
   const { budget, exprs } = context
   // Nothing to divide where every other name is refused at once.
   const closed = clause.tables.some(table => table.patterns.length === 0 && table.rest === FALSE)
@@ -104,12 +104,12 @@ function* groupsOf(
 
 /** The ways to meet each "some property is such": one of the listed, or one more of the others. */
 function* variants(
-  emitter: Emitter,
+  writer: Writer,
   clause: ObjectClause,
   named: readonly Named[],
   groups: readonly Group[],
 ): Work<{ chosen: readonly Named[]; musts: readonly Group[] }[]> {
-  const { shapes, context } = emitter
+  const { shapes, context } = writer
   let found: { chosen: readonly Named[]; musts: readonly Group[] }[] = [
     { chosen: named, musts: [] },
   ]
@@ -141,8 +141,8 @@ function* variants(
   return found
 }
 
-function writeObject(
-  emitter: Emitter,
+function writeVariant(
+  writer: Writer,
   clause: ObjectClause,
   named: readonly Named[],
   groups: readonly Group[],
@@ -151,10 +151,10 @@ function writeObject(
   end: number,
   place: string,
 ): void {
-  const { rules } = emitter
+  const { rules } = writer
   const min = clause.min
   const max = clause.max
-  const others = groups.map(group => ({ ...group, terminal: emitter.string(group.names) }))
+  const others = groups.map(group => ({ ...group, terminal: writer.string(group.names) }))
   const room = others.reduce((sum, { terminal }) => sum + (terminal.counts[0] ?? 0), 0)
   // Without bounds it only matters whether something stands before, for the comma.
   const counts = min > 1 || max < NO_LIMIT
@@ -168,7 +168,7 @@ function writeObject(
   const id = rules.rule(place)
   rules.call(start, id, end)
   const rule = rules.rules[id]
-  const open = emitter.sign(rule.start, '{')
+  const open = writer.sign(rule.start, '{')
   const close = rules.node()
   rules.step(rules.text(close, '}'), rule.end)
 
@@ -186,36 +186,30 @@ function writeObject(
       const to = Math.min(c + 1, cap)
       if (cap <= 1) {
         // Both cells go on in one: the way from the key on is shared.
-        property ??= writeKey(emitter, name, value, cellAt(to))
-        rules.step(c === 0 ? from : emitter.sign(from, ','), property)
+        property ??= writeKey(writer, name, value, cellAt(to))
+        rules.step(c === 0 ? from : writer.sign(from, ','), property)
         return
       }
-      writeProperty(emitter, c === 0 ? from : emitter.sign(from, ','), name, value, cellAt(to))
+      writeProperty(writer, c === 0 ? from : writer.sign(from, ','), name, value, cellAt(to))
     })
     cells = next
   })
   cells.forEach((cell, c) => {
-    if (cell !== undefined) writeOthers(emitter, { cell, c, min, max, room, others, musts, close })
+    if (cell !== undefined) writeOthers(writer, { cell, c, min, max, room, others, musts, close })
   })
 }
 
 /** From the key of a property to behind its value. @returns where the key begins */
-function writeKey(emitter: Emitter, name: string, value: Expr, to: number): number {
-  const from = emitter.rules.node()
-  writeProperty(emitter, from, name, value, to)
+function writeKey(writer: Writer, name: string, value: Expr, to: number): number {
+  const from = writer.rules.node()
+  writeProperty(writer, from, name, value, to)
   return from
 }
 
-function writeProperty(
-  emitter: Emitter,
-  from: number,
-  name: string,
-  value: Expr,
-  to: number,
-): void {
-  const { rules } = emitter
-  const colon = emitter.space(rules.text(from, JSON.stringify(name)))
-  emitter.space(rules.call(emitter.sign(colon, ':'), emitter.value(value)), to)
+function writeProperty(writer: Writer, from: number, name: string, value: Expr, to: number): void {
+  const { rules } = writer
+  const colon = writer.space(rules.text(from, JSON.stringify(name)))
+  writer.space(rules.call(writer.sign(colon, ':'), writer.value(value)), to)
 }
 
 interface Others {
@@ -226,30 +220,30 @@ interface Others {
   max: number
   /** How many names there are. */
   room: number
-  others: readonly (Group & { terminal: ReturnType<Emitter['string']> })[]
+  others: readonly (Group & { terminal: ReturnType<Writer['string']> })[]
   musts: readonly Group[]
   close: number
 }
 
-function writeOthers(emitter: Emitter, of: Others): void {
-  const { rules } = emitter
+function writeOthers(writer: Writer, of: Others): void {
+  const { rules } = writer
   const { c, min, max, room, others, musts, close } = of
   const entry = (
     from: number,
-    list: readonly { terminal: ReturnType<Emitter['string']>; value: Expr }[],
+    list: readonly { terminal: ReturnType<Writer['string']>; value: Expr }[],
     to: number,
   ) => {
     for (const { terminal, value } of list) {
-      const colon = emitter.space(rules.terminal(rules.byte(from, 0x22), terminal, undefined, true))
-      emitter.space(rules.call(emitter.sign(colon, ':'), emitter.value(value)), to)
+      const colon = writer.space(rules.terminal(rules.byte(from, 0x22), terminal, undefined, true))
+      writer.space(rules.call(writer.sign(colon, ':'), writer.value(value)), to)
     }
   }
   let at = of.cell
   let before = c
   for (const { names, value } of musts) {
-    const from = before === 0 ? at : emitter.sign(at, ',')
+    const from = before === 0 ? at : writer.sign(at, ',')
     at = rules.node()
-    entry(from, [{ terminal: emitter.string(names), value }], at)
+    entry(from, [{ terminal: writer.string(names), value }], at)
     before++
   }
   const needed = Math.max(0, min - before)
@@ -259,14 +253,14 @@ function writeOthers(emitter: Emitter, of: Others): void {
   if (most === 0 || others.length === 0) return
   // The first is apart, as it may have no comma; the rest are counted.
   const loop = rules.node()
-  entry(before === 0 ? at : emitter.sign(at, ','), others, loop)
+  entry(before === 0 ? at : writer.sign(at, ','), others, loop)
   const left = Math.max(0, needed - 1)
   rules.step(loop, close, left)
   if (most === NO_LIMIT) {
     if (left > 0)
-      entry(emitter.sign(rules.step(loop, rules.node(), 0, left - 1, 1), ','), others, loop)
-    entry(emitter.sign(rules.step(loop, rules.node(), left), ','), others, loop)
+      entry(writer.sign(rules.step(loop, rules.node(), 0, left - 1, 1), ','), others, loop)
+    entry(writer.sign(rules.step(loop, rules.node(), left), ','), others, loop)
   } else if (most > 1) {
-    entry(emitter.sign(rules.step(loop, rules.node(), 0, most - 2, 1), ','), others, loop)
+    entry(writer.sign(rules.step(loop, rules.node(), 0, most - 2, 1), ','), others, loop)
   }
 }

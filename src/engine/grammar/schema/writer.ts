@@ -1,16 +1,13 @@
-// Formulas to rules: each value that is demanded somewhere becomes one rule, alternatives by type. Lists
-// and objects are in emit-list.ts and emit-object.ts. White space between tokens is bounded here: some
-// blanks, or up to two line ends and an indentation. Called by schema.ts.
+// What writing values as rules shares: the rule of each demanded value, terminals, and the white space
+// between tokens, which is bounded here: some blanks, or up to two line ends and an indentation. Used by
+// write-values.ts, write-list.ts and write-object.ts.
 import { ANYTHING, countTexts, type Dfa } from '../automata/dfa.ts'
 import { exactly } from '../automata/words.ts'
 import type { Rules } from '../rules/rules.ts'
 import { Terminal, type TerminalOptions } from '../run/terminal.ts'
 import type { Work } from '../work.ts'
 import type { SchemaContext } from './context.ts'
-import { emitList } from './emit-list.ts'
-import { emitObject } from './emit-object.ts'
 import type { Expr } from './expr.ts'
-import { written } from './numbers.ts'
 import type { Shapes } from './shape.ts'
 
 /** Blanks within a line, line ends, and blanks of an indentation, at most. */
@@ -18,7 +15,7 @@ const BLANKS = 8
 const LINES = 2
 const INDENT = 40
 
-export class Emitter {
+export class Writer {
   readonly context: SchemaContext
   readonly shapes: Shapes
   readonly rules: Rules
@@ -35,7 +32,7 @@ export class Emitter {
     this.#space = spaceRule(rules)
   }
 
-  /** The rule of a value; its body follows with finish(). */
+  /** The rule of a value; its body follows, see next(). */
   value(expr: Expr): number {
     let rule = this.#ofExpr.get(expr.id)
     if (rule === undefined) {
@@ -46,25 +43,9 @@ export class Emitter {
     return rule
   }
 
-  /** Writes the bodies of all rules asked for, and of those that these ask for. */
-  *finish(): Work<void> {
-    for (let next = this.#todo.pop(); next !== undefined; next = this.#todo.pop()) {
-      const { expr, rule } = next
-      const { start, end, place } = this.rules.rules[rule]
-      this.context.budget.place = place
-      const shape = yield* this.shapes.of(expr)
-      for (const word of shape.words) this.rules.step(this.rules.text(start, word), end)
-      if (!shape.numbers.empty) {
-        const dfa = yield* written(shape.numbers, this.context.budget)
-        this.rules.terminal(start, this.terminal(dfa, { form: 'raw' }), end)
-      }
-      for (const { dfa, min, max } of shape.strings) {
-        this.rules.terminal(this.rules.byte(start, 0x22), this.string(dfa, min, max), end)
-      }
-      for (const clause of shape.lists) yield* emitList(this, clause, start, end, place)
-      for (const clause of shape.objects) yield* emitObject(this, clause, start, end, place)
-      yield
-    }
+  /** The next value whose rule has no body yet. */
+  next(): { expr: Expr; rule: number } | undefined {
+    return this.#todo.pop()
   }
 
   /** Inside of a string with its closing quote; words of a list are written in one way only. */
