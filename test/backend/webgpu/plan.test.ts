@@ -7,12 +7,17 @@ import {
   createWebGpuBackend,
   type WebGpuBackend,
 } from '../../../src/backend/webgpu/webgpu-backend.ts'
+import { createGuard, type Guard } from '../../../src/engine/faults/guard.ts'
 import { openModel } from '../../../src/format/open.ts'
 import { readConfig } from '../../../src/model/config.ts'
 import { loadWeights } from '../../../src/model/load-weights.ts'
 import { BackendNetwork } from '../../../src/model/run-network.ts'
+import { poke } from '../../engine/faults/broken.ts'
 import { CASES, caseFiles } from '../../golden/load.ts'
+import { referenceFactory } from '../../support/open.ts'
+import { wasmFactory } from '../../support/wasm.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { near } from '../near.ts'
 import { type Counts, counted } from './counted.ts'
 
 const adapter = await adapterHere()
@@ -22,24 +27,31 @@ interface Opened {
   readonly network: BackendNetwork
   readonly backend: WebGpuBackend
   readonly layers: number
+  readonly guard: Guard
 }
 
-async function open(gpu: Gpu, fuse = true): Promise<Opened> {
+async function open(gpu: Gpu, fuse = true, spoil?: (backend: Backend) => Backend): Promise<Opened> {
   const file = await openModel(caseFiles(CASE)[0]!, {})
   const config = readConfig(file)
   const limits = { maxRows: 16, maxContext: 64, maxCols: Math.max(config.hidden, config.ffn) }
   const backend = createWebGpuBackend({ gpu, limits, fuse })
   const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
-  const network = new BackendNetwork(config, backend as Backend, weights, {
+  const kv = 'f16'
+  const contextLength = 64
+  const spec = { config, limits, network: { kv, contextLength }, main: backend } as const
+  const guards = { reference: referenceFactory, scalar: wasmFactory('scalar', 1) }
+  const guard = createGuard(spec, guards, () => undefined)
+  const network = new BackendNetwork(config, spoil?.(backend) ?? backend, weights, {
     activations: 'int8',
     strict: false,
-    kv: 'f16',
+    kv,
     kvBlocks: 4,
-    contextLength: 64,
+    contextLength,
     maxRows: 16,
     wantedRows: 4,
+    repair: guard.repair,
   })
-  return { network, backend, layers: config.layers }
+  return { network, backend, layers: config.layers, guard }
 }
 
 /** Feeds tokens one by one. @returns the logits of each */
@@ -150,5 +162,31 @@ describe.skipIf(adapter === undefined)('a recorded plan', () => {
       return values
     })
     expect(await results[0]).toEqual(await results[1])
+  })
+
+  it('is computed again by the kernels where a number is not finite', async () => {
+    let fault = false
+    const spoil = (real: Backend): Backend =>
+      new Proxy(real, {
+        get(target, key) {
+          const value = Reflect.get(target, key, target) as unknown
+          if (typeof value !== 'function') return value
+          if (key !== 'gate') return value.bind(target)
+          return (...given: Parameters<Backend['gate']>) => {
+            target.gate(...given)
+            if (fault) poke(target, given[0], Number.NaN)
+          }
+        },
+      })
+    const spoiled = await open(await sharedGpu(), true, spoil)
+    const healthy = await decode(spoiled, [5, 6, 7])
+    fault = true
+    const repaired = await decode(spoiled, [5, 6, 7])
+    // Prompts whose rows nobody reads are looked at on the device.
+    const unread = await prompt(spoiled, [5, 6, 7])
+    spoiled.network.close()
+    expect(spoiled.guard.stats()).toMatchObject({ recomputed: 4, ended: 0 })
+    for (const [i, logits] of repaired.entries()) near(logits, healthy[i]!, 0.05)
+    near(unread, healthy[2]!, 0.05)
   })
 })
