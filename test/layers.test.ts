@@ -61,7 +61,6 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   comlink: ['worker', 'worker/main.ts', 'api'],
   'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
   '@huggingface/jinja': ['tokenizer'],
-  '@huggingface/tokenizers': ['tokenizer'],
   'idb-keyval': ['cache', 'api'],
   'hash-wasm': ['cache'],
   '@eslint-community/regexpp': ['engine'],

@@ -17,9 +17,17 @@ for (let byte = 0, next = 0x100; byte < 256; byte++) {
   BYTE_OF_UNIT[char.charCodeAt(0)] = byte
 }
 
+/** The stand-in of each byte, as a UTF-16 unit. */
+export const UNIT_OF_BYTE = Uint16Array.from(CHAR_OF_BYTE, char => char.charCodeAt(0))
+
 /** The stand-in character of a byte. */
 export function byteToChar(byte: number): string {
   return CHAR_OF_BYTE[byte]
+}
+
+/** Whether a vocabulary has a token for each byte alone, so that no text is lost. */
+export function hasEveryByte(index: { idOf(text: string): number | undefined }): boolean {
+  return CHAR_OF_BYTE.every(char => index.idOf(char) !== undefined)
 }
 
 /** Bytes written in stand-in characters, as vocabulary entries are. */

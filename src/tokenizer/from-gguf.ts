@@ -3,12 +3,14 @@
 import { RyzError } from '../errors.ts'
 import { TextList, TextListWriter } from '../text-list.ts'
 import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
-import { pushUnitBytes } from './byte-alphabet.ts'
+import { hasEveryByte, pushUnitBytes } from './byte-alphabet.ts'
 import type { ByteList } from './byte-list.ts'
-import { bytePairEncoder } from './byte-pair.ts'
+import { bytePairEncoder, readMerges } from './byte-pair.ts'
+import { markSpaces } from './cutters.ts'
 import { knownTemplate } from './known-templates.ts'
 import { preTokenizer } from './pre-tokenizers.ts'
-import { SPACE_MARK, sentencePieceEncoder } from './sentence-piece.ts'
+import { SPACE_MARK, scoreRanks, sentencePieceEncoder } from './sentence-piece.ts'
+import { SpecialSplitter, type WrittenToken } from './special-splitter.ts'
 import { TokenIndex } from './token-index.ts'
 import {
   BYTE,
@@ -64,8 +66,40 @@ function readBytePair(metadata: Metadata): Tokenizer {
     if (kinds[id] === USER_DEFINED) to.pushUnits(units, from, end)
     else pushUnitBytes(units, from, end, to)
   })
-  const ordinary = (id: number) => !table.isSpecial(id)
-  return assembleTokenizer(table, bytePairEncoder(index, merges, pre, ordinary, unknown), facts)
+  const options = {
+    merges: readMerges(merges, index),
+    index,
+    byteLevel: true,
+    whole: pre.ignoreMerges ? (id: number) => !table.isSpecial(id) : undefined,
+    longest: longestText(texts),
+    unknown,
+  }
+  const encoding = {
+    written: new SpecialSplitter(writtenTokens(table)),
+    normalizer: pre.normalizer,
+    cutters: pre.cutters,
+    openEncoder: () => bytePairEncoder(options),
+    startsAfterTokens: true,
+    losesNothing: hasEveryByte(index),
+  }
+  return assembleTokenizer(table, encoding, facts)
+}
+
+function longestText({ length, starts }: TextList): number {
+  let longest = 0
+  for (let id = 0; id < length; id++) longest = Math.max(longest, starts[id + 1] - starts[id])
+  return longest
+}
+
+/** User-defined tokens are text like any other to the user, but are never merged from parts. */
+function writtenTokens(table: TokenTable): WrittenToken[] {
+  const tokens: WrittenToken[] = []
+  table.kinds.forEach((kind, id) => {
+    if (kind !== USER_DEFINED && kind !== CONTROL && kind !== UNKNOWN) return
+    const text = table.text(id)
+    if (text !== '') tokens.push({ text, id, control: kind !== USER_DEFINED })
+  })
+  return tokens
 }
 
 /** The published BitNet b1.58 files leave the name out and mean Llama 3's. */
@@ -110,22 +144,23 @@ function readSentencePiece(metadata: Metadata): Tokenizer {
     else pushMarked(units, from, end, to)
   }
   const table = new TokenTable(texts, kinds, write)
-  let longest = 0
   const ordinary = (id: number) => kinds[id] !== BYTE && !table.isSpecial(id)
+  let longest = 0
   for (let id = 0; id < texts.length; id++) {
     if (kinds[id] === BYTE) idOfByte[table.bytes(id)[0]] = id
     if (ordinary(id)) longest = Math.max(longest, starts[id + 1] - starts[id])
   }
-  const encode = sentencePieceEncoder({
-    index,
-    ordinary,
-    longest,
-    scores,
-    idOfByte,
-    unknown,
-    addSpacePrefix: facts.stripsLeadingSpace,
-  })
-  return assembleTokenizer(table, encode, facts)
+  const ranks = scoreRanks(scores)
+  const options = { index, ordinary, longest, ranks, idOfByte, unknown }
+  const prefix = facts.stripsLeadingSpace ? 'llama' : 'never'
+  const encoding = {
+    written: new SpecialSplitter(writtenTokens(table)),
+    cutters: [markSpaces(MARK_UNIT, prefix)],
+    openEncoder: () => sentencePieceEncoder(options),
+    startsAfterTokens: true,
+    losesNothing: !idOfByte.includes(-1),
+  } as const
+  return assembleTokenizer(table, encoding, facts)
 }
 
 /** The byte that a byte token stands for. */

@@ -1,12 +1,15 @@
-// Reads tokenizer.json and tokenizer_config.json of a Hugging Face directory. Encoding is done by
-// @huggingface/tokenizers, loaded only here; bytes of tokens and decoding come from the vocabulary, as
-// for GGUF. json-vocabulary.ts reads and checks the vocabulary.
-import { asRyzError, RyzError } from '../errors.ts'
-import { checkText, guardLength, type TokenizerFacts, tokenTexts, wellFormed } from './assemble.ts'
-import { type Json, readVocabulary } from './json-vocabulary.ts'
-import { type Fragment, SpecialSplitter } from './special-splitter.ts'
+// Reads tokenizer.json and tokenizer_config.json of a Hugging Face directory. json-vocabulary.ts reads the
+// vocabulary, json-pipeline.ts the steps around it; encoding and decoding are those of GGUF files.
+import { RyzError } from '../errors.ts'
+import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
+import { cuttingOf, normalizerOf, steps, unknownStep } from './json-pipeline.ts'
+import { isObject, type Json, parseObject } from './json-values.ts'
+import { type AddedToken, readVocabulary } from './json-vocabulary.ts'
+import type { Normalizer } from './normalizers.ts'
+import { SpecialSplitter } from './special-splitter.ts'
 import { CONTROL, END_TOKEN_NAMES, TokenTable } from './token-table.ts'
-import type { Stretch, Tokenizer } from './tokenizer.ts'
+import type { Tokenizer } from './tokenizer.ts'
+import { textOf, unitsOf } from './units.ts'
 
 export interface JsonTokenizerExtra {
   /** generation_config.json, parsed: its eos_token_id may be a list. */
@@ -17,112 +20,127 @@ export interface JsonTokenizerExtra {
 
 /**
  * The tokenizer of a Hugging Face directory.
- * @throws RyzError TOKENIZER_INVALID when a file is damaged or holds a kind that is not implemented
+ * @throws RyzError TOKENIZER_INVALID when a file is damaged, UNSUPPORTED_FEATURE naming what is not implemented
  */
-export async function tokenizerFromJson(
+export function tokenizerFromJson(
   tokenizerJson: string,
   tokenizerConfigJson?: string,
   extra: JsonTokenizerExtra = {},
-): Promise<Tokenizer> {
-  const json = parse(tokenizerJson, 'tokenizer.json')
+): Tokenizer {
+  const json = parseObject(tokenizerJson, 'tokenizer.json')
   const config =
-    tokenizerConfigJson === undefined ? {} : parse(tokenizerConfigJson, 'tokenizer_config.json')
-  const vocab = readVocabulary(json)
-  const library = await import('@huggingface/tokenizers')
-  const open = (tokens: readonly unknown[]) => {
-    try {
-      return new library.Tokenizer({ ...json, added_tokens: tokens }, libraryConfig(config))
-    } catch (cause) {
-      throw asRyzError(cause, 'TOKENIZER_INVALID', 'tokenizer.json cannot be used')
-    }
-  }
-  const withSpecial = open(vocab.addedTokens)
-  // Without its special tokens, for text in which they are only text; made when such text comes.
-  let withoutSpecial: ReturnType<typeof open> | undefined
+    tokenizerConfigJson === undefined
+      ? {}
+      : parseObject(tokenizerConfigJson, 'tokenizer_config.json')
+  const normalizer = normalizerOf(json.normalizer)
+  const { cutters, bytes, losesNothing } = cuttingOf(json.pre_tokenizer)
+  const vocab = readVocabulary(json, bytes)
 
-  const probe = encodeWith(withSpecial, '', true)
-  const facts = readFacts(config, extra, vocab.idOf, vocab.texts.length, probe)
+  const around = readTemplate(json.post_processor, vocab.idOf)
+  const facts = readFacts(config, extra, vocab.idOf, vocab.texts.length, around)
   for (const id of facts.endTokens) vocab.kinds[id] = CONTROL
   if (facts.bos !== undefined) vocab.kinds[facts.bos] = CONTROL
   facts.stripsLeadingSpace = vocab.stripsLeadingSpace
   const table = new TokenTable(vocab.texts, vocab.kinds, vocab.writeBytes)
-  const special = new SpecialSplitter(
-    vocab.addedTokens.filter(token => token.special).map(token => [token.content, token.id]),
-  )
 
-  const added = new SpecialSplitter(vocab.addedTokens.map(token => [token.content, token.id]))
-  let bare: ReturnType<typeof open> | undefined
-  /** Where the text has an added token that may not be one: the stretches between the others, one by one. */
-  const encodeAround = (fragments: readonly Fragment[]): number[] => {
-    bare ??= open([])
-    const flags = new Map(vocab.addedTokens.map(token => [token.id, token]))
-    return fragments.flatMap((fragment, i) => {
-      if (typeof fragment === 'number') return [fragment]
-      const [before, after] = [fragments[i - 1], fragments[i + 1]]
-      let text = fragment
-      if (typeof before === 'number' && flags.get(before)?.rstrip) text = text.trimStart()
-      if (typeof after === 'number' && flags.get(after)?.lstrip) text = text.trimEnd()
-      // An empty section first: what follows is then not taken for the start of the whole text.
-      const sections = (whole: string) => (i === 0 ? [whole] : ['', whole])
-      Object.assign(bare!, { splitter_unnormalized: { split: sections } })
-      return encodeWith(bare!, text, false)
-    })
-  }
-  const forged = (clean: string, trusted: readonly Stretch[]): Fragment[] | undefined => {
-    const some = added.split(clean, trusted)
-    const all = added.split(clean)
-    const same = all.length === some.length && all.every((part, i) => part === some[i])
-    return same ? undefined : some
-  }
-
-  return {
-    ...tokenTexts(table, facts),
-    encode(text, options = {}) {
-      checkText(text)
-      const clean = wellFormed(text)
-      const around =
-        options.parseSpecial && options.trusted ? forged(clean, options.trusted) : undefined
-      const plain =
-        !options.parseSpecial && special.split(clean).some(part => typeof part === 'number')
-      if (plain) withoutSpecial ??= open(vocab.addedTokens.filter(token => !token.special))
-      const library = plain ? withoutSpecial! : withSpecial
-      const ids = guardLength(text, () =>
-        around ? encodeAround(around) : encodeWith(library, clean, false),
-      )
-      if (options.addSpecial ?? true) {
-        if (facts.addBos && facts.bos !== undefined) ids.unshift(facts.bos)
-        if (facts.addEos && facts.eos !== undefined) ids.push(facts.eos)
-      }
-      return ids
+  const added = vocab.addedTokens.filter(token => token.text !== '')
+  const later = added.filter(token => token.normalized)
+  const strips = added.some(token => token.lstrip || token.rstrip)
+  return assembleTokenizer(
+    table,
+    {
+      written: new SpecialSplitter(added.filter(token => !token.normalized)),
+      writtenNormalized:
+        later.length === 0
+          ? undefined
+          : new SpecialSplitter(later.map(token => normalizedToken(token, normalizer))),
+      writtenAnyhow: later.length === 0 ? undefined : new SpecialSplitter(added),
+      normalizer,
+      cutters,
+      openEncoder: vocab.openEncoder,
+      startsAfterTokens: false,
+      losesNothing: vocab.losesNothing && losesNothing && !strips,
     },
+    facts,
+  )
+}
+
+/** A token that is looked for in normalized text is looked for as the normalizer writes it. */
+function normalizedToken(token: AddedToken, normalizer: Normalizer | undefined): AddedToken {
+  if (!normalizer) return token
+  const units = unitsOf(token.text)
+  const run = normalizer.run({ units, from: 0, to: units.length }, { left: Infinity })
+  for (;;) {
+    const { done, value } = run.next()
+    if (done) return { ...token, text: textOf(value.units, value.from, value.to) }
   }
 }
 
-interface LibraryTokenizer {
-  encode(text: string, options: { add_special_tokens: boolean }): { ids: number[] }
+/** Tokens that the post-processor puts before and behind a text. */
+interface Around {
+  readonly before: readonly number[]
+  readonly behind: readonly number[]
 }
 
-function encodeWith(library: LibraryTokenizer, text: string, specials: boolean): number[] {
-  const { ids } = library.encode(text, { add_special_tokens: specials })
-  // The library leaves holes for pieces that have neither a token nor an unknown token.
-  return ids.filter(id => id !== undefined && id !== null)
+function readTemplate(json: unknown, idOf: (text: string) => number | undefined): Around {
+  const before: number[] = []
+  const behind: number[] = []
+  for (const step of steps(json, 'processors', 'post_processor')) {
+    switch (step.type) {
+      case 'ByteLevel':
+        break
+      case 'TemplateProcessing': {
+        let to = before
+        for (const part of Array.isArray(step.single) ? step.single : []) {
+          if (!isObject(part)) continue
+          if (isObject(part.Sequence)) to = behind
+          if (isObject(part.SpecialToken)) to.push(...templateIds(step, part.SpecialToken.id, idOf))
+        }
+        break
+      }
+      case 'BertProcessing':
+      case 'RobertaProcessing':
+        before.push(...pairId(step.cls))
+        behind.push(...pairId(step.sep))
+        break
+      default:
+        throw unknownStep('post_processor', step.type)
+    }
+  }
+  return { before, behind }
 }
 
-/** Only what changes ids; the rest of the file steers Python classes. */
-function libraryConfig(config: Json): Json {
-  return { remove_space: config.remove_space, tokenizer_class: config.tokenizer_class }
+function templateIds(
+  step: Json,
+  name: unknown,
+  idOf: (text: string) => number | undefined,
+): number[] {
+  const tokens = isObject(step.special_tokens) ? step.special_tokens : {}
+  const entry = typeof name === 'string' && Object.hasOwn(tokens, name) ? tokens[name] : undefined
+  const ids = isObject(entry) ? entry.ids : undefined
+  if (Array.isArray(ids) && ids.every(id => typeof id === 'number')) return ids
+  const id = typeof name === 'string' ? idOf(name) : undefined
+  if (id !== undefined) return [id]
+  throw invalid(
+    `tokenizer.json: the post_processor names the token ${JSON.stringify(name)?.slice(0, 40)}, which is not there`,
+  )
+}
+
+function pairId(pair: unknown): number[] {
+  if (Array.isArray(pair) && typeof pair[1] === 'number') return [pair[1]]
+  throw invalid('tokenizer.json: the post_processor has no [token, id]')
 }
 
 function readFacts(
   config: Json,
   { generationConfig = {}, chatTemplate }: JsonTokenizerExtra,
-  idOf: ReadonlyMap<string, number>,
+  idOf: (text: string) => number | undefined,
   size: number,
-  probe: readonly number[],
+  around: Around,
 ): TokenizerFacts {
   const named = (value: unknown): number | undefined => {
     const text = isObject(value) ? value.content : value
-    return typeof text === 'string' ? idOf.get(text) : undefined
+    return typeof text === 'string' ? idOf(text) : undefined
   }
   const listed = (key: string): number[] => {
     const value = Object.hasOwn(generationConfig, key) ? generationConfig[key] : undefined
@@ -134,29 +152,38 @@ function readFacts(
     // An id beyond the vocabulary can never be sampled as text; it ends nothing.
     return (ids as number[]).filter(id => id < size)
   }
-  const bos = named(config.bos_token) ?? listed('bos_token_id')[0]
-  const eos = named(config.eos_token) ?? listed('eos_token_id')[0]
+  // What the post-processor puts there is the bos of a file that names none.
+  const bos = named(config.bos_token) ?? listed('bos_token_id')[0] ?? around.before[0]
+  const eos = named(config.eos_token) ?? listed('eos_token_id')[0] ?? around.behind.at(-1)
   const endTokens = new Set(eos === undefined ? [] : [eos])
   for (const id of listed('eos_token_id')) endTokens.add(id)
   for (const name of END_TOKEN_NAMES) {
-    const id = idOf.get(name)
+    const id = idOf(name)
     if (id !== undefined && name !== '</s>') endTokens.add(id)
   }
 
-  // A flag in the configuration wins; otherwise the post-processor says what it adds to nothing.
-  const bosProbed = bos !== undefined && probe[0] === bos
-  const eosProbed = eos !== undefined && probe.length > (bosProbed ? 1 : 0) && probe.at(-1) === eos
+  // A flag in the configuration wins over the post-processor.
   const flag = (key: string) =>
     typeof config[key] === 'boolean' ? (config[key] as boolean) : undefined
   return {
     bos,
     eos,
-    addBos: (flag('add_bos_token') ?? bosProbed) && bos !== undefined,
-    addEos: (flag('add_eos_token') ?? eosProbed) && eos !== undefined,
+    addBos: (flag('add_bos_token') ?? addsOne(around.before, bos)) && bos !== undefined,
+    addEos: (flag('add_eos_token') ?? addsOne(around.behind, eos)) && eos !== undefined,
     endTokens,
     chatTemplate: chatTemplate || templateOf(config.chat_template),
     stripsLeadingSpace: false,
   }
+}
+
+/** @throws RyzError UNSUPPORTED_FEATURE when anything but one bos or eos is put around a text */
+function addsOne(ids: readonly number[], expected: number | undefined): boolean {
+  if (ids.length === 0) return false
+  if (ids.length === 1 && ids[0] === expected) return true
+  throw new RyzError(
+    'UNSUPPORTED_FEATURE',
+    `the post_processor of tokenizer.json puts tokens ${ids.slice(0, 8).join(', ')} around a text; one bos before and one eos behind it are implemented (here ${expected ?? 'none'})`,
+  )
 }
 
 /** A string, or a list of named templates of which "default" is for chat. */
@@ -165,21 +192,6 @@ function templateOf(value: unknown): string | undefined {
   if (!Array.isArray(value)) return undefined
   const entry = value.find(item => isObject(item) && item.name === 'default')
   return typeof entry?.template === 'string' ? entry.template : undefined
-}
-
-function parse(text: string, name: string): Json {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch (cause) {
-    throw asRyzError(cause, 'TOKENIZER_INVALID', `${name} is no JSON`)
-  }
-  if (isObject(value)) return value
-  throw invalid(`${name} is no JSON object`)
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function invalid(message: string): RyzError {

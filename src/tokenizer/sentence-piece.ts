@@ -1,87 +1,105 @@
-// SentencePiece BPE as in Llama 2 files: spaces become U+2581, characters are joined while the joint
-// text is a token, best score first; what is left over falls back to byte tokens. Knows nothing of
-// special tokens; called by from-gguf.ts.
-import type { TextEncoderFn } from './byte-pair.ts'
-import { PairMerger, type PairRule } from './pair-merger.ts'
+// SentencePiece BPE as in Llama 2's GGUF files: characters are joined while the joint text is a token,
+// best score first; what is left over falls back to byte tokens. Takes text with its spaces marked
+// (cutters.ts); knows nothing of special tokens. Called by from-gguf.ts.
+import { grown } from './byte-pair.ts'
 import type { TokenIndex } from './token-index.ts'
+import { codeAt, utf8 } from './units.ts'
+import { type IdSink, type Merging, type WordEncoder, WordMerger } from './word-merger.ts'
 
 /** What stands for a space inside the vocabulary. */
 export const SPACE_MARK = '\u2581'
 
 export interface SentencePieceOptions {
   /** Every token by text. */
-  index: TokenIndex
+  readonly index: TokenIndex
   /** Whether text may become this token: no control, unknown or byte token. */
-  ordinary: (id: number) => boolean
+  readonly ordinary: (id: number) => boolean
   /** UTF-16 units of the longest of them. */
-  longest: number
-  scores: ArrayLike<number>
+  readonly longest: number
+  /** By id, see scoreRanks(). */
+  readonly ranks: Int32Array
   /** Byte token of each byte, -1 where the vocabulary has none. */
-  idOfByte: ArrayLike<number>
-  unknown: number | undefined
-  /** Put a space before text that starts the input or follows a special token. */
-  addSpacePrefix: boolean
+  readonly idOfByte: ArrayLike<number>
+  readonly unknown: number | undefined
 }
 
-/** The encoder of a score-ordered SentencePiece vocabulary. */
-export function sentencePieceEncoder(options: SentencePieceOptions): TextEncoderFn {
-  const { index, ordinary, longest, idOfByte, unknown, addSpacePrefix } = options
-  const rankOf = scoreRanks(options.scores)
+/** An encoder of its own for each text that is under way. */
+export function sentencePieceEncoder(
+  options: SentencePieceOptions,
+  windowSize?: number,
+): WordEncoder {
+  return new WordMerger(new Characters(options), windowSize)
+}
 
-  const merger = new PairMerger()
-  const utf8 = new TextEncoder()
-  /** The text that is being encoded, in UTF-16. */
-  let units = new Uint16Array(64)
-  let length = 0
-  let starts = new Int32Array(64)
+class Characters implements Merging {
+  starts = new Int32Array(64)
+  loadedTo = 0
+  readonly #options: SentencePieceOptions
+  readonly #bytes = new Uint8Array(4)
+  #units: Uint16Array = new Uint16Array(0)
+  /** Unit behind each live symbol. */
+  #ends = new Int32Array(64)
 
-  const endOf = (symbol: number) => (merger.next[symbol] < 0 ? length : starts[merger.next[symbol]])
-  const tokenAt = (start: number, end: number) => {
-    const id = index.find(units, start, end)
-    return id >= 0 && ordinary(id) ? id : -1
-  }
-  const rule: PairRule = {
-    rank: (left, right) => {
-      const start = starts[left]
-      const end = endOf(right)
-      if (end - start > longest) return -1
-      const id = tokenAt(start, end)
-      return id < 0 ? -1 : rankOf[id]
-    },
-    joined: () => {},
+  constructor(options: SentencePieceOptions) {
+    this.#options = options
   }
 
-  return (raw, out, first) => {
-    if (raw === '') return
-    const text = (addSpacePrefix && first ? ` ${raw}` : raw).replaceAll(' ', SPACE_MARK)
-    length = text.length
-    if (starts.length < length) {
-      starts = new Int32Array(length)
-      units = new Uint16Array(length)
-    }
-    for (let i = 0; i < length; i++) units[i] = text.charCodeAt(i)
+  load(units: Uint16Array, from: number, to: number, most: number): number {
+    this.#units = units
+    let at = from
     let count = 0
-    for (let at = 0; at < text.length; at += text.codePointAt(at)! > 0xffff ? 2 : 1) {
-      starts[count++] = at
+    for (; at < to && count < most; count++) {
+      if (count === this.starts.length) {
+        this.starts = grown(this.starts)
+        this.#ends = grown(this.#ends)
+      }
+      this.starts[count] = at
+      at += codeAt(units, at, to) > 0xffff ? 2 : 1
+      this.#ends[count] = at
     }
-    merger.run(count, rule)
-    for (let symbol = 0; symbol >= 0; symbol = merger.next[symbol]) {
-      const end = endOf(symbol)
-      const id = tokenAt(starts[symbol], end)
-      if (id < 0) spell(text.slice(starts[symbol], end), out)
-      else out.push(id)
-    }
+    this.loadedTo = at
+    return count
   }
 
-  function spell(piece: string, out: number[]): void {
-    const ids = [...utf8.encode(piece)].map(byte => idOfByte[byte])
-    if (!ids.includes(-1)) out.push(...ids)
+  rank(left: number, right: number): number {
+    const start = this.starts[left]!
+    const end = this.#ends[right]!
+    if (end - start > this.#options.longest) return -1
+    const id = this.#tokenAt(start, end)
+    return id < 0 ? -1 : this.#options.ranks[id]!
+  }
+
+  joined(left: number, right: number): void {
+    this.#ends[left] = this.#ends[right]!
+  }
+
+  emit(symbol: number, _next: number, out: IdSink): void {
+    const id = this.#tokenAt(this.starts[symbol]!, this.#ends[symbol]!)
+    if (id >= 0) out.push(id)
+    else this.#spell(this.starts[symbol]!, this.#ends[symbol]!, out)
+  }
+
+  #tokenAt(start: number, end: number): number {
+    const id = this.#options.index.find(this.#units, start, end)
+    return id >= 0 && this.#options.ordinary(id) ? id : -1
+  }
+
+  #spell(start: number, end: number, out: IdSink): void {
+    const { idOfByte, unknown } = this.#options
+    const ids: number[] = []
+    for (let at = start; at < end; ) {
+      const code = codeAt(this.#units, at, end)
+      at += code > 0xffff ? 2 : 1
+      const count = utf8(code, this.#bytes)
+      for (let i = 0; i < count; i++) ids.push(idOfByte[this.#bytes[i]!]!)
+    }
+    if (!ids.includes(-1)) for (const id of ids) out.push(id)
     else if (unknown !== undefined) out.push(unknown)
   }
 }
 
-/** Dense ranks, 0 for the best score; equal scores share one. */
-function scoreRanks(scores: ArrayLike<number>): Int32Array {
+/** Dense ranks of scores, 0 for the best; equal scores share one. */
+export function scoreRanks(scores: ArrayLike<number>): Int32Array {
   const descending = Float64Array.from(scores).sort().reverse()
   let count = 0
   for (const score of descending) {
@@ -92,7 +110,7 @@ function scoreRanks(scores: ArrayLike<number>): Int32Array {
     let low = 0
     for (let high = count - 1; low < high; ) {
       const middle = (low + high) >> 1
-      if (descending[middle] > scores[id]) low = middle + 1
+      if (descending[middle]! > scores[id]!) low = middle + 1
       else high = middle
     }
     ranks[id] = low

@@ -72,6 +72,10 @@ export class TokenTable {
     return this.#bytes.subarray(this.#offsets[id], this.#offsets[id + 1])
   }
 
+  byteCount(id: number): number {
+    return id < this.size ? this.#offsets[id + 1]! - this.#offsets[id]! : 0
+  }
+
   text(id: number): string {
     checkId(id)
     return this.#texts.at(id) ?? ''

@@ -1,4 +1,5 @@
 // What the engine needs of a tokenizer, whatever its kind. Made by from-gguf.ts or from-json.ts.
+import type { IdSink } from './word-merger.ts'
 
 /** Part of a text: UTF-16 units from `start` up to `end`. */
 export interface Stretch {
@@ -37,8 +38,18 @@ export interface Tokenizer {
   readonly stripsLeadingSpace?: boolean
   /** The template of the file, if it has one. */
   readonly chatTemplate: string | undefined
+  /** What was done with a file that contradicts itself, for the user to know. */
+  readonly notes?: readonly string[]
   /** @throws RyzError BAD_OPTION when the text is not a string */
   encode(text: string, options?: EncodeOptions): number[]
+  /**
+   * The same ids into `out`, in slices: each next() does about a millisecond of the work. Any number of
+   * texts may be under way. What is no longer wanted is just not continued.
+   * @throws RyzError BAD_OPTION from next()
+   */
+  encodeInSlices(text: string, options: EncodeOptions, out: IdSink): Generator<void, void>
+  /** A text of so many UTF-16 units has at least this many tokens; 0 where length tells nothing. */
+  fewestTokens(units: number): number
   /**
    * The bytes a token stands for, not to be written to; empty for special (control) tokens and for
    * ids beyond vocabSize, which padded embedding tables have.
@@ -51,4 +62,6 @@ export interface Tokenizer {
   isText(id: number): boolean
   /** Text of ids; incomplete UTF-8 becomes U+FFFD. */
   decode(ids: ArrayLike<number>, options?: DecodeOptions): string
+  /** The same text in pieces, each at most a millisecond of work. */
+  decodeInSlices(ids: ArrayLike<number>, options?: DecodeOptions): Generator<string, void>
 }

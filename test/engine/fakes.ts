@@ -144,11 +144,21 @@ export const byteTokenizer: Tokenizer = {
     const bytes = Array.from(new TextEncoder().encode(text))
     return options.addSpecial === false ? bytes : [BOS, ...bytes, EOS]
   },
+  *encodeInSlices(text, options, out) {
+    for (const [i, id] of byteTokenizer.encode(text, options).entries()) {
+      out.push(id)
+      if (i % 1000 === 999) yield
+    }
+  },
+  fewestTokens: units => units,
   tokenBytes: id => (id < 256 ? Uint8Array.of(id) : new Uint8Array()),
   tokenText: id => (id === BOS ? '<bos>' : id === EOS ? '<eos>' : String.fromCharCode(id)),
   isSpecial: id => id >= 256,
   isText: id => id < 256,
   decode: ids => new TextDecoder().decode(Uint8Array.from(Array.from(ids).filter(id => id < 256))),
+  *decodeInSlices(ids) {
+    yield byteTokenizer.decode(ids)
+  },
 }
 
 export const fakeInfo: ModelInfo = {

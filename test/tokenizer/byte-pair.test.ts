@@ -4,7 +4,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { bytesToChars } from '../../src/tokenizer/byte-alphabet.ts'
 import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
-import { preTokenizer, splitWords } from '../../src/tokenizer/pre-tokenizers.ts'
+import { preTokenizer } from '../../src/tokenizer/pre-tokenizers.ts'
+import { cut } from './cut.ts'
 import {
   anything,
   BYTE_TOKENS,
@@ -38,7 +39,7 @@ describe('byte-level BPE', () => {
       fc.property(fc.array(tricky, { minLength: 3 }), tricky, fc.nat(), (corpus, text, seed) => {
         const vocabulary = randomMerges([...corpus, text, 'abab'], 60, seed)
         const tokenizer = tokenizerFromGguf(bytePairMetadata(vocabulary))
-        const expected = splitWords(text, preTokenizer('gpt-2')).flatMap(word =>
+        const expected = cut(text, preTokenizer('gpt-2').cutters).flatMap(word =>
           plainBpe([...bytesToChars(new TextEncoder().encode(word))], vocabulary.merges),
         )
         const ids = tokenizer.encode(text, NO_SPECIAL)

@@ -8,6 +8,7 @@ import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../../src/tokenizer/from-json.ts'
 import { SpecialSplitter } from '../../src/tokenizer/special-splitter.ts'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
+import { splitSpecial } from './cut.ts'
 import { EMBEDDED_MODEL, readMetadata } from './gguf-metadata.ts'
 
 const golden = (name: string) =>
@@ -98,18 +99,18 @@ describe.each(kinds)('%s', (_, tokenizer, name, id) => {
 
 describe('a splitter', () => {
   const splitter = new SpecialSplitter([
-    ['<a>', 1],
-    ['<a><b>', 2],
-    ['  ', 3],
+    { text: '<a>', id: 1 },
+    { text: '<a><b>', id: 2 },
+    { text: '  ', id: 3 },
   ])
 
   test('takes the longest token that is trusted as a whole', () => {
-    expect(splitter.split('<a><b>')).toEqual([2])
-    expect(splitter.split('<a><b>', [{ start: 0, end: 4 }])).toEqual([1, '<b>'])
-    expect(splitter.split('<a><b>', [{ start: 3, end: 6 }])).toEqual(['<a><b>'])
+    expect(splitSpecial(splitter, '<a><b>')).toEqual([2])
+    expect(splitSpecial(splitter, '<a><b>', [{ start: 0, end: 4 }])).toEqual([1, '<b>'])
+    expect(splitSpecial(splitter, '<a><b>', [{ start: 3, end: 6 }])).toEqual(['<a><b>'])
   })
 
   test('finds layout everywhere', () => {
-    expect(splitter.split('x  <a>  ', [])).toEqual(['x', 3, '<a>', 3])
+    expect(splitSpecial(splitter, 'x  <a>  ', [])).toEqual(['x', 3, '<a>', 3])
   })
 })
