@@ -6,6 +6,9 @@ import type { ResolvedSampling } from '../tasks/options.ts'
 import { Random } from './random.ts'
 import { heapify, popBest, selectBest } from './select.ts'
 
+/** The largest f32. */
+const MOST = 3.4028234663852886e38
+
 /** Work space of one vocabulary; shared by all samplers of an engine, which run one at a time. */
 export class SamplerScratch {
   readonly logits: Float32Array
@@ -31,8 +34,8 @@ export class Sampler {
   readonly #penalises: boolean
   /** Nothing but the likeliest token is asked for. */
   readonly #greedy: boolean
-  /** The last penaltyWindow tokens, prompt included, as a ring. */
-  readonly #window: Int32Array
+  /** The last penaltyWindow tokens, prompt included, as a ring that grows to that size. */
+  #window = new Int32Array(0)
   #seen = 0
 
   constructor(options: ResolvedSampling, scratch: SamplerScratch) {
@@ -46,13 +49,18 @@ export class Sampler {
       options.frequencyPenalty !== 0 ||
       options.presencePenalty !== 0
     this.#greedy = options.temperature === 0 && !this.#penalises && this.#biasIds.length === 0
-    this.#window = new Int32Array(this.#penalises ? options.penaltyWindow : 0)
   }
 
   /** Notes a token of the prompt or the answer for the penalties. */
   accept(token: number): void {
-    const size = this.#window.length
-    if (size > 0) this.#window[this.#seen++ % size] = token
+    const most = this.#penalises ? this.#o.penaltyWindow : 0
+    if (most === 0) return
+    if (this.#seen === this.#window.length && this.#seen < most) {
+      const grown = new Int32Array(Math.min(most, Math.max(64, 2 * this.#seen)))
+      grown.set(this.#window)
+      this.#window = grown
+    }
+    this.#window[this.#seen++ % this.#window.length] = token
   }
 
   /**
@@ -71,10 +79,12 @@ export class Sampler {
     }
     if (this.#penalises) this.#penalise()
     for (let i = 0; i < this.#biasIds.length; i++) {
-      logits[this.#biasIds[i]!]! += this.#biasValues[i]!
+      const id = this.#biasIds[i]!
+      logits[id] = held(logits[id]!, logits[id]! + this.#biasValues[i]!, this.#biasValues[i]!)
     }
     const best = argMax(logits)
     if (logits[best] === Number.NEGATIVE_INFINITY) {
+      likeliest(row, at, vocab) // the model's own fault, where it allows none
       throw new RyzError('BAD_OPTION', 'logitBias forbids every token; allow at least one')
     }
     return this.#o.temperature === 0 ? best : this.#draw(logits[best]!)
@@ -83,16 +93,16 @@ export class Sampler {
   #penalise(): void {
     const { logits, counts } = this.#s
     const { repetitionPenalty, frequencyPenalty, presencePenalty } = this.#o
-    const held = Math.min(this.#seen, this.#window.length)
-    for (let i = 0; i < held; i++) counts[this.#window[i]!]!++
-    for (let i = 0; i < held; i++) {
+    const filled = Math.min(this.#seen, this.#window.length)
+    for (let i = 0; i < filled; i++) counts[this.#window[i]!]!++
+    for (let i = 0; i < filled; i++) {
       const id = this.#window[i]!
       const count = counts[id]!
       if (count === 0) continue // met before in this loop
       counts[id] = 0
       const x = logits[id]!
       const repeated = x > 0 ? x / repetitionPenalty : x * repetitionPenalty
-      logits[id] = repeated - frequencyPenalty * count - presencePenalty
+      logits[id] = held(x, repeated - frequencyPenalty * count - presencePenalty)
     }
   }
 
@@ -181,13 +191,24 @@ export function logNorm(row: Float32Array, at: number, vocab: number): number {
   return max + Math.log(sum)
 }
 
+/**
+ * A changed logit: within f32, so that only what was -Infinity, or is told to be, is forbidden, and nothing
+ * is certain beyond comparison.
+ */
+function held(from: number, to: number, by = 0): number {
+  if (from === Number.NEGATIVE_INFINITY || by === Number.NEGATIVE_INFINITY) {
+    return Number.NEGATIVE_INFINITY
+  }
+  return to > MOST ? MOST : to < -MOST ? -MOST : to
+}
+
 function argMax(values: Float32Array): number {
   let best = 0
   for (let i = 1; i < values.length; i++) if (values[i]! > values[best]!) best = i
   return best
 }
 
-/** Index of the largest of `vocab` logits at `at`, the lowest of equals. @throws RyzError BAD_WEIGHTS */
+/** Index of the largest of `vocab` logits at `at`, the lowest of equals. @throws RyzError BAD_WEIGHTS, also where all are -Infinity */
 function likeliest(row: Float32Array, at: number, vocab: number): number {
   let best = 0
   let max = Number.NEGATIVE_INFINITY
@@ -198,6 +219,7 @@ function likeliest(row: Float32Array, at: number, vocab: number): number {
     max = x
     best = i
   }
+  if (max === Number.NEGATIVE_INFINITY) throw badLogit(0, max)
   return best
 }
 

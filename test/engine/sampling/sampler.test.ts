@@ -183,6 +183,167 @@ describe('sampler', () => {
     expect(run(true)).toEqual(run(false))
   })
 
+  describe('at the extremes', () => {
+    const row = Float32Array.from([1, 3, -2, 3, 0.5])
+    const all = [0, 1, 2, 3, 4]
+    /** Which ids come out of 400 draws. */
+    const drawn = (options: SamplingOptions, logits = row, seen: number[] = []): number[] => {
+      const sampler = new Sampler(
+        resolve(options, logits.length),
+        new SamplerScratch(logits.length),
+      )
+      for (const token of seen) sampler.accept(token)
+      return [...new Set(Array.from({ length: 400 }, () => sampler.sample(logits)))].sort()
+    }
+    const most = 3.4028234663852886e38
+    const free = { temperature: 1, topK: 0, topP: 1 }
+    const forbid = Number.NEGATIVE_INFINITY
+    const cases: [string, SamplingOptions, number[], number[]?][] = [
+      ['temperature 1e-30 draws among the likeliest', { ...free, temperature: 1e-30 }, [1, 3]],
+      ['temperature 5e-324 too', { ...free, temperature: 5e-324 }, [1, 3]],
+      ['temperature -0 is greedy', { temperature: -0 }, [1]],
+      ['temperature 1e30 draws among all', { ...free, temperature: 1e30 }, all],
+      ['temperature 1.8e308 too', { ...free, temperature: Number.MAX_VALUE }, all],
+      ['topP 0 keeps the likeliest alone', { topP: 0 }, [1]],
+      ['topP 1e-9 too', { topP: 1e-9 }, [1]],
+      ['topP just below 1 keeps all', { ...free, temperature: 1e30, topP: 1 - 2 ** -53 }, all],
+      ['minP 1 keeps the likeliest', { ...free, minP: 1 }, [1, 3]],
+      ['topK 2^53 - 1 keeps all', { ...free, temperature: 1e30, topK: 2 ** 53 - 1 }, all],
+      ['a bias of 1e308 is certain', { ...free, logitBias: { 2: 1e308 } }, [2]],
+      ['two of them share', { ...free, logitBias: { 2: 1e308, 4: 1e300 } }, [2, 4]],
+      [
+        'a bias of -1e308 on all forbids none',
+        { ...free, logitBias: { 0: -1e308, 1: -1e308, 2: -1e308, 3: -1e308, 4: -1e308 } },
+        all,
+      ],
+      [
+        'what is forbidden stays so',
+        { ...free, temperature: 1e308, logitBias: { 0: forbid, 1: forbid, 3: forbid } },
+        [2, 4],
+      ],
+      [
+        'a repetition penalty of 1000',
+        { ...free, temperature: 0, repetitionPenalty: 1000 },
+        [4],
+        [1, 3, 0],
+      ],
+      [
+        'a repetition penalty of 1e-300',
+        { ...free, temperature: 0, repetitionPenalty: 1e-300 },
+        [0],
+        [0],
+      ],
+      ['a presence penalty of -1000', { temperature: 0, presencePenalty: -1000 }, [2], [2]],
+      [
+        'a frequency penalty of 1000 twice',
+        { temperature: 0, frequencyPenalty: 1000 },
+        [4],
+        [1, 3, 1, 3, 0, 2],
+      ],
+      [
+        'a window of 0 sees nothing',
+        { temperature: 0, presencePenalty: 1000, penaltyWindow: 0 },
+        [1],
+        [1, 3],
+      ],
+      [
+        'a window of 2^20 sees all',
+        { temperature: 0, presencePenalty: 1000, penaltyWindow: 2 ** 20 },
+        [4],
+        [1, 3, 0, ...new Array(200).fill(2)],
+      ],
+    ]
+    it.each(cases)('%s', (_, options, ids, seen) => {
+      expect(drawn(options, row, seen)).toEqual(ids)
+    })
+
+    it('logits at the ends of f32, or forbidden by the model', () => {
+      const ends = Float32Array.from([most, -most, forbid, most, 0])
+      expect(drawn(free, ends)).toEqual([0, 3])
+      expect(drawn({ ...free, logitBias: { 2: 1e308 } }, ends)).toEqual([0, 3])
+      expect(drawn({ ...free, temperature: 1e308 }, ends)).toEqual([0, 1, 3, 4])
+      expect(drawn({ temperature: 0, repetitionPenalty: 1000 }, ends, [0, 3])).toEqual([0])
+      const low = Float32Array.from([-most, forbid, -most])
+      expect(drawn({ ...free, repetitionPenalty: 1000 }, low, [0, 2, 1])).toEqual([0, 2])
+    })
+
+    it('any options with any logits: a token that may come, or the error that says why none can', () => {
+      const x = (...values: number[]) => fc.constantFrom(...values)
+      const options = fc.record(
+        {
+          temperature: x(0, -0, 5e-324, 1e-30, 1, 1e30, Number.MAX_VALUE),
+          topK: x(0, 1, 2, 2 ** 53 - 1),
+          topP: x(0, 5e-324, 1e-9, 0.5, 1 - 2 ** -53, 1),
+          minP: x(0, 5e-324, 0.5, 1),
+          repetitionPenalty: x(5e-324, 1e-300, 1, 1.1, 1000),
+          frequencyPenalty: x(-1000, -5e-324, 0, 1000),
+          presencePenalty: x(-1000, 0, 1e-300, 1000),
+          penaltyWindow: x(0, 1, 3, 2 ** 20),
+          logitBias: fc.dictionary(
+            x(0, 1, 2, 3, 4).map(String),
+            x(forbid, -1e308, -0, 100, Number.MAX_VALUE),
+          ),
+          seed: x(0, -0, 1, 2 ** 32 - 1),
+        },
+        { requiredKeys: [] },
+      )
+      const logit = x(
+        forbid,
+        -most,
+        -1,
+        -0,
+        0,
+        1e-45,
+        1,
+        80,
+        most,
+        Number.NaN,
+        Number.POSITIVE_INFINITY,
+      )
+      const logits = fc.oneof(
+        fc.array(logit, { minLength: 5, maxLength: 5 }),
+        fc.constant(new Array<number>(5).fill(forbid)),
+      )
+      const seen = fc.array(fc.nat(4), { maxLength: 6 })
+      fc.assert(
+        fc.property(options, logits, seen, (given, values, tokens) => {
+          const sampler = new Sampler(resolve(given, 5), new SamplerScratch(5))
+          for (const token of tokens) sampler.accept(token)
+          const may = (id: number) => values[id]! > forbid && given.logitBias?.[id] !== forbid
+          const damaged = values.some(value => !(value < Number.POSITIVE_INFINITY))
+          let token: number
+          try {
+            token = sampler.sample(Float32Array.from(values))
+          } catch (caught) {
+            const code = damaged || values.every(v => v === forbid) ? 'BAD_WEIGHTS' : 'BAD_OPTION'
+            expect(caught).toMatchObject({ code })
+            expect(damaged || !all.some(may)).toBe(true)
+            return
+          }
+          expect(damaged).toBe(false)
+          expect(may(token)).toBe(true)
+        }),
+        { numRuns: 3000 },
+      )
+    })
+
+    it('logits that allow no token are the model\u2019s fault', () => {
+      const none = new Float32Array(3).fill(forbid)
+      for (const options of [{ temperature: 0 }, free, { ...free, logitBias: { 1: 1e308 } }]) {
+        const sampler = new Sampler(resolve(options, 3), new SamplerScratch(3))
+        expect(() => sampler.sample(none)).toThrow(expect.objectContaining({ code: 'BAD_WEIGHTS' }))
+      }
+    })
+
+    it('a bias of 100,000 entries is applied', () => {
+      const vocab = 128_256
+      const ids = Array.from({ length: 100_000 }, (_, id) => [id, forbid])
+      const logitBias = { ...Object.fromEntries(ids), 100001: 50 }
+      const sampler = new Sampler(resolve({ logitBias }, vocab), new SamplerScratch(vocab))
+      expect(sampler.sample(new Float32Array(vocab))).toBe(100_001)
+    })
+  })
+
   it.each([Number.NaN, Number.POSITIVE_INFINITY])('refuses a logit of %s as BAD_WEIGHTS', value => {
     const sampler = new Sampler(resolve({}, 3), new SamplerScratch(3))
     expect(() => sampler.sample(Float32Array.from([0, value, 1]))).toThrow(
