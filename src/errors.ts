@@ -39,6 +39,25 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** Of the codes above, those after which an engine is gone, and whether the same path would fail again. */
+const ENDS: Partial<Record<ErrorCode, { readonly avoidPath: boolean }>> = {
+  WORKER_DIED: { avoidPath: false },
+  KERNEL_TRAP: { avoidPath: true },
+  DEVICE_LOST: { avoidPath: true },
+  GPU_OOM: { avoidPath: true },
+  CLOSED: { avoidPath: false },
+}
+
+/** Whether nothing more can be asked of the engine that gave this error. */
+export function endsEngine(code: ErrorCode): boolean {
+  return ENDS[code] !== undefined
+}
+
+/** Whether the next engine must not run as the one that this ended. */
+export function avoidsPath(code: ErrorCode): boolean {
+  return ENDS[code]?.avoidPath === true
+}
+
 /** Structured-clone-safe facts beside an error: plain numbers, strings and lists of them. */
 export type ErrorDetail = Readonly<
   Record<string, string | number | boolean | null | readonly (string | number)[]>

@@ -35,7 +35,9 @@ import type {
   ScoreResult,
 } from '../types/index.ts'
 import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './link/connection.ts'
-import { Lifeline, openConnection, type Reopen } from './link/respawn.ts'
+import { openConnection } from './link/open-connection.ts'
+import { type Reopen, Respawn } from './link/respawn.ts'
+import { RevivingLink } from './link/reviving-link.ts'
 import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
 import { checkSource, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
@@ -94,7 +96,7 @@ export async function connect(
     spawn && options.autoRestart !== false
       ? avoid => openConnection(spawn(), source, again, beat, avoid)
       : undefined
-  return new Ryzanstein(new Lifeline(opened, reopen), opened.model, fallbacks)
+  return new Ryzanstein(new RevivingLink(new Respawn(opened, reopen)), opened.model, fallbacks)
 }
 
 /** A loaded model. Made by load(); close() gives all memory back. */

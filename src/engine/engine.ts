@@ -1,6 +1,6 @@
 // One loaded model and its requests: turns inputs into tasks, hands them to the scheduler, reports
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
-import { pathFields, pathName } from '../backend/factory.ts'
+import { pathFields, pathId, pathName } from '../backend/factory.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import { GENERATE_DEFAULTS, GENERATE_RULES, MAX_PRIORITY } from '../options/generate.ts'
 import type { Input } from '../options/input.ts'
@@ -98,9 +98,10 @@ export class Engine {
     return this.#scheduler.longestStepMs
   }
 
-  /** What runs, as the fallbacks name it. */
-  get rung(): string {
-    return pathName(this.#parts.path)
+  /** What runs, as programs know it again and as the fallbacks name it. */
+  get path(): { id: string; name: string } {
+    const { path } = this.#parts
+    return { id: pathId(path), name: pathName(path) }
   }
 
   /** Learns the speed of the network from one token; once, before the first request. */

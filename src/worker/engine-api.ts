@@ -166,7 +166,10 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
       clients.delete(client)
     },
 
-    ping: () => ({ longestStepMs: engine?.longestStepMs ?? 0, rung: engine?.rung ?? '' }),
+    ping: () => ({
+      longestStepMs: engine?.longestStepMs ?? 0,
+      path: engine?.path ?? { id: '', name: '' },
+    }),
 
     async close() {
       closed = true

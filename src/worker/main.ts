@@ -7,7 +7,7 @@ import {
   type Guards,
   isKernel,
   kernelPath,
-  pathName,
+  pathId,
   REFERENCE_PATH,
 } from '../backend/factory.ts'
 import { createReferenceBackend } from '../backend/reference/reference-backend.ts'
@@ -25,7 +25,7 @@ import { portFetch } from '../net/port-fetch.ts'
 import { STALL_MS } from '../net/retry.ts'
 import { watched } from '../net/watch.ts'
 import { importPart, packageUrl, usePackageUrls } from '../package-files.ts'
-import type { ExecutionPath, KernelVariant, LoadOptions } from '../types/index.ts'
+import type { KernelVariant, LoadOptions } from '../types/index.ts'
 import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
 import { installErrorWire, type WireLoadOptions } from './protocol.ts'
@@ -126,18 +126,12 @@ const GUARDS: Guards = {
   scalar: factoryOf({ path: kernelPath('scalar', 1) }),
 }
 
-/** An adapter has no name before it is asked for. */
-function isAvoided(avoided: string, path: ExecutionPath): boolean {
-  const name = pathName(path)
-  return path.backend === 'webgpu' ? avoided.startsWith(name) : avoided === name
-}
-
 /** What runs here, best first, and how calibration puts it in order. */
 async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   if (options.files) usePackageUrls(options.files)
   const features = await detectFeatures()
   const allowed = (rung: Rung): Rung => {
-    const failed = options.avoid?.find(avoided => isAvoided(avoided.rung, rung.path))
+    const failed = options.avoid?.find(avoided => avoided.id === pathId(rung.path))
     return failed ? { ...rung, unavailable: failed.reason } : rung
   }
   const rungs = ladder(features, options).map(allowed)

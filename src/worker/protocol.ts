@@ -37,8 +37,8 @@ export interface WireLoadOptions
   fetchPort?: MessagePort
   /** Where the files of the package are; a worker that needs none of them is told nothing. */
   files?: PackageUrls
-  /** Rungs of the ladder that failed before, as rungName() writes them, and how. */
-  avoid?: readonly { rung: string; reason: string }[]
+  /** Paths that failed before, and how. */
+  avoid?: readonly (PathRef & { readonly reason: string })[]
 }
 export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
@@ -64,11 +64,17 @@ export interface CancelMessage {
   readonly type: 'cancel'
 }
 
+/** A path: its pathId(), by which it is known again, and its pathName(), by which people are told. */
+export interface PathRef {
+  readonly id: string
+  readonly name: string
+}
+
 export interface Pong {
   /** The longest step of the engine so far: how long it may be silent without being dead. */
   readonly longestStepMs: number
-  /** The rung that runs, as rungName() writes it; '' before a model is loaded. */
-  readonly rung: string
+  /** The path that runs; empty names before a model is loaded. */
+  readonly path: PathRef
 }
 
 /** The worker's calls. All reject with RyzError; generate and score report on their port only. */

@@ -44,7 +44,7 @@ export interface PortCall {
   cancel(): void
 }
 
-/** How a Ryzanstein reaches its engine: a Connection, or a SharedLink that finds one. */
+/** How a Ryzanstein reaches its engine: a Connection, or a RevivingLink that finds one. */
 export interface EngineLink {
   /** Requests may be sent twice: they must carry their seed. */
   readonly replays: boolean

@@ -9,12 +9,13 @@
 import { transfer } from 'comlink'
 import { type ErrorCode, RyzError } from '../../errors.ts'
 import type { LoadProgress, ModelInfo } from '../../types/index.ts'
-import { Connection, type EngineLink, type Heartbeat, type PortCall } from './connection.ts'
+import { Connection, type Heartbeat } from './connection.ts'
 import { portWorker } from './follower-port.ts'
 import { Gate } from './gate.ts'
 import type { FromHub, ToHub } from './hub-protocol.ts'
-import { DiffersError, Replay } from './replay.ts'
-import { type Avoided, avoidAfter, type Opened } from './respawn.ts'
+import type { Avoided, Opened } from './open-connection.ts'
+import { Replay } from './replay.ts'
+import { avoidAfter, type Provider } from './reviving-link.ts'
 
 /** What a link needs of the browser; a test hands in its own. */
 export interface SharedParts {
@@ -22,24 +23,16 @@ export interface SharedParts {
   readonly group: string
   readonly locks: Pick<LockManager, 'request'>
   readonly hub: MessagePort
-  /** Loads the engine in this tab, without the rungs that failed before. */
+  /** Loads the engine in this tab, without the paths that failed before. */
   open(onProgress: (progress: LoadProgress) => void, avoid: readonly Avoided[]): Promise<Opened>
   readonly onProgress: (progress: LoadProgress) => void
   readonly beat?: Heartbeat
 }
 
-/** Each request is sent at most this often: an engine that dies of a request must not take every tab along. */
-const MAX_TRIES = 3
-const LOST: ReadonlySet<string> = new Set([
-  'WORKER_DIED',
-  'KERNEL_TRAP',
-  'DEVICE_LOST',
-  'GPU_OOM',
-  'CLOSED',
-])
-
-export class SharedLink implements EngineLink {
-  readonly replays = true
+/** The provider of shared.ts. */
+export class Election implements Provider {
+  readonly tries = 3
+  readonly replay = (): Replay => new Replay()
   readonly restarts: { code: ErrorCode; message: string }[] = []
   readonly #parts: SharedParts
   readonly #closing = new AbortController()
@@ -52,7 +45,7 @@ export class SharedLink implements EngineLink {
   #stepDown: () => void = () => undefined
   /** Gives the lock back by which the leader sees that this follower lives. */
   #leaveLeader: () => void = () => undefined
-  /** Rungs that trapped in this group; see avoidAfter(). */
+  /** Paths that trapped in this group; see avoidAfter(). */
   readonly #avoid: Avoided[] = []
   /** Counts attempts to follow: only the latest one counts. */
   #attempt = 0
@@ -74,56 +67,22 @@ export class SharedLink implements EngineLink {
     return (await this.#current.promise).model
   }
 
-  async call<T>(send: Parameters<EngineLink['call']>[0]): Promise<T> {
-    for (let tries = 1; ; tries++) {
-      const opened = await this.#current.promise
-      try {
-        return (await opened.connection.call(send)) as T
-      } catch (caught) {
-        if (tries >= MAX_TRIES || !this.#isLost(caught)) throw caught
-        this.#lost(opened, caught)
-      }
-    }
+  engine(): Promise<Opened> {
+    return this.#current.promise
   }
 
-  request(...[send, receive, failed]: Parameters<EngineLink['request']>): PortCall {
-    const replay = new Replay()
-    let running: PortCall | undefined
-    let cancelled = false
-    let tries = 0
-    const attempt = async (): Promise<void> => {
-      tries++
-      const opened = await this.#current.promise
-      if (cancelled) return
-      replay.restart()
-      const call = opened.connection.request(
-        send,
-        message => {
-          if (message.type !== 'token') return receive(message)
-          try {
-            const chunk = replay.take(message.chunk)
-            if (chunk !== undefined) receive({ type: 'token', chunk })
-          } catch (caught) {
-            if (!(caught instanceof DiffersError)) throw caught
-            call.cancel()
-            failed(notTheSame(caught.token))
-          }
-        },
-        error => {
-          if (tries >= MAX_TRIES || !this.#isLost(error)) return failed(error)
-          this.#lost(opened, error)
-          attempt().catch(failed)
-        },
-      )
-      running = call
-    }
-    attempt().catch(failed)
-    return {
-      cancel: () => {
-        cancelled = true
-        running?.cancel()
-      },
-    }
+  served(): void {}
+
+  /** Who comes first says so. */
+  lost({ connection, path }: Opened, error: RyzError): boolean {
+    if (this.#closing.signal.aborted) return false
+    if (this.#connection !== connection) return true
+    this.restarts.push({ code: error.code, message: error.message })
+    this.#blame(error, path)
+    this.#next()
+    if (this.#role === 'leader') this.#stepDown()
+    else this.#say({ type: 'check' })
+    return true
   }
 
   /** Leaves the group: a leader ends its engine, and the next tab takes over. May be called twice. */
@@ -175,7 +134,7 @@ export class SharedLink implements EngineLink {
       this.#current.resolve(opened)
       this.#say({ type: 'lead' })
       await Promise.race([over, opened.connection.ended])
-      this.#blame(opened.connection.endedBy, opened.rung)
+      this.#blame(opened.connection.endedBy, opened.path)
       await opened.connection.close()
     } catch (caught) {
       // It cannot be loaded here: whoever waits hears why, and the next tab tries for itself.
@@ -210,10 +169,10 @@ export class SharedLink implements EngineLink {
     try {
       // Without a leader this waits; `led` or the lock ends the attempt.
       const model = await connection.call(remote => remote.model())
-      const { rung } = await connection.call(remote => remote.ping())
+      const { path } = await connection.call(remote => remote.ping())
       if (attempt !== this.#attempt) return connection.abandon()
       connection.loaded = true
-      this.#current.resolve({ connection, model, rung })
+      this.#current.resolve({ connection, model, path })
     } catch {
       connection.abandon()
     }
@@ -265,35 +224,21 @@ export class SharedLink implements EngineLink {
       await connection.call(remote => remote.stats())
       this.#say({ type: 'lead' })
     } catch (caught) {
-      const { rung } = await this.#current.promise.catch(() => ({ rung: '' }))
-      if (connection === this.#connection) this.#blame(caught, rung)
+      const opened = await this.#current.promise.catch(() => undefined)
+      if (opened && connection === this.#connection) this.#blame(caught, opened.path)
       this.#stepDown()
     }
   }
 
-  #isLost(caught: unknown): caught is RyzError {
-    return !this.#closing.signal.aborted && caught instanceof RyzError && LOST.has(caught.code)
-  }
-
-  /** An engine was reached and is not any more; who comes first says so. */
-  #lost({ connection, rung }: Opened, error: RyzError): void {
-    if (this.#connection !== connection) return
-    this.restarts.push({ code: error.code, message: error.message })
-    this.#blame(error, rung)
-    this.#next()
-    if (this.#role === 'leader') this.#stepDown()
-    else this.#say({ type: 'check' })
-  }
-
   /** The kernels that trapped are not used again in this group, whoever leads it. */
-  #blame(caught: unknown, rung: string): void {
-    const avoid = caught instanceof RyzError ? avoidAfter(caught, rung) : undefined
+  #blame(caught: unknown, path: Opened['path']): void {
+    const avoid = caught instanceof RyzError ? avoidAfter(caught, path) : undefined
     if (avoid !== undefined && this.#learn(avoid)) this.#say({ type: 'avoid', avoid })
   }
 
   /** False for what is known. */
   #learn(avoid: Avoided): boolean {
-    if (this.#avoid.some(known => known.rung === avoid.rung)) return false
+    if (this.#avoid.some(known => known.id === avoid.id)) return false
     this.#avoid.push(avoid)
     return true
   }
@@ -309,14 +254,6 @@ export class SharedLink implements EngineLink {
   #say(message: ToHub, ports: MessagePort[] = []): void {
     this.#parts.hub.postMessage(message, ports)
   }
-}
-
-function notTheSame(token: number): RyzError {
-  return new RyzError(
-    'WORKER_DIED',
-    `the engine ended and the next one writes another text from token ${token} on; ask again`,
-    { token },
-  )
 }
 
 function closed(): RyzError {

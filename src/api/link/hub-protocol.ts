@@ -1,7 +1,7 @@
 // What tabs that share an engine say to the hub (hub.ts), and what it passes on. The hub only
 // introduces: calls and tokens then go over a MessagePort between the follower and the leader's engine.
 import type { LoadProgress } from '../../types/index.ts'
-import type { Avoided } from './respawn.ts'
+import type { Avoided } from './open-connection.ts'
 
 /** Tab -> hub; `want` brings the port that the leader's engine shall answer on. */
 export type ToHub =

@@ -1,5 +1,6 @@
 // A request that is asked again of another engine: what its reader has already is held back, and what
 // comes must be the same text. Pieces may be cut differently each time; tokens and text count.
+import { RyzError } from '../../errors.ts'
 import type { TokenChunk } from '../../types/index.ts'
 
 export class Replay {
@@ -18,7 +19,7 @@ export class Replay {
 
   /**
    * @returns the part of a piece that is new; undefined when there is none
-   * @throws DiffersError when the part that is known was another text
+   * @throws RyzError WORKER_DIED when the part that is known was another text
    */
   take(chunk: TokenChunk): TokenChunk | undefined {
     const known = Math.min(chunk.tokens.length, this.#tokens.length - this.#at)
@@ -26,7 +27,7 @@ export class Replay {
     const same =
       chunk.tokens.slice(0, known).every((token, i) => token === this.#tokens[this.#at + i]) &&
       this.#text.startsWith(chunk.text.slice(0, knownText), this.#textAt)
-    if (!same) throw new DiffersError(this.#at)
+    if (!same) throw notTheSame(this.#at)
     this.#at += chunk.tokens.length
     this.#textAt += chunk.text.length
     const tokens = chunk.tokens.slice(known)
@@ -39,12 +40,10 @@ export class Replay {
   }
 }
 
-export class DiffersError extends Error {
-  /** Index of the first token of the piece that differs. */
-  readonly token: number
-
-  constructor(token: number) {
-    super(`another text from token ${token} on`)
-    this.token = token
-  }
+function notTheSame(token: number): RyzError {
+  return new RyzError(
+    'WORKER_DIED',
+    `the engine ended and the next one writes another text from token ${token} on; ask again`,
+    { token },
+  )
 }

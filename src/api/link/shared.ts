@@ -6,8 +6,9 @@ import { PACKAGE_VERSION } from '../../features.ts'
 import { sameOrigin } from '../../start-script.ts'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
 import { packageUrls } from '../package-urls.ts'
-import { SharedLink } from './elect.ts'
-import { openConnection } from './respawn.ts'
+import { Election } from './elect.ts'
+import { openConnection } from './open-connection.ts'
+import { RevivingLink } from './reviving-link.ts'
 import {
   aborted,
   onAbort,
@@ -31,7 +32,7 @@ export function whyNotShared(baseUrl?: string): string | undefined {
 
 /** The tab's link to the engine of its group. */
 export interface Shared {
-  readonly link: SharedLink
+  readonly link: RevivingLink
   readonly model: ModelInfo
 }
 
@@ -58,7 +59,7 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     type: 'module',
     name: `ryzanstein-hub ${PACKAGE_VERSION}`,
   })
-  const link = new SharedLink({
+  const election = new Election({
     group,
     locks: navigator.locks,
     hub: hub.port,
@@ -82,11 +83,11 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
       hub.onerror = () =>
         reject(new RyzError('WORKER_DIED', `${hubUrl} could not start; ${startAdvice(hubUrl)}`))
     })
-    const model = await Promise.race([link.ready(), cancelled])
+    const model = await Promise.race([election.ready(), cancelled])
     tell(onProgress, { ...progress, phase: 'ready' })
-    return { link, model }
+    return { link: new RevivingLink(election), model }
   } catch (caught) {
-    await link.close()
+    await election.close()
     throw caught
   } finally {
     unlisten()

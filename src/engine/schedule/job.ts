@@ -1,6 +1,5 @@
 // A task on its way through the scheduler, and the rows that a step makes of several of them. Plain
 // bookkeeping; the decisions are in scheduler.ts.
-import type { ErrorCode } from '../../errors.ts'
 import type { Sequence, StepRow, Wanted } from '../../model/network.ts'
 import { blockKey, type PrefixNode } from './prefix-index.ts'
 import type { Task, TaskTimes } from './task.ts'
@@ -35,15 +34,6 @@ export interface Share {
   readonly job: Job
   count: number
 }
-
-/** After these the network cannot be used any more. */
-export const FATAL: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'KERNEL_TRAP',
-  'WORKER_DIED',
-  'DEVICE_LOST',
-  'GPU_OOM',
-  'CLOSED',
-])
 
 export function newJob(task: Task, submitted: number, deadline: number, order: number): Job {
   return {

@@ -1,9 +1,9 @@
 // Runs one step: rows to the network, its results to the tasks, in the order of the shares. A step that
 // fails is run again request by request, so that only the one at fault ends. Which rows run is the
 // scheduler's. Called by scheduler.ts.
-import { asRyzError, type RyzError } from '../../errors.ts'
+import { asRyzError, endsEngine, type RyzError } from '../../errors.ts'
 import type { Network, StepResult } from '../../model/network.ts'
-import { FATAL, type Job, type Share, StepRows, tokensOf, wantedOf } from './job.ts'
+import { type Job, type Share, StepRows, tokensOf, wantedOf } from './job.ts'
 import type { Room } from './kv-room.ts'
 import type { Next } from './task.ts'
 
@@ -66,7 +66,7 @@ export class StepRunner {
   async #retry(shares: readonly Share[], caught: unknown): Promise<void> {
     this.#room.stepEnds()
     const error = asRyzError(caught, 'KERNEL_TRAP', 'a step failed')
-    if (FATAL.has(error.code)) return this.#events.fatal(error)
+    if (endsEngine(error.code)) return this.#events.fatal(error)
     if (shares.length === 1) return this.#events.failed(shares[0]!.job, error)
     for (const { job } of shares) if (!job.over) this.#room.rewind(job)
     for (const share of shares) if (!share.job.over) await this.run([share])

@@ -70,7 +70,10 @@ describe('after a trap', () => {
     expect(workers).toHaveLength(2)
     expect(workers[0]!.terminated).toBe(1)
     const reason = 'it ended with KERNEL_TRAP: linear trapped: unreachable'
-    expect(loads).toEqual([{}, { avoid: [{ rung: 'relaxed with 2 threads', reason }] }])
+    expect(loads).toEqual([
+      {},
+      { avoid: [{ id: 'wasm/relaxed/2', name: 'relaxed with 2 threads', reason }] },
+    ])
     expect((await engine.stats()).faults.restarts).toEqual([
       { code: 'KERNEL_TRAP', message: 'linear trapped: unreachable' },
     ])

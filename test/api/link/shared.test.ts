@@ -2,8 +2,9 @@
 // MessageChannels. Who leads, who follows, and what a lost engine does to what was asked.
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Heartbeat } from '../../../src/api/link/connection.ts'
-import { SharedLink } from '../../../src/api/link/elect.ts'
-import { openConnection } from '../../../src/api/link/respawn.ts'
+import { Election } from '../../../src/api/link/elect.ts'
+import { openConnection } from '../../../src/api/link/open-connection.ts'
+import { RevivingLink } from '../../../src/api/link/reviving-link.ts'
 import { load, Ryzanstein } from '../../../src/api/ryzanstein.ts'
 import { RyzError } from '../../../src/errors.ts'
 import type { LoadProgress } from '../../../src/types/index.ts'
@@ -55,7 +56,7 @@ async function hub(): Promise<() => MessagePort> {
 }
 
 interface Tab {
-  link: SharedLink
+  link: RevivingLink
   engine: Ryzanstein
   workers: FakeWorker[]
   seen: LoadProgress[]
@@ -71,21 +72,22 @@ async function group(fake: FakeOptions[] = [slow]) {
     const workers: FakeWorker[] = []
     const seen: LoadProgress[] = []
     const avoided: string[][] = []
-    const link = new SharedLink({
+    const election = new Election({
       group: 'tales',
       locks,
       hub: join(),
       beat,
       onProgress: p => seen.push(p),
       open: (onProgress, avoid) => {
-        avoided.push(avoid.map(a => a.rung))
+        avoided.push(avoid.map(a => a.id))
         const worker = new FakeWorker(fake[Math.min(made++, fake.length - 1)])
         workers.push(worker)
         return openConnection(worker, 'x', { onProgress }, beat)
       },
     })
-    cleanups.push(() => link.close())
-    const model = await link.ready()
+    cleanups.push(() => election.close())
+    const model = await election.ready()
+    const link = new RevivingLink(election)
     return { link, engine: new Ryzanstein(link, model), workers, seen, avoided }
   }
   return { open }
@@ -192,13 +194,13 @@ describe('tabs with one engine', () => {
     const second = await open()
     expect(await second.engine.generate('once', greedy).text()).not.toBe('')
     const loads = () => [...first.avoided, ...second.avoided]
-    const { rung } = await first.link.call<{ rung: string }>(remote => remote.ping())
+    const { path } = await first.link.call(remote => remote.ping())
     expect(loads()).toContainEqual([])
-    expect(loads()).toContainEqual([rung])
+    expect(loads()).toContainEqual([path.id])
     const third = await open()
     for (const tab of [first, second]) await tab.engine.close()
     expect(await third.engine.generate('once', greedy).text()).not.toBe('')
-    expect(third.avoided).toEqual([[rung]])
+    expect(third.avoided).toEqual([[path.id]])
   })
 
   it('what a follower asked for ends when it closes', async () => {
