@@ -26,8 +26,11 @@ export const ERROR_CODES = {
   QUEUE_TIMEOUT: 'The request waited longer than its time limit.',
   NETWORK: 'The model could not be fetched.',
   MODEL_HASH: 'The bytes do not have the expected SHA-256.',
-  STORAGE_FULL: 'The browser grants no more storage.',
+  STORAGE_FULL: 'The browser grants no more storage; delete stored models.',
+  NO_STORAGE:
+    'The browser has or allows no IndexedDB here, or it fails: a private window, a blocked site, a damaged profile.',
   ABORTED: 'The caller cancelled.',
+  NO_WORKER: 'There are no web workers here, as in Node or on a server; load in a browser.',
   WORKER_DIED: 'The engine worker ended unexpectedly; load again.',
   KERNEL_TRAP: 'A kernel trapped; the engine has closed, load again.',
   DEVICE_LOST: 'The GPU device was lost.',

@@ -1,7 +1,7 @@
 // The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
 // and callbacks stay on the page and become messages. Importing this file does nothing.
 
-import type { RyzError } from '../errors.ts'
+import { asRyzError, type RyzError } from '../errors.ts'
 import {
   DETOKENIZE_RULES,
   type DetokenizeOptions,
@@ -38,6 +38,7 @@ import type { EngineLink, Heartbeat, PortCall, WorkerLike } from './link/connect
 import { openConnection } from './link/open-connection.ts'
 import { type Reopen, Respawn } from './link/respawn.ts'
 import { RevivingLink } from './link/reviving-link.ts'
+import type { Shared } from './link/shared.ts'
 import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
 import { checkSource, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
@@ -56,20 +57,28 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   const checked = checkLoad(options)
   checkSource(source)
   if (checked.signal?.aborted) throw aborted('loading')
-  if (checked.share !== true) return alone(await localSource(source, checked.signal), checked)
-  const { loadShared, whyNotShared } = await import('./link/shared.ts')
-  const reason = whyNotShared(checked.baseUrl)
-  if (reason === undefined) {
-    const { link, model } = await loadShared(await localSource(source, checked.signal), checked)
-    return new Ryzanstein(link, model)
-  }
+  const local = await localSource(source, checked.signal)
+  if (checked.share !== true) return alone(local, checked)
+  const shared = await shareOrWhyNot(local, checked)
+  if (typeof shared !== 'string') return new Ryzanstein(shared.link, shared.model)
   const fallback: Fallback = {
     from: 'one engine for all tabs',
     to: 'an engine of this tab',
-    reason,
+    reason: shared,
   }
-  console.warn(`ryzanstein: ${fallback.to} instead of ${fallback.from}: ${reason}`)
-  return alone(await localSource(source, checked.signal), checked, [fallback])
+  console.warn(`ryzanstein: ${fallback.to} instead of ${fallback.from}: ${shared}`)
+  return alone(local, checked, [fallback])
+}
+
+async function shareOrWhyNot(source: ModelSource, options: LoadOptions): Promise<Shared | string> {
+  let part: typeof import('./link/shared.ts')
+  try {
+    part = await import('./link/shared.ts')
+  } catch (caught) {
+    return asRyzError(caught, 'NETWORK', "the package's part for sharing could not be fetched")
+      .message
+  }
+  return part.loadShared(source, options)
 }
 
 function alone(source: ModelSource, options: LoadOptions, fallbacks: readonly Fallback[] = []) {

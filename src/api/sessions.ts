@@ -26,7 +26,7 @@ function shelf(): UseStore {
  * if (saved) await engine.restoreSession(saved)
  */
 export const sessions = {
-  /** Stores a session, over one of the same name. @throws RyzError STORAGE_FULL */
+  /** Stores a session, over one of the same name. @throws RyzError STORAGE_FULL | NO_STORAGE */
   save: async (name: string, session: Blob): Promise<void> => {
     check('name', name, text)
     check('session', session, blob)
@@ -35,7 +35,7 @@ export const sessions = {
     )
   },
 
-  /** undefined when there is none of that name. @throws RyzError STORAGE_FULL without IndexedDB */
+  /** undefined when there is none of that name. @throws RyzError NO_STORAGE without IndexedDB */
   load: async (name: string): Promise<Blob | undefined> => {
     check('name', name, text)
     return stored('the sessions', async () => storedBlob(await get(name, shelf())))
@@ -62,6 +62,6 @@ async function stored<T>(what: string, run: () => Promise<T>): Promise<T> {
       const text = `${what} could not be stored, the browser grants no more space; delete some`
       throw new RyzError('STORAGE_FULL', text, {}, { cause: caught })
     }
-    throw asRyzError(caught, 'STORAGE_FULL', `${what} could not be reached in IndexedDB`)
+    throw asRyzError(caught, 'NO_STORAGE', `${what} could not be reached in IndexedDB`)
   }
 }

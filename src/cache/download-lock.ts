@@ -17,7 +17,7 @@ export interface DownloadLock {
 
 /**
  * Waits for the lock of a model's download.
- * @throws RyzError ABORTED | STORAGE_FULL where the browser grants no locks
+ * @throws RyzError ABORTED | NO_STORAGE where the browser grants no locks
  */
 export async function downloadLock(
   locks: LockManager,
@@ -56,7 +56,7 @@ export async function downloadLock(
     })
   } catch (caught) {
     if (signal.aborted) throw new RyzError('ABORTED', 'loading was cancelled')
-    if (!gaveUp) throw asRyzError(caught, 'STORAGE_FULL', `the lock ${name} was not granted`)
+    if (!gaveUp) throw asRyzError(caught, 'NO_STORAGE', `the lock ${name} was not granted`)
     const seconds = (LOOKS * lookMs) / 1000
     return {
       release: () => undefined,

@@ -22,7 +22,7 @@ function store(): Promise<ChunkStore> {
 
 /**
  * All stored models, the one used last first; half-downloaded ones too.
- * @throws RyzError STORAGE_FULL where the browser has no store
+ * @throws RyzError NO_STORAGE
  */
 export async function listModels(): Promise<StoredModel[]> {
   const table = await store()
@@ -131,7 +131,7 @@ export async function exportModel(url: string | URL): Promise<File> {
 
 /**
  * Stores a file as if it had been downloaded from `url`; load(url) then needs no network.
- * @throws RyzError STORAGE_FULL | BAD_OPTION
+ * @throws RyzError STORAGE_FULL | NO_STORAGE | BAD_OPTION
  */
 export async function importModel(file: Blob, url: string | URL): Promise<void> {
   check('file', file, blob)
@@ -164,10 +164,11 @@ export async function importModel(file: Blob, url: string | URL): Promise<void> 
     await table.writeModel({ ...manifest, about: {} })
   } catch (caught) {
     await table.dropFile(source).catch(() => undefined)
-    const what = isQuotaError(caught)
+    const full = isQuotaError(caught)
+    const what = full
       ? `the browser grants no room for ${file.size} bytes; delete stored models`
       : 'the file could not be stored'
-    throw asRyzError(caught, 'STORAGE_FULL', what)
+    throw asRyzError(caught, full ? 'STORAGE_FULL' : 'NO_STORAGE', what)
   }
 }
 

@@ -64,7 +64,7 @@ export function isRefusal(failure: unknown): failure is RyzError {
 /**
  * Begins a load. Waits while another tab downloads the same model.
  * @param source the model's absolute URL
- * @throws RyzError STORAGE_FULL (mode 'require') | ABORTED
+ * @throws RyzError NO_STORAGE (mode 'require') | ABORTED
  */
 export async function openCache(source: string, options: SessionOptions): Promise<CacheSession> {
   const fallbacks: Fallback[] = []
@@ -74,7 +74,7 @@ export async function openCache(source: string, options: SessionOptions): Promis
     store = await (options.openStore ?? openStore)()
     model = await store.readModel(source)
   } catch (caught) {
-    const error = asRyzError(caught, 'STORAGE_FULL', 'the store could not be read')
+    const error = asRyzError(caught, 'NO_STORAGE', 'the store could not be read')
     if (options.mode === 'require') throw error
     store = undefined
     fallbacks.push({ from: 'cached weights', to: 'no cache', reason: error.message })
@@ -144,7 +144,7 @@ export class CacheSession {
 
   /**
    * Opens a file of the model; undefined when it is to be read without the cache.
-   * @throws RyzError NETWORK | STORAGE_FULL | ABORTED
+   * @throws RyzError NETWORK | STORAGE_FULL | NO_STORAGE | ABORTED
    */
   async open(url: string): Promise<CachedFile | 'absent' | undefined> {
     throwIfAborted(this.#options.signal, 'loading')
@@ -174,7 +174,7 @@ export class CacheSession {
   /**
    * The weights are in place: fetches the rest of the files, checks the hashes that were demanded, and
    * writes the manifest.
-   * @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL | ABORTED
+   * @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL | NO_STORAGE | ABORTED
    */
   async finish(about: Readonly<Record<string, string>>): Promise<void> {
     this.#requireNamed()
@@ -309,7 +309,7 @@ export class CacheSession {
     const full = isQuotaError(caught)
     const error = asRyzError(
       caught,
-      'STORAGE_FULL',
+      full ? 'STORAGE_FULL' : 'NO_STORAGE',
       full ? 'the browser grants no more storage' : 'the store failed',
     )
     if (this.#options.mode === 'require') throw error

@@ -34,22 +34,25 @@ const under = (...prefix: string[]) => IDBKeyRange.bound(prefix, [...prefix, []]
 
 /**
  * Opens the store.
- * @throws RyzError STORAGE_FULL when the browser has or allows none (private windows, old engines)
+ * @throws RyzError NO_STORAGE when the browser has or allows none (private windows, old engines)
  */
 export async function openStore(database = DATABASE): Promise<ChunkStore> {
   if (typeof indexedDB === 'undefined' || indexedDB === null) {
-    throw new RyzError('STORAGE_FULL', 'this browser has no IndexedDB here')
+    throw new RyzError(
+      'NO_STORAGE',
+      'there is no IndexedDB here: a private window, or a site whose storage is blocked',
+    )
   }
   const open = createStore(database, TABLE)
   const use: UseStore = (mode, run) => {
     const what = `an answer of IndexedDB (${mode})`
     const advice = 'close other tabs of this site, or restart the browser'
-    return watched(open(mode, run), { what, ms: ANSWER_MS, code: 'STORAGE_FULL', advice })
+    return watched(open(mode, run), { what, ms: ANSWER_MS, code: 'NO_STORAGE', advice })
   }
   try {
     await use('readonly', table => promisifyRequest(table.count()))
   } catch (caught) {
-    throw asRyzError(caught, 'STORAGE_FULL', 'IndexedDB does not open here')
+    throw asRyzError(caught, 'NO_STORAGE', 'IndexedDB does not open here')
   }
   return storeOver(use)
 }
@@ -69,7 +72,7 @@ function committed(table: IDBObjectStore): Promise<void> {
     transaction.addEventListener('complete', () => resolve())
     transaction.addEventListener('abort', () => {
       const nameless = 'IndexedDB ended a write and gave no reason, as in some private windows'
-      reject(transaction.error ?? why ?? new RyzError('STORAGE_FULL', nameless))
+      reject(transaction.error ?? why ?? new RyzError('NO_STORAGE', nameless))
     })
   })
 }

@@ -49,8 +49,8 @@ export interface LoadProgress {
 }
 
 /**
- * 'auto' stores what is downloaded and reads what is stored; 'require' also fails with STORAGE_FULL when
- * storing is impossible; 'only' never uses the network; 'off' leaves the store alone.
+ * 'auto' stores what is downloaded and reads what is stored; 'require' also fails with STORAGE_FULL or
+ * NO_STORAGE when storing is impossible; 'only' never uses the network; 'off' leaves the store alone.
  */
 export type CacheMode = 'auto' | 'require' | 'only' | 'off'
 

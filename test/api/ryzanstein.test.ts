@@ -3,6 +3,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Heartbeat } from '../../src/api/link/connection.ts'
 import { connect, load, type Ryzanstein } from '../../src/api/ryzanstein.ts'
+import { willItRun } from '../../src/api/will-it-run.ts'
 import { RyzError } from '../../src/errors.ts'
 import type { LoadOptions, LoadProgress, TokenChunk } from '../../src/types/index.ts'
 import type { OpenParts } from '../../src/worker/engine-api.ts'
@@ -133,8 +134,9 @@ describe('load', () => {
     expect(made).toEqual([[`${PACKAGE_BASE}worker.js`, { type: 'module', name: 'ryzanstein' }]])
   })
 
-  it('rejects with WORKER_DIED where there are no workers or none may start', async () => {
-    expect(await codeOf(load('x'))).toBe('WORKER_DIED')
+  it('rejects with NO_WORKER where there are none, and with WORKER_DIED where none may start', async () => {
+    expect(await codeOf(load('x'))).toBe('NO_WORKER')
+    expect(await codeOf(willItRun('x'))).toBe('NO_WORKER')
     class Refused {
       constructor() {
         throw new DOMException('another origin', 'SecurityError')

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import { connect, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { sessions } from '../../src/api/sessions.ts'
 import { type StreamInput, TokenStream } from '../../src/api/token-stream.ts'
+import { listModels } from '../../src/cache/manage.ts'
 import type { GenerateOptions, LoadOptions, QueueEvent, TokenChunk } from '../../src/types/index.ts'
 import { FakeWorker } from './fake-worker.ts'
 
@@ -57,7 +58,7 @@ describe('sessions', () => {
     await expect(engine.saveSession(messages)).rejects.toMatchObject({ code: 'TEMPLATE_ERROR' })
   })
 
-  it('a full disk is STORAGE_FULL', async () => {
+  it('a full disk is STORAGE_FULL, none at all NO_STORAGE', async () => {
     const full = new DOMException('no space', 'QuotaExceededError')
     const put = vi.spyOn(IDBObjectStore.prototype, 'put').mockImplementation(() => {
       throw full
@@ -66,6 +67,14 @@ describe('sessions', () => {
       code: 'STORAGE_FULL',
     })
     put.mockRestore()
+    const none = vi.spyOn(indexedDB, 'open').mockImplementation(() => {
+      throw new DOMException('denied', 'SecurityError')
+    })
+    // The first call after a failure opens anew.
+    for (const call of [() => sessions.list(), () => listModels()]) {
+      await expect(call()).rejects.toMatchObject({ code: 'NO_STORAGE' })
+    }
+    none.mockRestore()
     await sessions.save('x', new Blob(['x']))
     await sessions.delete('x')
   })

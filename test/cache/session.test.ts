@@ -316,7 +316,7 @@ describe('a store that fails', () => {
     expect(fallbacks[0]).toMatchObject({ to: 'no cache' })
     expect(fallbacks[0]?.reason).toContain('private window')
     await expect(b.load({ openStore, mode: 'require' })).rejects.toMatchObject({
-      code: 'STORAGE_FULL',
+      code: 'NO_STORAGE',
     })
   })
 

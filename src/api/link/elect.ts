@@ -160,7 +160,11 @@ export class Election implements Provider {
         return held.promise
       })
       .catch(caught => holding.reject(caught))
-    await holding.promise
+    try {
+      await holding.promise
+    } catch {
+      return // the browser refuses locks: #elect() says so
+    }
     if (attempt !== this.#attempt) return
     const { port1, port2 } = new MessageChannel()
     const connection = new Connection(portWorker(port1), this.#parts.beat)

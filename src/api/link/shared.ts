@@ -1,7 +1,7 @@
 // load() with `share`: joins the tabs of the origin that use the same model with the same options, or
 // says why it cannot. The life of the group is in elect.ts.
 
-import { RyzError } from '../../errors.ts'
+import { asRyzError, RyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
 import { sameOrigin } from '../../start-script.ts'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
@@ -18,8 +18,8 @@ import {
   tell,
 } from './start-worker.ts'
 
-/** Why tabs cannot share here; undefined when they can. */
-export function whyNotShared(baseUrl?: string): string | undefined {
+/** Why tabs cannot share here; undefined when it can be tried. */
+function whyNotShared(baseUrl?: string): string | undefined {
   if (typeof SharedWorker === 'undefined') return 'this browser has no SharedWorker'
   // Absent on plain http.
   if (!globalThis.navigator?.locks) return 'there are no Web Locks here'
@@ -38,9 +38,15 @@ export interface Shared {
 
 /**
  * An engine that this tab has together with others.
+ * @returns or why there can be none here
  * @throws RyzError BAD_OPTION for a source that other tabs cannot name, and all that load() throws
  */
-export async function loadShared(source: ModelSource, options: LoadOptions): Promise<Shared> {
+export async function loadShared(
+  source: ModelSource,
+  options: LoadOptions,
+): Promise<Shared | string> {
+  const reason = whyNotShared(options.baseUrl)
+  if (reason !== undefined) return reason
   const { signal, onProgress, share: _, ...wire } = options
   const url = sourceForWorker(source)
   if (typeof url !== 'string') {
@@ -55,10 +61,16 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
   const access = headers ? `:${await digestOf(headers)}` : ''
   const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${named}${access}`
   const hubUrl = packageUrls(wire.baseUrl)['shared-hub.js']
-  const hub = new SharedWorker(hubUrl, {
-    type: 'module',
-    name: `ryzanstein-hub ${PACKAGE_VERSION}`,
-  })
+  let hub: SharedWorker
+  try {
+    hub = new SharedWorker(hubUrl, {
+      type: 'module',
+      name: `ryzanstein-hub ${PACKAGE_VERSION}`,
+    })
+  } catch (caught) {
+    // A sandboxed frame, for one.
+    return asRyzError(caught, 'WORKER_DIED', 'the browser allows no SharedWorker here').message
+  }
   const election = new Election({
     group,
     locks: navigator.locks,
@@ -77,18 +89,23 @@ export async function loadShared(source: ModelSource, options: LoadOptions): Pro
     },
   })
   let unlisten: () => void = () => undefined
+  let unshared = ''
   try {
     const cancelled = new Promise<never>((_, reject) => {
       unlisten = onAbort(signal, () => reject(aborted('loading')))
-      hub.onerror = () =>
-        reject(new RyzError('WORKER_DIED', `${hubUrl} could not start; ${startAdvice(hubUrl)}`))
+      hub.onerror = () => {
+        unshared = `${hubUrl} could not start; ${startAdvice(hubUrl)}`
+        reject(new RyzError('WORKER_DIED', unshared))
+      }
     })
     const model = await Promise.race([election.ready(), cancelled])
     tell(onProgress, { ...progress, phase: 'ready' })
     return { link: new RevivingLink(election), model }
   } catch (caught) {
     await election.close()
-    throw caught
+    if (unshared !== '') return unshared
+    if (caught instanceof RyzError) throw caught
+    return asRyzError(caught, 'WORKER_DIED', 'the browser grants no Web Lock here').message
   } finally {
     unlisten()
   }

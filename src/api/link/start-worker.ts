@@ -7,10 +7,10 @@ import type { ModelSource } from '../../types/index.ts'
 import type { WireSource } from '../../worker/protocol.ts'
 import { packageUrls } from '../package-urls.ts'
 
-/** @throws RyzError WORKER_DIED where there are no workers or its script cannot be started */
+/** @throws RyzError NO_WORKER where there are none; WORKER_DIED when its script cannot be started */
 export function startWorker(baseUrl?: string): Worker {
   if (typeof Worker === 'undefined') {
-    throw new RyzError('WORKER_DIED', 'there is no Worker here; call load() in a browser')
+    throw new RyzError('NO_WORKER', 'there is no Worker here; call load() in a browser')
   }
   const files = packageUrls(baseUrl)
   const url = files['worker.js']

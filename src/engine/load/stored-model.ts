@@ -19,7 +19,7 @@ export interface StoredModelFile {
   /** What was wanted of the cache and could not be had; complete after finish(). */
   readonly fallbacks: readonly Fallback[]
   readonly fromCacheBytes: number
-  /** The weights are in place: commits the model. @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL */
+  /** The weights are in place: commits the model. @throws RyzError NETWORK | MODEL_HASH | STORAGE_FULL | NO_STORAGE */
   finish(config: ModelConfig): Promise<void>
   /** Undefined where the cache had no part. */
   stats(): CacheStats | undefined
@@ -41,7 +41,7 @@ export function networkOf({ headers, fetch }: LoadOptions): NetworkOptions {
 /**
  * Opens a model (only headers are read), hands it to `use`, and closes it when that fails. What is refused from
  * stored bytes is fetched anew once: the server may have a repaired file that looks the same (size, ETag).
- * @throws RyzError whatever openModel and `use` throw, and MODEL_HASH | STORAGE_FULL
+ * @throws RyzError whatever openModel and `use` throw, and MODEL_HASH | STORAGE_FULL | NO_STORAGE
  */
 export async function withStored<T>(
   from: ModelSource,

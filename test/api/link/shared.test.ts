@@ -217,22 +217,56 @@ describe('tabs with one engine', () => {
   })
 })
 
-it('where tabs cannot share, each has its own engine and says why', async () => {
-  const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
-  vi.stubGlobal('Worker', function Stub() {
-    return new FakeWorker()
+describe('where tabs cannot share, each has its own engine and says why', () => {
+  const locks = new Locks()
+  class Hub {
+    readonly port = new MessageChannel().port1
+    onerror: (() => void) | undefined
+    constructor() {
+      cleanups.push(() => this.port.close())
+    }
+  }
+  class Refused {
+    constructor() {
+      throw new DOMException('the frame is sandboxed', 'SecurityError')
+    }
+  }
+  class Missing extends Hub {
+    constructor() {
+      super()
+      setTimeout(() => this.onerror?.())
+    }
+  }
+  const never = { request: () => Promise.reject(new DOMException('opaque', 'SecurityError')) }
+  // The group's lock is another tab's, whose hub is not to be reached.
+  const taken = { request: () => new Promise(() => undefined) }
+  it.each<[string, unknown, unknown, string]>([
+    ['no SharedWorker', undefined, locks, 'this browser has no SharedWorker'],
+    ['no locks', Hub, undefined, 'there are no Web Locks here'],
+    ['a SharedWorker that is refused', Refused, locks, 'sandboxed'],
+    ['a hub that does not come', Missing, taken, 'shared-hub.js could not start'],
+    ['locks that are refused', Hub, never, 'the browser grants no Web Lock here: opaque'],
+  ])('%s', async (_, SharedWorker, locks, reason) => {
+    const warn = vi.spyOn(console, 'warn').mockImplementation(() => undefined)
+    vi.stubGlobal('Worker', function Stub() {
+      return new FakeWorker()
+    })
+    vi.stubGlobal('SharedWorker', SharedWorker)
+    vi.stubGlobal('navigator', { locks })
+    stubPackageUrls()
+    const engine = await load('https://x.test/m.gguf', { share: true })
+    cleanups.push(() => engine.close())
+    const { fallbacks, tab } = await engine.stats()
+    expect(tab).toBeUndefined()
+    expect(fallbacks).toEqual([
+      {
+        from: 'one engine for all tabs',
+        to: 'an engine of this tab',
+        reason: expect.stringContaining(reason),
+      },
+    ])
+    expect(await engine.generate('x', { maxTokens: 2 }).text()).toHaveLength(2)
+    expect(warn).toHaveBeenCalledTimes(1)
+    warn.mockRestore()
   })
-  stubPackageUrls()
-  const engine = await load('x', { share: true })
-  cleanups.push(() => engine.close())
-  const { fallbacks, tab } = await engine.stats()
-  expect(tab).toBeUndefined()
-  expect(fallbacks).toEqual([
-    {
-      from: 'one engine for all tabs',
-      to: 'an engine of this tab',
-      reason: 'this browser has no SharedWorker',
-    },
-  ])
-  expect(warn).toHaveBeenCalledTimes(1)
 })
