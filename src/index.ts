@@ -37,6 +37,7 @@ export type {
   GenerateResult,
   HeadType,
   I2sLayout,
+  JsonSchema,
   KernelRates,
   KernelVariant,
   KvType,
@@ -47,6 +48,7 @@ export type {
   ModelSource,
   OpTime,
   QueueEvent,
+  ResponseFormat,
   RestoredSession,
   RunForecast,
   SamplingOptions,
@@ -57,4 +59,5 @@ export type {
   StoredModel,
   TokenChunk,
   TokenLogprob,
+  Unenforced,
 } from './types/index.ts'

@@ -9,6 +9,7 @@ export const PACKAGE_FILES = [
   'shared-hub.js',
   'template-worker.js',
   'webgpu.js',
+  'grammar.js',
   'ryz-relaxed-mt.wasm',
   'ryz-relaxed-st.wasm',
   'ryz-simd128-mt.wasm',

@@ -21,6 +21,7 @@ const WORKERS = {
 /** What workers load by importPart(). */
 const PARTS = {
   webgpu: 'src/backend/webgpu/webgpu-factory.ts',
+  grammar: 'src/engine/grammar/part.ts',
 }
 
 /** Entries whose types users see. */

@@ -9,6 +9,7 @@ declare const __RYZ_URL_pool_worker_js__: URL
 declare const __RYZ_URL_shared_hub_js__: URL
 declare const __RYZ_URL_template_worker_js__: URL
 declare const __RYZ_URL_webgpu_js__: URL
+declare const __RYZ_URL_grammar_js__: URL
 declare const __RYZ_URL_ryz_relaxed_mt_wasm__: URL
 declare const __RYZ_URL_ryz_relaxed_st_wasm__: URL
 declare const __RYZ_URL_ryz_simd128_mt_wasm__: URL
@@ -32,6 +33,7 @@ export function packageUrls(baseUrl?: string): PackageUrls {
     'shared-hub.js': __RYZ_URL_shared_hub_js__.href,
     'template-worker.js': __RYZ_URL_template_worker_js__.href,
     'webgpu.js': __RYZ_URL_webgpu_js__.href,
+    'grammar.js': __RYZ_URL_grammar_js__.href,
     'ryz-relaxed-mt.wasm': __RYZ_URL_ryz_relaxed_mt_wasm__.href,
     'ryz-relaxed-st.wasm': __RYZ_URL_ryz_relaxed_st_wasm__.href,
     'ryz-simd128-mt.wasm': __RYZ_URL_ryz_simd128_mt_wasm__.href,

@@ -21,6 +21,7 @@ import {
   tokenIds,
 } from '../options/input.ts'
 import { checkLoad } from '../options/load.ts'
+import { plainFormat } from '../options/response-format.ts'
 import { blob, check, checkOptions, text as isText } from '../options/rules.ts'
 import type {
   ChatMessage,
@@ -231,6 +232,8 @@ export class Ryzanstein {
       try {
         input = read()
         checked = checkOptions(GENERATE_RULES, options, call)
+        const { responseFormat } = checked
+        if (responseFormat !== undefined) checked.responseFormat = plainFormat(responseFormat)
         if (checked.signal?.aborted) throw aborted('the request')
       } catch (caught) {
         stream.fail(caught as RyzError)

@@ -17,6 +17,7 @@ import type {
   RestoredSession,
   ScoreOptions,
 } from '../types/index.ts'
+import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
@@ -26,10 +27,11 @@ import {
   type SubmitOptions,
   type Submitted,
 } from './schedule/scheduler.ts'
-import type { Task } from './schedule/task.ts'
+import type { Placed, Task } from './schedule/task.ts'
 import { Sessions } from './sessions/sessions.ts'
 import { type GenerateEvents, Generation } from './tasks/generate.ts'
-import { resolveGenerate } from './tasks/options.ts'
+import { Grammars } from './tasks/grammars.ts'
+import { isConstrained, resolveGenerate } from './tasks/options.ts'
 import { promptTokens } from './tasks/prompt.ts'
 import { type ScoreEvents, Scoring } from './tasks/score.ts'
 
@@ -61,6 +63,8 @@ type PlaceOptions = Pick<GenerateOptions, 'queueTimeoutMs' | 'priority'>
 
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
   loadMs?: number
+  /** Brings the grammar engine when the first request needs it; without it responseFormat is refused. */
+  grammar?: () => Promise<GrammarPart>
 }
 
 /** A loaded model. Owns its parts: close() gives them back. */
@@ -69,6 +73,7 @@ export class Engine {
   readonly #scheduler: Scheduler
   readonly #scratch: SamplerScratch
   readonly #sessions: Sessions
+  readonly #grammars: Grammars
   readonly #queueTimeoutMs: number
   readonly #loadMs: number
   readonly #now: () => number
@@ -90,6 +95,7 @@ export class Engine {
       turn: extras.turn,
       onFatal: () => void this.close(),
     })
+    this.#grammars = new Grammars(parts.tokenizer, extras.grammar, this.#now)
     this.#sessions = new Sessions(parts, this.#scheduler.prefixes, task => this.#runTask(task))
   }
 
@@ -111,9 +117,10 @@ export class Engine {
 
   /** Starts a request; whatever happens, `events` gets done or error once. */
   generate(input: Input, options: GenerateOptions, events: GenerateEvents): Submitted {
-    return this.#start(input, options, events, prompt => {
+    let generation: Generation | undefined
+    const makeTask = (prompt: readonly number[]) => {
       const { network, tokenizer } = this.#parts
-      return new Generation({
+      generation = new Generation({
         prompt,
         options: resolveGenerate(options, network.config.vocab, drawSeed),
         tokenizer,
@@ -121,7 +128,18 @@ export class Engine {
         contextLength: network.kv.contextLength,
         events,
       })
-    })
+      return generation
+    }
+    // Compiled while the prompt is rendered, waits and is read.
+    const beside = async (signal: AbortSignal) => {
+      const { responseFormat } = options
+      if (responseFormat === undefined) return
+      check('responseFormat', responseFormat, GENERATE_RULES.responseFormat)
+      if (!isConstrained(responseFormat)) return
+      const grammar = await this.#grammars.of(responseFormat, signal)
+      return () => generation?.constrain(grammar)
+    }
+    return this.#start(input, options, events, makeTask, beside)
   }
 
   /** Starts scoring; whatever happens, `events` gets scored or error once. */
@@ -283,14 +301,17 @@ export class Engine {
     options: PlaceOptions & { noBos?: boolean },
     events: { error(error: RyzError): void },
     makeTask: (prompt: readonly number[]) => Task,
+    beside: (signal: AbortSignal) => Promise<(() => void) | undefined> = async () => undefined,
   ): Submitted {
     const submitted = this.#now()
     const abort = new AbortController()
-    let running: Submitted | undefined
+    let running: Placed | undefined
     const begin = async (): Promise<void> => {
       const place = this.#placeOf(options, submitted)
       this.#scheduler.requirePlace(place)
       this.#preparing.add(abort)
+      const work = beside(abort.signal)
+      work.catch(() => undefined) // told below, or nobody asks any more
       let task: Task
       try {
         const { tokenizer, network } = this.#parts
@@ -303,6 +324,7 @@ export class Engine {
         throwIfAborted(abort.signal, 'the request')
       } catch (caught) {
         const cancelled = abort.signal.aborted && this.#closing === undefined
+        abort.abort()
         this.#scheduler.counters.count(cancelled ? 'cancelled' : 'failed')
         this.#open()
         throw caught
@@ -310,6 +332,12 @@ export class Engine {
         this.#preparing.delete(abort)
       }
       running = this.#scheduler.submit(task, place)
+      try {
+        const done = await work
+        done?.()
+      } catch (caught) {
+        running.fail(asRyzError(caught, 'INTERNAL', 'the request could not start'))
+      }
     }
     begin().catch((caught: unknown) => {
       events.error(asRyzError(caught, 'INTERNAL', 'the request could not start'))

@@ -3,6 +3,7 @@
 // src/engine.
 import type { GenerateOptions, ScoreOptions } from '../types/index.ts'
 import { queueTimeout } from './load.ts'
+import { responseFormat } from './response-format.ts'
 import {
   callback,
   finite,
@@ -92,6 +93,7 @@ export const GENERATE_RULES: Rules<GenerateOptions> = {
   maxTokens: whole(1, ANY),
   stop: stopStrings,
   ignoreEos: flag,
+  responseFormat,
   logprobs: whole(0, MAX_LOGPROBS),
   overflow: oneOf('stop', 'slide'),
   keep: whole(0, ANY),

@@ -24,14 +24,49 @@ export interface SamplingOptions {
   seed?: number
 }
 
+/** A JSON Schema, draft 2020-12 (tuples and dependencies of earlier drafts are understood, too). */
+export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
+
+/**
+ * What the answer has to be: enforced token by token, so an answer that is complete always parses and
+ * validates. Compiled before the first token; what is wrong, impossible or cannot be enforced is BAD_OPTION
+ * with the place (`detail.place`, `detail.keyword`). README, "Structured output", says what is enforced.
+ */
+export type ResponseFormat =
+  | { readonly type: 'text' }
+  /** One JSON object. */
+  | { readonly type: 'json_object' }
+  /**
+   * One JSON value that meets the schema; properties in declared order. `strict: false` lets keywords pass
+   * that cannot be enforced, and names them in `result.unenforced`; by default they are refused.
+   */
+  | { readonly type: 'json_schema'; readonly schema: JsonSchema; readonly strict?: boolean }
+  /** A grammar in EBNF as llama.cpp (GBNF) and xgrammar write it; texts begin at `root` (default "root"). */
+  | { readonly type: 'grammar'; readonly ebnf: string; readonly root?: string }
+  /** A regular expression (ECMA-262, flag u) that the whole answer matches. */
+  | { readonly type: 'regex'; readonly pattern: string }
+
+/** A keyword of a schema that was let pass with `strict: false`. */
+export interface Unenforced {
+  /** JSON pointer. */
+  path: string
+  keyword: string
+  reason: string
+}
+
 export interface GenerateOptions extends SamplingOptions {
   /** New tokens at most; default 256. */
   maxTokens?: number
   /** Ends before the first of these strings; it is not part of the text. */
   stop?: readonly string[]
-  /** Go on past end tokens. */
+  /** Go on past end tokens. Not with responseFormat, where they come when the text is complete. */
   ignoreEos?: boolean
-  /** Report the log-probabilities of this many likeliest tokens at each step (0..20). */
+  /** What the answer has to be; not with ignoreEos. Default { type: 'text' }: anything. */
+  responseFormat?: ResponseFormat
+  /**
+   * Report the log-probabilities of this many likeliest tokens at each step (0..20): the model's own, before
+   * penalties, bias, temperature, cuts and responseFormat.
+   */
   logprobs?: number
   /** Do not prepend the begin-of-sequence token even if the model asks for it. */
   noBos?: boolean
@@ -99,6 +134,13 @@ export interface GenerateResult {
   promptTokens: number
   /** Prompt tokens that were found in the KV cache instead of computed. */
   reusedTokens: number
+  /**
+   * With responseFormat: whether the text as it is meets the format. False where maxTokens, a stop string or
+   * the context cut it; nothing is closed by guessing.
+   */
+  complete?: boolean
+  /** With `strict: false`: what of the schema was let pass. */
+  unenforced?: Unenforced[]
   /** How often it slid; see `overflow`. */
   slides: number
   seed: number

@@ -2,10 +2,9 @@
 // backend; main.ts hands in how parts are opened. A test runs it over node's MessageChannel.
 
 import { expose } from 'comlink'
-import { Engine } from '../engine/engine.ts'
+import { Engine, type EngineExtras } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/load/engine-parts.ts'
 import type { Submitted } from '../engine/schedule/scheduler.ts'
-import type { Turn } from '../engine/schedule/turn.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type { RunForecast } from '../types/index.ts'
 import {
@@ -37,7 +36,11 @@ const notBound: Forecast = async () => {
 }
 
 /** The calls of one worker, which holds one engine. */
-export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBound): EngineApi {
+export function createEngineApi(
+  openParts: OpenParts,
+  forecast: Forecast = notBound,
+  grammar?: EngineExtras['grammar'],
+): EngineApi {
   let engine: Engine | undefined
   let loading: AbortController | undefined
   let closed = false
@@ -83,7 +86,10 @@ export function createEngineApi(openParts: OpenParts, forecast: Forecast = notBo
         const progress: LoadHooks['progress'] = report =>
           send(port, { type: 'progress', progress: report })
         const hooks = { progress, signal: abort.signal }
-        const opened = await openEngine(openParts, source, options, hooks, mail.turn)
+        const opened = await openEngine(openParts, source, options, hooks, {
+          turn: mail.turn,
+          grammar,
+        })
         engine = opened
         if (closed) await opened.close()
         throwIfAborted(abort.signal, 'loading')
@@ -186,7 +192,7 @@ async function openEngine(
   source: WireSource,
   options: WireLoadOptions,
   hooks: LoadHooks,
-  turn: Turn,
+  extras: EngineExtras,
 ): Promise<Engine> {
   const began = performance.now()
   const parts = await openParts(source, options, hooks)
@@ -194,7 +200,7 @@ async function openEngine(
     for (const { from, to, reason } of parts.fallbacks) {
       console.warn(`ryzanstein: ${to} instead of ${from}: ${reason}`)
     }
-    const engine = new Engine(parts, options, { loadMs: performance.now() - began, turn })
+    const engine = new Engine(parts, options, { ...extras, loadMs: performance.now() - began })
     await engine.measure()
     return engine
   } catch (caught) {

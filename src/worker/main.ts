@@ -16,6 +16,7 @@ import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { crashMark } from '../cache/crash-mark.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
+import type { GrammarPart } from '../engine/grammar/part.ts'
 import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
@@ -162,6 +163,13 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   return { factories, arrange }
 }
 
+/** The grammar engine, in a file of its own that comes with the first request for structured output. */
+async function grammarPart(): Promise<GrammarPart> {
+  const part = importPart('grammar.js', () => import('../engine/grammar/part.ts'))
+  const wait = { what: 'the grammar engine', ms: STALL_MS, advice: 'check the connection' }
+  return (await watched(part, wait)).grammarPart
+}
+
 /** What the page asked for, without what it adds on the way. */
 function loadOptions({ files: _, avoid: __, fetchPort, ...options }: WireLoadOptions): LoadOptions {
   return fetchPort ? { ...options, fetch: portFetch(fetchPort) } : options
@@ -180,5 +188,6 @@ expose(
         selfTested: true,
       })
     },
+    grammarPart,
   ),
 )

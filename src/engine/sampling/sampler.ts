@@ -3,6 +3,7 @@
 // allocated between tokens; the vocabulary is never sorted as a whole. Called by generate.ts.
 import { RyzError } from '../../errors.ts'
 import type { ResolvedSampling } from '../tasks/options.ts'
+import type { LogitFilter } from './logit-filter.ts'
 import { Random } from './random.ts'
 import { heapify, popBest, selectBest } from './select.ts'
 
@@ -32,6 +33,7 @@ export class Sampler {
   readonly #biasIds: Int32Array
   readonly #biasValues: Float64Array
   readonly #penalises: boolean
+  readonly #filters: LogitFilter[] = []
   /** Nothing but the likeliest token is asked for. */
   readonly #greedy: boolean
   /** The last penaltyWindow tokens, prompt included, as a ring that grows to that size. */
@@ -63,15 +65,26 @@ export class Sampler {
     this.#window[this.#seen++ % this.#window.length] = token
   }
 
+  /** From now on only what the filter lets pass is drawn. */
+  addFilter(filter: LogitFilter): void {
+    this.#filters.push(filter)
+  }
+
+  /** Notes a token of the answer, for the penalties and the filters. */
+  answered(token: number): void {
+    this.accept(token)
+    for (const filter of this.#filters) filter.accept(token)
+  }
+
   /**
    * Draws the next token from the row of logits that begins at `at`; the row is left as it is.
    * At temperature 0 the likeliest token, of equal ones the lowest id.
-   * @throws RyzError BAD_WEIGHTS when a logit is NaN or +Infinity
+   * @throws RyzError BAD_WEIGHTS when a logit is NaN or +Infinity; BAD_OPTION when nothing is left to draw
    */
   sample(row: Float32Array, at = 0): number {
     const { logits } = this.#s
     const vocab = logits.length
-    if (this.#greedy) return likeliest(row, at, vocab)
+    if (this.#greedy && this.#filters.length === 0) return likeliest(row, at, vocab)
     for (let i = 0; i < vocab; i++) {
       const x = row[at + i]!
       if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
@@ -82,10 +95,15 @@ export class Sampler {
       const id = this.#biasIds[i]!
       logits[id] = held(logits[id]!, logits[id]! + this.#biasValues[i]!, this.#biasValues[i]!)
     }
+    for (const filter of this.#filters) filter.mask(logits)
     const best = argMax(logits)
     if (logits[best] === Number.NEGATIVE_INFINITY) {
       likeliest(row, at, vocab) // the model's own fault, where it allows none
-      throw new RyzError('BAD_OPTION', 'logitBias forbids every token; allow at least one')
+      const what =
+        this.#filters.length === 0
+          ? 'logitBias forbids every token'
+          : 'no token is left that responseFormat allows here and logitBias does not forbid'
+      throw new RyzError('BAD_OPTION', `${what}; allow at least one`)
     }
     return this.#o.temperature === 0 ? best : this.#draw(logits[best]!)
   }

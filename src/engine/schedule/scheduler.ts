@@ -9,16 +9,17 @@
 // memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Network } from '../../model/network.ts'
-import { type Job, newJob, type Share, shareOf, tokensOf, wantedOf } from './job.ts'
+import { type Job, newJob, type Share, shareOf, wantedOf } from './job.ts'
 import { Room } from './kv-room.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
+import { nextPrompt, pauseFor, runnableOf } from './prompts.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
 import { Revival } from './revival.ts'
 import { Counters, type Outcome } from './stats.ts'
 import { StepRunner } from './step.ts'
-import type { SubmitOptions, Submitted, Task } from './task.ts'
+import type { Placed, SubmitOptions, Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 import { Walk } from './walk.ts'
 
@@ -138,7 +139,7 @@ export class Scheduler {
    * Takes a task: it starts at once when there is room, else it waits.
    * @throws RyzError QUEUE_FULL | CONTEXT_FULL | CLOSED; nothing is called on the task then
    */
-  submit(task: Task, options: SubmitOptions = {}): Submitted {
+  submit(task: Task, options: SubmitOptions = {}): Placed {
     this.requirePlace(options)
     this.#requireFit(task)
     const { submitted = this.#now(), priority = 0 } = options
@@ -155,6 +156,7 @@ export class Scheduler {
     return {
       cancel: () =>
         this.#end(job, 'cancelled', new RyzError('ABORTED', 'the request was cancelled')),
+      fail: error => this.#end(job, 'failed', error),
     }
   }
 
@@ -186,7 +188,7 @@ export class Scheduler {
     shares.length = decode // set to 0 first, it would lose its memory
     const prefill = this.#sharePrefill(shares)
     this.#turnNow = true
-    if (shares.length === 0) return undefined
+    if (shares.length === 0) return pauseFor(this.#active, TURN_MS)
     this.#steps++
     const began = this.#now()
     const computing = this.#runner.run(shares)
@@ -234,13 +236,9 @@ export class Scheduler {
 
   /** A piece of the prompt whose last turn is longest ago. @returns its tokens */
   #sharePrefill(shares: Share[]): number {
-    let next: Job | undefined
-    for (let i = 0; i < this.#active.length; i++) {
-      const job = this.#active[i]!
-      if (!job.decoding && (next === undefined || job.turnAt < next.turnAt)) next = job
-    }
+    const next = nextPrompt(this.#active)
     if (next === undefined) return 0
-    const left = tokensOf(next.task) - next.fed
+    const left = runnableOf(next)
     const { maxRows, maxWantedRows } = this.#network
     const alone = shares.length === 0
     let count = Math.min(

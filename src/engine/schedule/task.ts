@@ -32,6 +32,8 @@ export interface Task {
    * one, too.
    */
   readonly wantedFrom: number
+  /** False while the first of what it wants must not be computed yet; what is before may be. */
+  readonly ready?: boolean
   /**
    * Whether an answer is added to the prompt: its memory grows, so it may be asked to wait, or be cut short.
    * One that does not grow keeps its memory to the end.
@@ -66,4 +68,10 @@ export interface SubmitOptions {
 export interface Submitted {
   /** Fails it with ABORTED and frees its memory, at the latest when the step that runs is over. */
   cancel(): void
+}
+
+/** A request in the scheduler. */
+export interface Placed extends Submitted {
+  /** Ends it with this error, unless it is over. */
+  fail(error: RyzError): void
 }

@@ -13,7 +13,8 @@ import type {
 } from '../../types/index.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
 import type { Next, Task, TaskTimes } from '../schedule/task.ts'
-import type { ResolvedGenerate } from './options.ts'
+import type { RequestGrammar } from './grammars.ts'
+import { isConstrained, type ResolvedGenerate } from './options.ts'
 import { slide } from './slide.ts'
 import { StopMatcher } from './stop-matcher.ts'
 
@@ -50,6 +51,7 @@ export class Generation implements Task {
   readonly reuse: boolean
   readonly #spec: GenerationSpec
   readonly #sampler: Sampler
+  #grammar: RequestGrammar | undefined
   readonly #decoder: ReturnType<typeof createStreamDecoder>
   readonly #matcher: StopMatcher
   /** All sampled tokens. */
@@ -71,6 +73,16 @@ export class Generation implements Task {
     }
   }
 
+  /** What the answer has to be is known now; until then no token of a constrained answer is drawn. */
+  constrain(grammar: RequestGrammar): void {
+    this.#grammar = grammar
+    this.#sampler.addFilter(grammar.filter)
+  }
+
+  get ready(): boolean {
+    return this.#grammar !== undefined || !isConstrained(this.#spec.options.responseFormat)
+  }
+
   get wantedFrom(): number {
     return this.prompt.length + this.answer.length - 1
   }
@@ -79,7 +91,7 @@ export class Generation implements Task {
     const { options, tokenizer, scratch, contextLength } = this.#spec
     const token = this.#sampler.sample(row, at)
     if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
-    this.#sampler.accept(token)
+    this.#sampler.answered(token)
     this.answer.push(token)
     this.#tokens.push(token)
     const chunk: TokenChunk = { text: '', tokens: [token] }
@@ -91,6 +103,8 @@ export class Generation implements Task {
     this.#text += chunk.text
     this.#spec.events.token(chunk)
     if (this.#matcher.found !== undefined) return this.#end('stop')
+    // Nothing but an end token could follow: it need not be computed.
+    if (this.#grammar?.filter.ended) return this.#end('eos')
     if (this.#tokens.length >= options.maxTokens) return this.#end('length')
     const held = this.prompt.length + this.answer.length
     if (held < contextLength) return 'more'
@@ -126,6 +140,12 @@ export class Generation implements Task {
       decodeMs: times.ended - times.prefilled,
     }
     if (this.#matcher.found !== undefined) result.stopString = this.#matcher.found
+    if (this.#grammar !== undefined) {
+      const { filter, unenforced } = this.#grammar
+      // What a stop string took away was part of what the grammar read.
+      result.complete = filter.complete && this.#matcher.found === undefined
+      if (unenforced.length > 0) result.unenforced = unenforced
+    }
     this.#spec.events.done(result)
   }
 

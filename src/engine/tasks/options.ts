@@ -3,7 +3,7 @@
 import { RyzError } from '../../errors.ts'
 import { GENERATE_DEFAULTS, GENERATE_RULES } from '../../options/generate.ts'
 import { badOption, checkOptions } from '../../options/rules.ts'
-import type { GenerateOptions, SamplingOptions } from '../../types/index.ts'
+import type { GenerateOptions, ResponseFormat, SamplingOptions } from '../../types/index.ts'
 
 export type ResolvedSampling = Required<SamplingOptions>
 
@@ -11,6 +11,7 @@ export interface ResolvedGenerate extends ResolvedSampling {
   maxTokens: number
   stop: readonly string[]
   ignoreEos: boolean
+  responseFormat: ResponseFormat | undefined
   overflow: 'stop' | 'slide'
   /** Tokens from the start that a slide keeps. */
   keep: number
@@ -33,13 +34,29 @@ export function resolveGenerate(
 ): ResolvedGenerate {
   const checked = checkOptions(GENERATE_RULES, options, 'generate()')
   const seed = (checked.seed ?? drawSeed()) + 0 // -0 is the seed 0
-  const resolved = { logprobs: undefined, ...GENERATE_DEFAULTS, ...checked, seed }
+  const resolved = {
+    logprobs: undefined,
+    responseFormat: undefined,
+    ...GENERATE_DEFAULTS,
+    ...checked,
+    seed,
+  }
+  if (resolved.ignoreEos && isConstrained(resolved.responseFormat)) {
+    throw badOption('ignoreEos', true, 'false with responseFormat, whose texts have an end')
+  }
   for (const key of Object.keys(resolved.logitBias)) {
     if (Number(key) >= vocab) {
       throw badOption('logitBias', key, `keyed by token ids from 0 to ${vocab - 1}`)
     }
   }
   return resolved
+}
+
+/** A format that forbids something. */
+export type Constraint = Exclude<ResponseFormat, { type: 'text' }>
+
+export function isConstrained(format: ResponseFormat | undefined): format is Constraint {
+  return format !== undefined && format.type !== 'text'
 }
 
 /** A prompt given as token ids. @throws RyzError BAD_OPTION */

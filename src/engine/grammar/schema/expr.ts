@@ -50,7 +50,8 @@ export interface ListClause {
 /** Each speaks of one type of value and lets all others pass; `types` speaks of all. */
 export type Atom =
   | { readonly of: 'types'; readonly types: ReadonlySet<TypeName> }
-  | { readonly of: 'number'; readonly dfa: Dfa }
+  /** `fine`: digits that no double keeps would decide it, so there are none; see numbers.ts. */
+  | { readonly of: 'number'; readonly dfa: Dfa; readonly fine?: boolean }
   /** `inexact`: the keyword whose texts are more than these, so that "not" cannot be enforced. */
   | { readonly of: 'string'; readonly terms: readonly StringTerm[]; readonly inexact?: string }
   | { readonly of: 'object'; readonly clause: ObjectClause }

@@ -127,7 +127,11 @@ export class Keywords {
       case 'multipleOf': {
         const step = number(value[key], at)
         if (step <= 0) throw new GrammarFault(`is ${step}; it must be more than 0`, at)
-        return this.atom({ of: 'number', dfa: yield* multiplesOf(step, budget) })
+        return this.atom({
+          of: 'number',
+          dfa: yield* multiplesOf(step, budget),
+          fine: step !== 1,
+        })
       }
       case 'minLength':
         return this.atom({ of: 'string', terms: [{ dfa: ANYTHING, min: count(), max: Infinity }] })

@@ -228,29 +228,37 @@ function* remainders(step: number, budget: Budget): Work<Dfa> {
   return yield* combine(yield* fixed(DECIMALS, budget), dfa, 'and', budget)
 }
 
+const writtenForms = { coarse: new WeakMap<Dfa, Dfa>(), fine: new WeakMap<Dfa, Dfa>() }
+
 /**
  * The automaton of what is written: whole numbers without a fraction, and no more digits than a double
- * can be read from.
+ * can be read from. Bounds hold for the double that is read, too, as reading keeps the order.
+ * @param fine  multiples and opposites do not: at most 15 digits, which every double keeps
  */
-export function* written(dfa: Dfa, budget: Budget): Work<Dfa> {
+export function* written(dfa: Dfa, fine: boolean, budget: Budget): Work<Dfa> {
   if (dfa === ANY_NUMBER) return yield* fixed(WRITTEN, budget)
-  let made = writtenForms.get(dfa)
+  const forms = fine ? writtenForms.fine : writtenForms.coarse
+  let made = forms.get(dfa)
   if (made === undefined) {
-    made = yield* write(dfa, budget)
-    writtenForms.set(dfa, made)
+    made = yield* write(dfa, fine, budget)
+    forms.set(dfa, made)
   }
   return made
 }
 
-const writtenForms = new WeakMap<Dfa, Dfa>()
+/** At most 15 digits before and after the point. */
+const FINE = Array.from({ length: 15 }, (_, more) => {
+  const whole = more === 0 ? '\\d' : `[1-9]\\d{${more}}`
+  return `-?${whole}${more < 14 ? `(?:\\.\\d{1,${14 - more}})?` : ''}`
+}).join('|')
 
-function* write(dfa: Dfa, budget: Budget): Work<Dfa> {
+function* write(dfa: Dfa, fine: boolean, budget: Budget): Work<Dfa> {
   const plain = yield* fixed(PLAIN_INTEGERS, budget)
   const whole = yield* multiplesOf(1, budget)
   const fractions = yield* combine(dfa, whole, 'minus', budget)
   const digits = dfa.states > 100 ? 40 : 300
-  const limited = yield* fixed(`-?(?:0|[1-9]\\d{0,${digits - 1}})${FRACTION}`, budget)
-  const finite = yield* combine(dfa, limited, 'and', budget)
+  const limit = fine ? FINE : `-?(?:0|[1-9]\\d{0,${digits - 1}})${FRACTION}`
+  const finite = yield* combine(dfa, yield* fixed(limit, budget), 'and', budget)
   return fractions.empty ? yield* combine(finite, plain, 'and', budget) : finite
 }
 

@@ -28,6 +28,7 @@ import { ANY_STRING, addString, foldLength, otherStrings, uniteStrings } from '.
 export interface Shape {
   readonly words: ReadonlySet<'null' | 'true' | 'false'>
   readonly numbers: Dfa
+  readonly fineNumbers: boolean
   readonly strings: readonly StringTerm[]
   readonly lists: readonly ListClause[]
   readonly objects: readonly ObjectClause[]
@@ -36,11 +37,19 @@ export interface Shape {
 const ANY_VALUE: Shape = {
   words: new Set(['null', 'true', 'false'] as const),
   numbers: ANY_NUMBER,
+  fineNumbers: false,
   strings: [ANY_STRING],
   lists: [ANY_LIST],
   objects: [ANY_OBJECT],
 }
-const NO_VALUE: Shape = { words: new Set(), numbers: NOTHING, strings: [], lists: [], objects: [] }
+const NO_VALUE: Shape = {
+  words: new Set(),
+  numbers: NOTHING,
+  fineNumbers: false,
+  strings: [],
+  lists: [],
+  objects: [],
+}
 const MAX_ALTERNATIVES = 600
 /** Values inside values that are looked at to see that two demands exclude each other. */
 const MAX_LOOK = 4
@@ -133,7 +142,11 @@ export class Shapes {
       case 'types':
         return typesShape(type => !atom.types.has(type))
       case 'number':
-        return { ...NO_VALUE, numbers: yield* otherNumbers(atom.dfa, budget) }
+        return {
+          ...NO_VALUE,
+          numbers: yield* otherNumbers(atom.dfa, budget),
+          fineNumbers: true,
+        }
       case 'string': {
         if (atom.inexact !== undefined) {
           this.#context.cannot(
@@ -173,6 +186,7 @@ export class Shapes {
     return {
       words: new Set([...a.words].filter(word => b.words.has(word))),
       numbers: yield* combine(a.numbers, b.numbers, 'and', budget),
+      fineNumbers: a.fineNumbers || b.fineNumbers,
       strings,
       lists: yield* this.#pairs(a.lists, b.lists, mergeLists, clause => this.#noList(clause, 0)),
       objects: yield* this.#pairs(a.objects, b.objects, mergeObjects, clause =>
@@ -302,6 +316,7 @@ function typesShape(has: (type: TypeName) => boolean): Shape {
   return {
     words: new Set((['null', 'true', 'false'] as const).filter(has)),
     numbers: has('number') ? ANY_NUMBER : NOTHING,
+    fineNumbers: false,
     strings: has('string') ? [ANY_STRING] : [],
     lists: has('array') ? [ANY_LIST] : [],
     objects: has('object') ? [ANY_OBJECT] : [],
@@ -313,7 +328,7 @@ function atomShape(atom: Atom): Shape {
     case 'types':
       return typesShape(type => atom.types.has(type))
     case 'number':
-      return { ...ANY_VALUE, numbers: atom.dfa }
+      return { ...ANY_VALUE, numbers: atom.dfa, fineNumbers: atom.fine === true }
     case 'string': {
       const strings: StringTerm[] = []
       for (const term of atom.terms) addString(strings, term)
@@ -333,6 +348,7 @@ function* unite(a: Shape, b: Shape, budget: Budget): Work<Shape> {
   return {
     words: new Set([...a.words, ...b.words]),
     numbers: yield* combine(a.numbers, b.numbers, 'or', budget),
+    fineNumbers: a.fineNumbers || b.fineNumbers,
     strings: yield* uniteStrings(a.strings, b.strings, budget),
     lists: uniteClauses(a.lists, b.lists, ANY_LIST),
     objects: uniteClauses(a.objects, b.objects, ANY_OBJECT),

@@ -196,7 +196,11 @@ function* differentItems(
     if (strings !== undefined) terminals.push({ quote: true, dfa: strings, kind: 's' })
     if (!shape.numbers.empty) {
       const dfa = yield* oneSpelling(shape.numbers, context.budget)
-      terminals.push({ quote: false, dfa: yield* written(dfa, context.budget), kind: 'n' })
+      terminals.push({
+        quote: false,
+        dfa: yield* written(dfa, shape.fineNumbers, context.budget),
+        kind: 'n',
+      })
     }
   } catch (caught) {
     if (!(caught instanceof GrammarFault) || !caught.unsupported) throw caught

@@ -15,7 +15,7 @@ export function* writeValues(writer: Writer): Work<void> {
     const shape = yield* shapes.of(next.expr)
     for (const word of shape.words) rules.step(rules.text(start, word), end)
     if (!shape.numbers.empty) {
-      const dfa = yield* written(shape.numbers, context.budget)
+      const dfa = yield* written(shape.numbers, shape.fineNumbers, context.budget)
       rules.terminal(start, writer.terminal(dfa, { form: 'raw' }), end)
     }
     for (const { dfa, min, max } of shape.strings) {

@@ -1,0 +1,40 @@
+// The grammar engine as a part of the package: grammar.js, which the engine's worker loads when the first
+// request asks for structured output. It shares no classes with the worker, so faults leave it as data.
+import { type Compiled, compile, type GrammarSpec } from './compile.ts'
+import { prepareFreeString } from './run/mask.ts'
+import { buildVocabulary, type Vocabulary, type VocabularySource } from './run/vocabulary.ts'
+import { Budget, GrammarFault, type Work } from './work.ts'
+
+/** What is wrong with a grammar. */
+export interface Fault {
+  message: string
+  /** JSON pointer into the schema, line:column of a grammar, or ''. */
+  place: string
+  keyword?: string
+}
+
+export interface GrammarPart {
+  /** The tokens of a model, once. */
+  vocabulary(source: VocabularySource): Work<Vocabulary>
+  compile(spec: GrammarSpec, vocabulary: Vocabulary): Work<Compiled>
+  /** What the work threw, if it speaks of the grammar; undefined for anything else. */
+  faultOf(caught: unknown): Fault | undefined
+}
+
+export const grammarPart: GrammarPart = {
+  *vocabulary(source) {
+    const vocabulary = yield* buildVocabulary(source)
+    yield* prepareFreeString(vocabulary)
+    return vocabulary
+  },
+  compile: (spec, vocabulary) => compile(spec, vocabulary, new Budget()),
+  faultOf(caught) {
+    if (caught instanceof GrammarFault) {
+      const { message, place, keyword } = caught
+      return keyword === undefined ? { message, place } : { message, place, keyword }
+    }
+    // Recursion of ours that a schema drove too deep.
+    if (caught instanceof RangeError) return { message: 'nests too deep to be compiled', place: '' }
+    return undefined
+  },
+}

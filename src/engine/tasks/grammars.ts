@@ -1,0 +1,226 @@
+// Grammars of requests: loads the grammar engine when the first one asks for it, compiles in small pieces
+// between the steps of other requests, and keeps what was compiled. Called by engine.ts.
+import { asRyzError, RyzError, throwIfAborted } from '../../errors.ts'
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import type { Unenforced } from '../../types/index.ts'
+import type { Compiled, GrammarSpec } from '../grammar/compile.ts'
+import type { Fault, GrammarPart } from '../grammar/part.ts'
+import type { Vocabulary } from '../grammar/run/vocabulary.ts'
+import type { Work } from '../grammar/work.ts'
+import type { LogitFilter } from '../sampling/logit-filter.ts'
+import { createTurn } from '../schedule/turn.ts'
+import type { Constraint } from './options.ts'
+
+/** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
+const SLICE_MS = 8
+/** Of work on one grammar. */
+const MAX_COMPILE_MS = 2000
+/** Compiled grammars kept. */
+const KEEP = 8
+
+/** What a request gets of its format. */
+export interface RequestGrammar {
+  /** A filter at the start of an answer. */
+  filter: LogitFilter
+  unenforced: Unenforced[]
+}
+
+export class Grammars {
+  readonly #tokenizer: Tokenizer
+  readonly #load: (() => Promise<GrammarPart>) | undefined
+  readonly #now: () => number
+  #part: Promise<GrammarPart> | undefined
+  #vocabulary: Vocabulary | undefined
+  /** By format; the one used last is the last. */
+  readonly #kept = new Map<string, Compiled>()
+  /** One is compiled after the other. */
+  #last: Promise<unknown> = Promise.resolve()
+
+  /** @param load  brings the grammar engine; without it formats are refused */
+  constructor(
+    tokenizer: Tokenizer,
+    load: (() => Promise<GrammarPart>) | undefined,
+    now: () => number,
+  ) {
+    this.#tokenizer = tokenizer
+    this.#load = load
+    this.#now = now
+  }
+
+  /**
+   * @param format  checked; a schema is plain JSON
+   * @throws RyzError BAD_OPTION with the place that is wrong, too large, or cannot be enforced; NETWORK
+   *   when the grammar engine cannot be fetched; ABORTED
+   */
+  async of(format: Constraint, signal: AbortSignal): Promise<RequestGrammar> {
+    const before = this.#last
+    const made = before.catch(() => undefined).then(() => this.#compile(specOf(format), signal))
+    this.#last = made
+    const abort = aborts(signal)
+    try {
+      const { grammar, unenforced } = await Promise.race([made, abort.promise])
+      return { filter: new NamedFilter(grammar.begin(), await this.#part!), unenforced }
+    } finally {
+      abort.release()
+    }
+  }
+
+  async #compile(spec: GrammarSpec, signal: AbortSignal): Promise<Compiled> {
+    throwIfAborted(signal, 'the request')
+    const key = JSON.stringify(spec)
+    const known = this.#kept.get(key)
+    if (known !== undefined) {
+      this.#kept.delete(key)
+      this.#kept.set(key, known)
+      return known
+    }
+    const part = await this.#open()
+    try {
+      const { endTokens, vocabSize } = this.#tokenizer
+      this.#vocabulary ??= await this.#run(
+        part.vocabulary({
+          size: vocabSize,
+          endTokens,
+          bytes: id => this.#tokenizer.tokenBytes(id),
+          isText: id => this.#tokenizer.isText(id),
+        }),
+        Number.POSITIVE_INFINITY,
+        // What the first request began serves the next, should this one be cancelled.
+        new AbortController().signal,
+      )
+      const compiled = await this.#run(part.compile(spec, this.#vocabulary), MAX_COMPILE_MS, signal)
+      this.#kept.set(key, compiled)
+      for (const oldest of this.#kept.keys()) {
+        if (this.#kept.size <= KEEP) break
+        this.#kept.delete(oldest)
+      }
+      return compiled
+    } catch (caught) {
+      const fault = part.faultOf(caught)
+      throw fault === undefined ? caught : refusal(fault)
+    }
+  }
+
+  async #open(): Promise<GrammarPart> {
+    const load = this.#load
+    if (load === undefined) {
+      throw new RyzError(
+        'BAD_OPTION',
+        'responseFormat: this engine was made without the grammar engine',
+      )
+    }
+    this.#part ??= load()
+    try {
+      return await this.#part
+    } catch (caught) {
+      this.#part = undefined
+      throw asRyzError(caught, 'NETWORK', 'grammar.js of the package could not be loaded')
+    }
+  }
+
+  /** Runs work piece by piece; the event loop gets a turn after each. */
+  async #run<T>(work: Work<T>, limitMs: number, signal: AbortSignal): Promise<T> {
+    const turn = createTurn()
+    try {
+      let spent = 0
+      for (;;) {
+        const began = this.#now()
+        for (;;) {
+          const { done, value } = work.next()
+          if (done) return value as T
+          if (this.#now() - began >= SLICE_MS) break
+        }
+        spent += this.#now() - began
+        if (spent > limitMs) {
+          throw new RyzError(
+            'BAD_OPTION',
+            `responseFormat takes more than ${limitMs / 1000} s to compile; make it simpler`,
+            { option: 'responseFormat' },
+          )
+        }
+        await new Promise<void>(resolve => turn.next(resolve))
+        throwIfAborted(signal, 'the request')
+      }
+    } finally {
+      turn.close()
+    }
+  }
+}
+
+function specOf(format: Constraint): GrammarSpec {
+  switch (format.type) {
+    case 'json_object':
+      return { kind: 'schema', schema: { type: 'object' }, strict: true }
+    case 'json_schema':
+      return { kind: 'schema', schema: format.schema as never, strict: format.strict ?? true }
+    case 'grammar':
+      return { kind: 'ebnf', ebnf: format.ebnf, root: format.root ?? 'root' }
+    case 'regex':
+      return { kind: 'regex', pattern: format.pattern }
+    default:
+      return format satisfies never
+  }
+}
+
+function refusal({ message, place, keyword }: Fault): RyzError {
+  const at = place === '' ? '' : ` at ${place}`
+  return new RyzError('BAD_OPTION', `responseFormat${at} ${message}`, {
+    option: 'responseFormat',
+    place,
+    ...(keyword === undefined ? {} : { keyword }),
+  })
+}
+
+/** A filter whose faults name the option. */
+class NamedFilter implements LogitFilter {
+  readonly #inner: LogitFilter
+  readonly #part: GrammarPart
+
+  constructor(inner: LogitFilter, part: GrammarPart) {
+    this.#inner = inner
+    this.#part = part
+  }
+
+  #guard<T>(run: () => T): T {
+    try {
+      return run()
+    } catch (caught) {
+      const fault = this.#part.faultOf(caught)
+      throw fault === undefined ? caught : refusal(fault)
+    }
+  }
+
+  mask(logits: Float32Array): void {
+    this.#guard(() => this.#inner.mask(logits))
+  }
+
+  accept(token: number): void {
+    this.#guard(() => this.#inner.accept(token))
+  }
+
+  fork(): NamedFilter {
+    return new NamedFilter(this.#inner.fork(), this.#part)
+  }
+
+  restore(fork: LogitFilter): void {
+    if (fork instanceof NamedFilter) this.#inner.restore(fork.#inner)
+  }
+
+  get complete(): boolean {
+    return this.#inner.complete
+  }
+
+  get ended(): boolean {
+    return this.#inner.ended
+  }
+}
+
+function aborts(signal: AbortSignal): { promise: Promise<never>; release: () => void } {
+  let fire: () => void = () => undefined
+  const promise = new Promise<never>((_, reject) => {
+    fire = () => reject(new RyzError('ABORTED', 'the request was cancelled'))
+    signal.addEventListener('abort', fire)
+  })
+  promise.catch(() => undefined)
+  return { promise, release: () => signal.removeEventListener('abort', fire) }
+}
