@@ -29,14 +29,23 @@ export class Budget {
   steps = 0
   /** What is compiled just now, for the message. */
   place = ''
+  #sinceYield = 0
 
   constructor(limit = 20_000_000) {
     this.limit = limit
   }
 
+  /** Whether so much was done since the last time that the work should yield: a millisecond or so. */
+  due(): boolean {
+    if (this.#sinceYield < 10_000) return false
+    this.#sinceYield = 0
+    return true
+  }
+
   /** @throws GrammarFault when the limit is passed */
   spend(steps: number): void {
     this.steps += steps
+    this.#sinceYield += steps
     if (this.steps <= this.limit) return
     throw new GrammarFault(
       `takes more than ${this.limit / 1e6} million steps to compile; make it simpler`,

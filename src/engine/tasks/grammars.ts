@@ -8,7 +8,6 @@ import type { Fault, GrammarPart } from '../grammar/part.ts'
 import type { Vocabulary } from '../grammar/run/vocabulary.ts'
 import type { Work } from '../grammar/work.ts'
 import type { LogitFilter } from '../sampling/logit-filter.ts'
-import { createTurn } from '../schedule/turn.ts'
 import type { Constraint } from './options.ts'
 
 /** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
@@ -118,31 +117,26 @@ export class Grammars {
     }
   }
 
-  /** Runs work piece by piece; the event loop gets a turn after each. */
+  /** Runs work piece by piece; a timer lets everything else run in between, which messages may not. */
   async #run<T>(work: Work<T>, limitMs: number, signal: AbortSignal): Promise<T> {
-    const turn = createTurn()
-    try {
-      let spent = 0
+    let spent = 0
+    for (;;) {
+      const began = this.#now()
       for (;;) {
-        const began = this.#now()
-        for (;;) {
-          const { done, value } = work.next()
-          if (done) return value as T
-          if (this.#now() - began >= SLICE_MS) break
-        }
-        spent += this.#now() - began
-        if (spent > limitMs) {
-          throw new RyzError(
-            'BAD_OPTION',
-            `responseFormat takes more than ${limitMs / 1000} s to compile; make it simpler`,
-            { option: 'responseFormat' },
-          )
-        }
-        await new Promise<void>(resolve => turn.next(resolve))
-        throwIfAborted(signal, 'the request')
+        const { done, value } = work.next()
+        if (done) return value as T
+        if (this.#now() - began >= SLICE_MS) break
       }
-    } finally {
-      turn.close()
+      spent += this.#now() - began
+      if (spent > limitMs) {
+        throw new RyzError(
+          'BAD_OPTION',
+          `responseFormat takes more than ${limitMs / 1000} s to compile; make it simpler`,
+          { option: 'responseFormat' },
+        )
+      }
+      await new Promise(resolve => setTimeout(resolve, 0))
+      throwIfAborted(signal, 'the request')
     }
   }
 }

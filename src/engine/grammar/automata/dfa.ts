@@ -155,7 +155,7 @@ export function* combine(a: Dfa, b: Dfa, how: Combination, budget: Budget): Work
       builder.set(state, c, idOf(nx, ny))
     }
     budget.spend(width)
-    if ((state & 63) === 63) yield
+    if (budget.due()) yield
   }
   return yield* tidy(builder.finish(classes), budget)
 }
@@ -227,9 +227,9 @@ function* partition(dfa: Dfa, alive: Uint8Array, budget: Budget): Work<Int32Arra
         ids.set(key, id)
       }
       next[s] = id
-      if ((s & 127) === 127) yield
+      budget.spend(width)
+      if (budget.due()) yield
     }
-    budget.spend(states * width)
     part = next
     if (ids.size === count) return part
     count = ids.size

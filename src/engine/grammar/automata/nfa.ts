@@ -103,6 +103,8 @@ export function* determinise(nfa: Nfa, start: number, end: number, budget: Budge
   const idOf = (nodes: number[], before: number): number => {
     if (nodes.length === 0) return -1
     nodes.sort((a, b) => a - b)
+    // Their names are kept, and must not fill the memory.
+    budget.spend(3 * nodes.length)
     const context = nfa.conditional ? before : AT_START
     const key = `${context}:${nodes.join()}`
     let id = ids.get(key)
@@ -128,14 +130,15 @@ export function* determinise(nfa: Nfa, start: number, end: number, budget: Budge
           }
           budget.spend(members[edges[e]].length)
         }
+        if (budget.due()) yield
       }
     }
     for (let c = 0; c < width; c++) {
       if (targets[c].size === 0) continue
       builder.set(state, c, idOf([...targets[c]], isWord[c] === 1 ? AFTER_WORD : AFTER_OTHER))
+      if (budget.due()) yield
       targets[c].clear()
     }
-    if ((state & 15) === 15) yield
   }
   return yield* tidy(builder.finish(classes), budget)
 }

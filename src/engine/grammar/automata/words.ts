@@ -43,7 +43,7 @@ export function* exactly(words: Iterable<string>, budget: Budget): Work<Dfa> {
   for (let state = 0; state < nodes.length; state++) {
     for (const [char, to] of nodes[state].next) builder.set(state, classes.of(char), to)
     budget.spend(classes.count)
-    if ((state & 255) === 255) yield
+    if (budget.due()) yield
   }
   return yield* tidy(builder.finish(classes), budget)
 }
@@ -74,7 +74,7 @@ export function* allBut(words: Iterable<string>, guarded: boolean, budget: Budge
     }
     if (node) for (const [char, to] of node.next) builder.set(state, classes.of(char), to)
     budget.spend(classes.count)
-    if ((state & 255) === 255) yield
+    if (budget.due()) yield
   }
   return yield* tidy(builder.finish(classes), budget)
 }

@@ -244,7 +244,7 @@ export class Machine {
         }
         const { frame, registers } = item
         if (item.terminal !== undefined) {
-          if (!item.terminal.closed) items.push(item)
+          if (!item.terminal.stuck) items.push(item)
           if (item.terminal.accepts) {
             if (frame === BASE) accepts = true
             this.#returnTerminal(item, todo)

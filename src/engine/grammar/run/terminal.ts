@@ -86,6 +86,11 @@ export class TerminalState {
     return this.phase === CLOSED
   }
 
+  /** It reads nothing more: an end without a closing quote. */
+  get stuck(): boolean {
+    return this.phase === CLOSED || (this.phase === WHOLE && this.terminal.endsAt(this))
+  }
+
   /** Between two characters. */
   get whole(): boolean {
     return this.phase === WHOLE
@@ -152,6 +157,15 @@ export class Terminal {
   get tight(): boolean {
     this.#tight ??= this.counts.some(count => count !== Number.POSITIVE_INFINITY)
     return this.#tight
+  }
+
+  /** No character can follow. */
+  endsAt({ q, high }: TerminalState): boolean {
+    if (this.form !== 'raw') return false
+    const width = this.dfa.classes.count
+    const { table } = this.dfa
+    for (let c = 0; c < width; c++) if (table[q * width + c] >= 0) return high === 0
+    return true
   }
 
   /** The state between two characters, without bounds on the length. */

@@ -11,7 +11,7 @@ import type { Expr } from './expr.ts'
 import type { Shapes } from './shape.ts'
 
 /** Blanks within a line, line ends, and blanks of an indentation, at most. */
-const BLANKS = 8
+const BLANKS = 4
 const LINES = 2
 const INDENT = 40
 
@@ -96,7 +96,7 @@ function placeOf(expr: Expr): string | undefined {
   return undefined
 }
 
-/** White space that is not empty. */
+/** White space that is not empty: blanks, line ends, an indentation. */
 function spaceRule(rules: Rules): number {
   const id = rules.rule('')
   const { start, end } = rules.rules[id]
@@ -109,17 +109,18 @@ function spaceRule(rules: Rules): number {
     }
     return nodes
   }
-  let lineEnds = blanks(start, BLANKS)
-  for (const node of lineEnds.slice(1)) rules.step(node, end)
-  for (let line = 0; line < LINES; line++) {
-    const after = rules.node()
+  const line = blanks(start, BLANKS)
+  for (const node of line.slice(1)) rules.step(node, end)
+  let before = line
+  for (let i = 0; i < LINES; i++) {
     const feed = rules.node()
-    for (const node of lineEnds) {
+    const after = rules.node()
+    for (const node of before) {
       rules.byte(node, 0x0a, 0x0a, after)
       rules.byte(node, 0x0d, 0x0d, feed)
     }
     rules.byte(feed, 0x0a, 0x0a, after)
-    lineEnds = [after]
+    before = [after]
     for (const node of blanks(after, INDENT)) rules.step(node, end)
   }
   return id
