@@ -4,8 +4,8 @@
 import { type Budget, GrammarFault, type Work } from '../work.ts'
 import { ANY, type CharClasses, classify, refine } from './charset.ts'
 
-/** 64 MB while it is built. */
-const MAX_ENTRIES = 16e6
+/** 24 MB while it is built. */
+const MAX_ENTRIES = 6e6
 /** Beyond this many states an automaton is used as it is. */
 const MINIMISE_UP_TO = 2000
 const MINIMISE_ROUNDS = 20
@@ -180,9 +180,9 @@ export function* tidy(dfa: Dfa, budget: Budget): Work<Dfa> {
       const to = table[s * width + c]
       if (to >= 0) from[fill[to]++] = s
     }
-    if ((s & 1023) === 1023) yield
+    budget.spend(width)
+    if (budget.due()) yield
   }
-  budget.spend(table.length)
   const alive = new Uint8Array(states)
   const todo: number[] = []
   for (let s = 0; s < states; s++) {
@@ -197,6 +197,8 @@ export function* tidy(dfa: Dfa, budget: Budget): Work<Dfa> {
       alive[from[i]] = 1
       todo.push(from[i])
     }
+    budget.spend(1 + counts[state + 1] - counts[state])
+    if (budget.due()) yield
   }
   if (states === 0 || alive[0] === 0) return NOTHING
   const parts = yield* partition(dfa, alive, budget)

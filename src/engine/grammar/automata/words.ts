@@ -9,7 +9,7 @@ interface Trie {
   ends: boolean
 }
 
-function trieOf(words: Iterable<string>): Trie[] {
+function* trieOf(words: Iterable<string>, budget: Budget): Work<Trie[]> {
   const nodes: Trie[] = [{ next: new Map(), ends: false }]
   for (const word of words) {
     let at = 0
@@ -23,6 +23,8 @@ function trieOf(words: Iterable<string>): Trie[] {
       at = to
     }
     nodes[at].ends = true
+    budget.spend(word.length)
+    if (budget.due()) yield
   }
   return nodes
 }
@@ -35,7 +37,7 @@ function singles(nodes: readonly Trie[]): CharSet[] {
 
 /** Exactly these texts. */
 export function* exactly(words: Iterable<string>, budget: Budget): Work<Dfa> {
-  const nodes = trieOf(words)
+  const nodes = yield* trieOf(words, budget)
   if (nodes.length === 1 && !nodes[0].ends) return NOTHING
   const { classes } = classify([ANY, ...singles(nodes)])
   const builder = new TableBuilder(classes.count, budget)
@@ -53,7 +55,7 @@ export function* exactly(words: Iterable<string>, budget: Budget): Work<Dfa> {
  * or a control character is left out too: a model that wanted to end there would otherwise escape into it.
  */
 export function* allBut(words: Iterable<string>, guarded: boolean, budget: Budget): Work<Dfa> {
-  const nodes = trieOf(words)
+  const nodes = yield* trieOf(words, budget)
   if (nodes.length === 1 && !nodes[0].ends) return ANYTHING
   const specials: CharSet[] = guarded
     ? [

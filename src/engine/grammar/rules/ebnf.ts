@@ -154,9 +154,13 @@ class Parser {
   readonly #text: string
   #at = 0
   #depth = 0
+  /** Where lines begin. */
+  readonly #lines = [0]
 
   constructor(text: string) {
     this.#text = text
+    for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1))
+      this.#lines.push(at + 1)
   }
 
   *all(budget: Budget): Work<Map<string, { tree: Tree; place: string }>> {
@@ -361,10 +365,16 @@ class Parser {
     this.#at = space.lastIndex
   }
 
-  #place(): string {
-    const before = this.#text.slice(0, this.#at)
-    const line = before.split('\n').length
-    return `${line}:${this.#at - before.lastIndexOf('\n')}`
+  /** Line and column of an offset. */
+  #place(at = this.#at): string {
+    let low = 0
+    let high = this.#lines.length - 1
+    while (low < high) {
+      const middle = (low + high + 1) >> 1
+      if (this.#lines[middle] <= at) low = middle
+      else high = middle - 1
+    }
+    return `${low + 1}:${at - this.#lines[low] + 1}`
   }
 
   #fault(what: string, place = this.#place()): GrammarFault {

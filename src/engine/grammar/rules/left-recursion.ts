@@ -15,10 +15,15 @@ export function* withoutLeftRecursion(old: Rules): Work<{ rules: Rules; empty: b
 
 function* findNullable(rules: Rules): Work<Uint8Array> {
   const nullable = new Uint8Array(rules.rules.length)
-  for (let changed = true; changed; ) {
+  const count = rules.rules.length
+  // Passes forth and back: what a chain of rules makes empty is found in two.
+  for (let pass = 0, changed = true; changed; pass++) {
     changed = false
-    for (let id = 0; id < rules.rules.length; id++) {
+    for (let i = 0; i < count; i++) {
+      const id = pass % 2 === 0 ? i : count - 1 - i
       if (nullable[id] === 1) continue
+      rules.budget.spend(20)
+      if (rules.budget.due()) yield
       const { start, end } = rules.rules[id]
       const found = [start]
       const seen = new Set(found)
@@ -32,7 +37,6 @@ function* findNullable(rules: Rules): Work<Uint8Array> {
         // A counted step that must be taken first is no way around its call.
         for (const { to, min } of steps) if (min === 0) reach(to)
         for (const { rule, to } of calls) if (nullable[rule] === 1) reach(to)
-        rules.budget.spend(1)
       }
       if (!seen.has(end)) {
         // Counted: empty when what it counts is.
@@ -41,7 +45,6 @@ function* findNullable(rules: Rules): Work<Uint8Array> {
       }
       nullable[id] = 1
       changed = true
-      if ((id & 63) === 63) yield
     }
     yield
   }
@@ -52,34 +55,57 @@ function* findNullable(rules: Rules): Work<Uint8Array> {
 function* withoutEmpty(old: Rules, nullable: Uint8Array): Work<Rules> {
   const rules = new Rules(old.budget)
   rules.root = old.root
-  // Nodes twice: before and after the first byte of their rule.
-  for (let i = 0; i < old.nodes.length * 2; i++) {
-    rules.node()
-    if ((i & 4095) === 4095) yield
+  // Nodes of nullable rules twice: before and after the first byte of their rule.
+  const twice = yield* nodesOf(old, nullable)
+  const before = new Int32Array(old.nodes.length)
+  const after = new Int32Array(old.nodes.length)
+  for (let id = 0; id < old.nodes.length; id++) {
+    before[id] = rules.node()
+    after[id] = twice[id] === 1 ? rules.node() : before[id]
+    if (rules.budget.due()) yield
   }
-  const before = (node: number) => node * 2
-  const after = (node: number) => node * 2 + 1
   for (let id = 0; id < old.nodes.length; id++) {
     const { bytes, steps, calls, accept } = old.nodes[id]
-    rules.nodes[after(id)].accept = accept
-    for (const side of [before, after]) {
-      const from = side(id)
+    rules.nodes[after[id]].accept = accept
+    for (const side of twice[id] === 1 ? [before, after] : [before]) {
+      const from = side[id]
       for (let i = 0; i < bytes.length; i += 3) {
-        rules.byte(from, bytes[i], bytes[i + 1], after(bytes[i + 2]))
+        rules.byte(from, bytes[i], bytes[i + 1], after[bytes[i + 2]])
       }
-      for (const { to, min, max, add } of steps) rules.step(from, side(to), min, max, add)
+      for (const { to, min, max, add } of steps) rules.step(from, side[to], min, max, add)
       for (const { rule, to } of calls) {
-        rules.call(from, rule, after(to))
-        if (nullable[rule] === 1) rules.step(from, side(to))
+        rules.call(from, rule, after[to])
+        if (nullable[rule] === 1) rules.step(from, side[to])
       }
     }
-    if ((id & 1023) === 1023) yield
+    rules.budget.spend(1)
+    if (rules.budget.due()) yield
   }
   old.rules.forEach(({ start, end, place, counts }, id) => {
-    rules.rules.push({ start: before(start), end: after(end), place, counts })
-    if (counts) uncountEmpty(rules, id, old, nullable)
+    rules.rules.push({ start: before[start], end: after[end], place, counts })
+    if (counts) uncountEmpty(rules, id, old, nullable, [before, after])
   })
   return rules
+}
+
+/** The nodes of the nullable rules. */
+function* nodesOf(rules: Rules, nullable: Uint8Array): Work<Uint8Array> {
+  const found = new Uint8Array(rules.nodes.length)
+  for (let id = 0; id < rules.rules.length; id++) {
+    if (nullable[id] === 0) continue
+    const todo = [rules.rules[id].start, rules.rules[id].end]
+    for (let node = todo.pop(); node !== undefined; node = todo.pop()) {
+      if (found[node] === 1) continue
+      found[node] = 1
+      const { bytes, steps, calls } = rules.nodes[node]
+      for (let i = 2; i < bytes.length; i += 3) todo.push(bytes[i])
+      for (const { to } of steps) todo.push(to)
+      for (const { to } of calls) todo.push(to)
+      rules.budget.spend(1)
+    }
+    if (rules.budget.due()) yield
+  }
+  return found
 }
 
 /** What a counted rule counts. */
@@ -92,15 +118,21 @@ function countedBody(rules: Rules, id: number): number | undefined {
  * A counted rule counts bodies that are not empty: the steps that pass over a body go, and where bodies
  * may be empty, fewer than its minimum will do.
  */
-function uncountEmpty(rules: Rules, id: number, old: Rules, nullable: Uint8Array): void {
+function uncountEmpty(
+  rules: Rules,
+  id: number,
+  old: Rules,
+  nullable: Uint8Array,
+  sides: readonly Int32Array[],
+): void {
   const { start, end } = old.rules[id]
   const body = countedBody(old, id)
   if (body === undefined || nullable[body] === 0) return
   for (const node of silentFrom(old, start)) {
-    for (const at of [node * 2, node * 2 + 1]) {
-      const calls = old.nodes[node].calls.length > 0
-      if (calls) rules.nodes[at].steps = []
-      for (const step of rules.nodes[at].steps) if (step.to >> 1 === end) step.min = 0
+    for (const side of sides) {
+      const at = rules.nodes[side[node]]
+      if (old.nodes[node].calls.length > 0) at.steps = []
+      for (const step of at.steps) if (step.to === side[end]) step.min = 0
     }
   }
 }

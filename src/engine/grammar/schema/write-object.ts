@@ -47,8 +47,7 @@ export function* writeObject(
   }
   const groups = yield* groupsOf(writer, clause, order)
   for (const { chosen, musts } of yield* variants(writer, clause, named, groups)) {
-    writeVariant(writer, clause, chosen, groups, musts, start, end, place)
-    yield
+    yield* writeVariant(writer, clause, chosen, groups, musts, start, end, place)
   }
 }
 
@@ -141,7 +140,7 @@ function* variants(
   return found
 }
 
-function writeVariant(
+function* writeVariant(
   writer: Writer,
   clause: ObjectClause,
   named: readonly Named[],
@@ -150,8 +149,8 @@ function writeVariant(
   start: number,
   end: number,
   place: string,
-): void {
-  const { rules } = writer
+): Work<void> {
+  const { rules, context } = writer
   const min = clause.min
   const max = clause.max
   const others = groups.map(group => ({ ...group, terminal: writer.string(group.names) }))
@@ -172,12 +171,14 @@ function writeVariant(
   const close = rules.node()
   rules.step(rules.text(close, '}'), rule.end)
 
-  // cells[c]: c properties are written (or at least c, at the cap) of those before `i`.
+  // cells[c]: c properties are written (or at least c, at the cap) of those before.
   let cells: (number | undefined)[] = [open]
-  named.forEach(({ name, value, required }, i) => {
+  /** Required ones still to come. */
+  let later = named.reduce((n, p) => n + (p.required ? 1 : 0), 0) + musts.length
+  for (const { name, value, required } of named) {
     const next: (number | undefined)[] = []
     const cellAt = (c: number): number => (next[c] ??= rules.node())
-    const later = named.slice(i + 1).reduce((n, p) => n + (p.required ? 1 : 0), 0) + musts.length
+    if (required) later--
     let property: number | undefined
     cells.forEach((from, c) => {
       if (from === undefined) return
@@ -193,7 +194,8 @@ function writeVariant(
       writeProperty(writer, c === 0 ? from : writer.sign(from, ','), name, value, cellAt(to))
     })
     cells = next
-  })
+    if (context.budget.due()) yield
+  }
   cells.forEach((cell, c) => {
     if (cell !== undefined) writeOthers(writer, { cell, c, min, max, room, others, musts, close })
   })
