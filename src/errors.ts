@@ -76,8 +76,9 @@ export type ErrorDetail = Readonly<
 export class RyzError extends Error {
   /** True for errors of another copy of this class too: of a part of the package, or of a second version. */
   static override [Symbol.hasInstance](value: unknown): boolean {
+    // Not by the table of codes: its sentences are for people, and no page has to load them.
     if (!(value instanceof Error) || value.name !== 'RyzError') return false
-    return Object.hasOwn(ERROR_CODES, (value as Partial<RyzError>).code ?? '')
+    return typeof (value as Partial<RyzError>).code === 'string'
   }
 
   override readonly name = 'RyzError'
@@ -94,9 +95,16 @@ export class RyzError extends Error {
 /** Wraps whatever was caught as a RyzError; one that is a RyzError already is returned as it is. */
 export function asRyzError(caught: unknown, code: ErrorCode, what: string): RyzError {
   if (caught instanceof RyzError) return caught
-  const nameless = 'the browser gave no reason'
-  const text = caught instanceof Error ? caught.message || caught.name : String(caught ?? nameless)
-  return new RyzError(code, `${what}: ${text}`, {}, { cause: caught })
+  return new RyzError(code, `${what}: ${wordsOf(caught)}`, {}, { cause: caught })
+}
+
+function wordsOf(caught: unknown): string {
+  try {
+    if (caught instanceof Error) return caught.message || caught.name
+    return String(caught ?? 'the browser gave no reason')
+  } catch {
+    return 'what was thrown has no text'
+  }
 }
 
 /** Throws ABORTED when the signal has fired. */

@@ -1,7 +1,7 @@
 // How options and arguments are checked: a rule says what a value must be, a table has a rule for every option
 // of a call. The page checks before it sends, the engine again where it is entered, by the same tables.
 // Depends on nothing but errors.ts.
-import { RyzError } from '../errors.ts'
+import { asRyzError, RyzError } from '../errors.ts'
 
 /** What a value must be, when it is not; undefined when it may pass. */
 export type Rule = (value: unknown) => string | undefined
@@ -145,19 +145,7 @@ export function reading<T>(what: string, read: () => T): T {
   try {
     return read()
   } catch (caught) {
-    if (caught instanceof RyzError) throw caught
-    let why = 'it throws'
-    try {
-      why = String((caught as Error)?.message ?? caught)
-    } catch {
-      // An error that cannot be written out either.
-    }
-    throw new RyzError(
-      'BAD_OPTION',
-      `${what} cannot be read or sent: ${why}`,
-      {},
-      { cause: caught },
-    )
+    throw asRyzError(caught, 'BAD_OPTION', `${what} cannot be read or sent`)
   }
 }
 
