@@ -1,6 +1,6 @@
 // A static file server for the end-to-end tests: one folder, Range requests, and switches for the
 // headers a host may or may not send. Run by playwright.config.ts:
-//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp]
+//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp] [--cors]
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize, resolve, sep } from 'node:path'
@@ -33,6 +33,7 @@ const { values } = parseArgs({
     port: { type: 'string' },
     isolate: { type: 'boolean', default: false },
     csp: { type: 'boolean', default: false },
+    cors: { type: 'boolean', default: false },
   },
 })
 
@@ -42,7 +43,17 @@ if (!existsSync(root)) {
   process.exit(1)
 }
 
-const common = { ...(values.isolate ? ISOLATION : {}), ...(values.csp ? POLICY : {}) }
+// What a CDN sends.
+const CORS = {
+  'Access-Control-Allow-Origin': '*',
+  'Cross-Origin-Resource-Policy': 'cross-origin',
+}
+
+const common = {
+  ...(values.cors ? CORS : {}),
+  ...(values.isolate ? ISOLATION : {}),
+  ...(values.csp ? POLICY : {}),
+}
 
 /** The file of a request path, or null when it is outside the root or not a file. */
 function fileOf(pathname) {

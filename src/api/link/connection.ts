@@ -216,9 +216,8 @@ export class Connection implements EngineLink {
     if ('message' in event && event.message) {
       this.#die(`the engine worker ended unexpectedly: ${String(event.message)}`)
     } else {
-      this.#die(
-        `the engine worker could not start: ${startAdvice(filesFor(this.#worker)?.['worker.js'] ?? 'worker.js')}`,
-      )
+      const url = filesFor(this.#worker)?.['worker.js'] ?? 'worker.js'
+      this.#die(`the engine worker could not start from ${url}: ${startAdvice(url)}`)
     }
   }
 

@@ -39,7 +39,7 @@ export function filesFor(worker: object): PackageUrls | undefined {
 /** What lets a worker start from this URL. */
 export function startAdvice(url: string): string {
   return sameOrigin(url)
-    ? "serve worker.js of the package beside index.js, allow it in the policy of the page (worker-src 'self'), and be online for the first visit"
+    ? "serve worker.js of the package beside index.js (or say where it is: baseUrl), allow it in the policy of the page (worker-src 'self'), and be online for the first visit"
     : 'it is of another origin, so its server must send Access-Control-Allow-Origin and the policy of the page must allow worker-src blob: and that origin in script-src; or serve the package from your own origin (baseUrl)'
 }
 

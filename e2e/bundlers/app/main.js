@@ -1,0 +1,23 @@
+// A user's page: loads the model beside it and shows a greedy answer, or the error. `options` come from the
+// query, so that one build serves every case.
+import { load } from 'ryzanstein'
+
+const show = (state, text) => {
+  document.title = state
+  document.body.textContent = text
+}
+
+async function run() {
+  const options = JSON.parse(new URLSearchParams(location.search).get('options') ?? '{}')
+  const engine = await load(new URL('/model.gguf', location.origin).href, {
+    cache: 'off',
+    calibrate: false,
+    ...options,
+  })
+  const text = await engine.generate('Once upon a time', { temperature: 0, maxTokens: 24 }).text()
+  const { backend, threads, fallbacks } = await engine.stats()
+  await engine.close()
+  show('done', JSON.stringify({ text, backend, threads, fallbacks }))
+}
+
+run().catch(error => show('failed', `${error.code}: ${error.message}`))
