@@ -29,6 +29,7 @@ test-browser: build
 
 test-e2e: build
 	npm run build:demo
+	node e2e/bundlers/build.mjs
 	npx playwright test
 
 # Kills the browser at 20 random points of a download; SEED repeats a run.

@@ -1,6 +1,6 @@
 // A static file server for the end-to-end tests: one folder, Range requests, and switches for the
 // headers a host may or may not send. Run by playwright.config.ts:
-//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp] [--cors]
+//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp] [--cors] [--corp]
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize, resolve, sep } from 'node:path'
@@ -34,6 +34,7 @@ const { values } = parseArgs({
     isolate: { type: 'boolean', default: false },
     csp: { type: 'boolean', default: false },
     cors: { type: 'boolean', default: false },
+    corp: { type: 'boolean', default: false },
   },
 })
 
@@ -44,13 +45,12 @@ if (!existsSync(root)) {
 }
 
 // What a CDN sends.
-const CORS = {
-  'Access-Control-Allow-Origin': '*',
-  'Cross-Origin-Resource-Policy': 'cross-origin',
-}
+const CORS = { 'Access-Control-Allow-Origin': '*' }
+const CORP = { 'Cross-Origin-Resource-Policy': 'cross-origin' }
 
 const common = {
   ...(values.cors ? CORS : {}),
+  ...(values.corp ? CORP : {}),
   ...(values.isolate ? ISOLATION : {}),
   ...(values.csp ? POLICY : {}),
 }

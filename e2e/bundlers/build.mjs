@@ -56,9 +56,12 @@ function install() {
 }
 
 /** What a page needs besides what the bundler made. */
-function page(folder, script) {
+function page(folder, script, type = ' type="module"') {
   const html = readFileSync(join(app, 'index.html'), 'utf8')
-  writeFileSync(join(folder, 'index.html'), html.replace('./main.js', script))
+  writeFileSync(
+    join(folder, 'index.html'),
+    html.replace(' type="module"', type).replace('./main.js', script),
+  )
 }
 
 const vite = async name => {
@@ -130,6 +133,23 @@ const BUILDS = {
     await bundle.write({ dir: folder, format: 'es' })
     copyPackage(join(folder, 'ryzanstein'))
     page(folder, './main.js')
+  },
+  async rolldown() {
+    const { rolldown } = await load('rolldown')
+    const folder = join(out, 'rolldown')
+    const bundle = await rolldown({ input: join(app, 'main.js'), logLevel: 'silent' })
+    await bundle.write({ dir: folder, format: 'es' })
+    copyPackage(folder)
+    page(folder, './main.js')
+  },
+  async iife() {
+    const { build } = await load('esbuild')
+    const folder = join(out, 'iife')
+    const entryPoints = [join(app, 'main.js')]
+    const outfile = join(folder, 'main.js')
+    await build({ entryPoints, bundle: true, format: 'iife', outfile, logLevel: 'error' })
+    copyPackage(join(folder, 'ryzanstein'))
+    page(folder, './main.js', '')
   },
   parcel() {
     const folder = join(out, 'parcel')

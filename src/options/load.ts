@@ -13,7 +13,6 @@ import {
   type Rules,
   shown,
   signal,
-  text,
   whole,
 } from './rules.ts'
 
@@ -69,6 +68,9 @@ const hubUrl: Rule = value =>
     ? undefined
     : 'the URL of a hub, with https://'
 
+const url: Rule = value =>
+  (typeof value === 'string' && value !== '') || kindOf(value) === 'URL' ? undefined : 'a URL'
+
 const threads: Rule = value =>
   value === 'auto' || whole(1, 64)(value) === undefined
     ? undefined
@@ -100,7 +102,7 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   headers,
   hubUrl,
   fetch: callback,
-  baseUrl: text,
+  baseUrl: url,
   signal,
   onProgress: callback,
 }

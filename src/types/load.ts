@@ -136,7 +136,7 @@ export interface LoadOptions {
    * index.js is. For tools that move index.js and leave the others behind. Another origin (a CDN) is fine: it
    * must send Access-Control-Allow-Origin.
    */
-  baseUrl?: string
+  baseUrl?: string | URL
   /**
    * Makes every request for the model's files, on the page, in place of the browser's fetch: for signed requests, a
    * cache of its own, another transport. Gets the URL and what fetch takes (headers, Range among them).

@@ -8,16 +8,17 @@ const show = (state, text) => {
 }
 
 async function run() {
-  const options = JSON.parse(new URLSearchParams(location.search).get('options') ?? '{}')
-  const engine = await load(new URL('/model.gguf', location.origin).href, {
+  const query = new URLSearchParams(location.search)
+  const options = JSON.parse(query.get('options') ?? '{}')
+  const engine = await load(new URL(query.get('model') ?? './model.gguf', document.baseURI).href, {
     cache: 'off',
     calibrate: false,
     ...options,
   })
   const text = await engine.generate('Once upon a time', { temperature: 0, maxTokens: 24 }).text()
-  const { backend, threads, fallbacks } = await engine.stats()
+  const { backend, threads, tab, fallbacks } = await engine.stats()
   await engine.close()
-  show('done', JSON.stringify({ text, backend, threads, fallbacks }))
+  show('done', JSON.stringify({ text, backend, threads, tab, fallbacks }))
 }
 
 run().catch(error => show('failed', `${error.code}: ${error.message}`))

@@ -4,6 +4,7 @@
 import { type Remote, transfer, wrap } from 'comlink'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import { reading } from '../../options/rules.ts'
+import { hadStarted, whyNotStarted } from '../../start-script.ts'
 import {
   type CancelMessage,
   type EngineApi,
@@ -11,7 +12,7 @@ import {
   installErrorWire,
   type PortMessage,
 } from '../../worker/protocol.ts'
-import { filesFor, startAdvice } from './start-worker.ts'
+import { filesFor } from './start-worker.ts'
 
 /** What is used of a Worker; a test hands in its own. */
 export interface WorkerLike {
@@ -212,13 +213,15 @@ export class Connection implements EngineLink {
   }
 
   readonly #onError = (event: Event): void => {
-    // An event without a message: the script itself did not come.
-    if ('message' in event && event.message) {
-      this.#die(`the engine worker ended unexpectedly: ${String(event.message)}`)
-    } else {
-      const url = filesFor(this.#worker)?.['worker.js'] ?? 'worker.js'
-      this.#die(`the engine worker could not start from ${url}: ${startAdvice(url)}`)
-    }
+    const message = 'message' in event ? String(event.message ?? '') : ''
+    const url = filesFor(this.#worker)?.['worker.js'] ?? 'worker.js'
+    if (hadStarted(url, message)) this.#die(`the engine worker ended unexpectedly: ${message}`)
+    else void this.#didNotStart(url, message)
+  }
+
+  async #didNotStart(url: string, message: string): Promise<void> {
+    const why = await whyNotStarted(url, message)
+    this.#die(`the engine worker could not start from ${url}: ${why}`)
   }
 
   readonly #onMessageError = (): void => {

@@ -3,23 +3,16 @@
 
 import { asRyzError, RyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
-import { sameOrigin } from '../../start-script.ts'
+import { PLACE, sameOrigin } from '../../start-script.ts'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
 import { packageUrls } from '../package-urls.ts'
 import { Election } from './elect.ts'
 import { openConnection } from './open-connection.ts'
 import { RevivingLink } from './reviving-link.ts'
-import {
-  aborted,
-  onAbort,
-  sourceForWorker,
-  startAdvice,
-  startWorker,
-  tell,
-} from './start-worker.ts'
+import { aborted, onAbort, sourceForWorker, startWorker, tell } from './start-worker.ts'
 
 /** Why tabs cannot share here; undefined when it can be tried. */
-function whyNotShared(baseUrl?: string): string | undefined {
+function whyNotShared(baseUrl?: string | URL): string | undefined {
   if (typeof SharedWorker === 'undefined') return 'this browser has no SharedWorker'
   // Absent on plain http.
   if (!globalThis.navigator?.locks) return 'there are no Web Locks here'
@@ -94,8 +87,9 @@ export async function loadShared(
     const cancelled = new Promise<never>((_, reject) => {
       unlisten = onAbort(signal, () => reject(aborted('loading')))
       hub.onerror = () => {
-        unshared = `${hubUrl} could not start; ${startAdvice(hubUrl)}`
-        reject(new RyzError('WORKER_DIED', unshared))
+        // At once: this tab may be about to lead a group that nobody can join.
+        unshared = `${hubUrl} could not start; ${PLACE}`
+        reject(new RyzError('WORKER_DIED', unshared, { url: hubUrl }))
       }
     })
     const model = await Promise.race([election.ready(), cancelled])

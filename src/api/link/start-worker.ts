@@ -2,13 +2,13 @@
 // signals. Used by ryzanstein.ts and forecast.ts.
 import { RyzError } from '../../errors.ts'
 import type { PackageUrls } from '../../package-files.ts'
-import { sameOrigin, startScript } from '../../start-script.ts'
+import { startScript } from '../../start-script.ts'
 import type { ModelSource } from '../../types/index.ts'
 import type { WireSource } from '../../worker/protocol.ts'
 import { packageUrls } from '../package-urls.ts'
 
 /** @throws RyzError NO_WORKER where there are none; WORKER_DIED when its script cannot be started */
-export function startWorker(baseUrl?: string): Worker {
+export function startWorker(baseUrl?: string | URL): Worker {
   if (typeof Worker === 'undefined') {
     throw new RyzError('NO_WORKER', 'there is no Worker here; call load() in a browser')
   }
@@ -22,7 +22,7 @@ export function startWorker(baseUrl?: string): Worker {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new RyzError(
       'WORKER_DIED',
-      `the engine worker could not start from ${url} (${why}); ${startAdvice(url)}`,
+      `the browser starts no engine worker from ${url}: ${why}; allow it in the Content-Security-Policy of the page (worker-src 'self', or blob: where the package is of another origin)`,
       { url },
       { cause },
     )
@@ -34,13 +34,6 @@ const told = new WeakMap<object, PackageUrls>()
 /** Where the files of the package are, for a worker that startWorker() made. */
 export function filesFor(worker: object): PackageUrls | undefined {
   return told.get(worker)
-}
-
-/** What lets a worker start from this URL. */
-export function startAdvice(url: string): string {
-  return sameOrigin(url)
-    ? "serve worker.js of the package beside index.js (or say where it is: baseUrl), allow it in the policy of the page (worker-src 'self'), and be online for the first visit"
-    : 'it is of another origin, so its server must send Access-Control-Allow-Origin and the policy of the page must allow worker-src blob: and that origin in script-src; or serve the package from your own origin (baseUrl)'
 }
 
 /** Relative URLs are meant from the page, not from the worker's file. */

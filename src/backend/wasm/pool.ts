@@ -2,7 +2,7 @@
 // C++ (kernels-cpp/pool__threads.cpp); here is only the life of the workers. Used by wasm-backend.ts.
 import { RyzError } from '../../errors.ts'
 import { packageUrl } from '../../package-files.ts'
-import { startScript } from '../../start-script.ts'
+import { hadStarted, startScript, whyNotStarted } from '../../start-script.ts'
 import type { PoolMessage, PoolStart } from './pool-worker.ts'
 
 /** A running worker, wherever it runs. */
@@ -22,9 +22,13 @@ export type SpawnPoolWorker = (listener: PoolListener) => PoolWorker
 
 /** A worker of the browser. */
 export const spawnBrowserWorker: SpawnPoolWorker = listener => {
-  const worker = startScript(packageUrl('pool-worker.js'), 'ryzanstein-pool')
+  const url = packageUrl('pool-worker.js')
+  const worker = startScript(url, 'ryzanstein-pool')
   worker.onmessage = (event: MessageEvent<PoolMessage>) => listener.message(event.data)
-  worker.onerror = event => listener.died(event.message || 'its script could not be loaded')
+  worker.onerror = async ({ message }) => {
+    if (hadStarted(url, message)) listener.died(message)
+    else listener.died(`it could not start from ${url}: ${await whyNotStarted(url, message)}`)
+  }
   worker.onmessageerror = () => listener.died('the kernel module could not be sent to it')
   return {
     start: message => worker.postMessage(message),
