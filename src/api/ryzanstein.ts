@@ -44,6 +44,13 @@ import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
 import { checkSource, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
 
+declare global {
+  // For users whose `lib` is older than `await using`, which is what needs it.
+  interface SymbolConstructor {
+    readonly asyncDispose: unique symbol
+  }
+}
+
 /**
  * Loads a model into a worker of its own.
  * @param source  URL of a .gguf, base URL of a Hugging Face directory, File, Blob, list of Files,
