@@ -1,8 +1,10 @@
 // From what a request asks for to a grammar that masks tokens of one vocabulary. The whole of grammar/
 // behind one function; the engine drives it in small pieces (grammar.ts).
 import { regexDfa } from './automata/regex.ts'
+import { type CallsSpec, callRules } from './calls.ts'
 import { ebnfRules } from './rules/ebnf.ts'
 import { withoutLeftRecursion } from './rules/left-recursion.ts'
+import { type Piece, writeFreeText, writePieces } from './rules/pieces.ts'
 import { prepare } from './rules/prepare.ts'
 import { Rules } from './rules/rules.ts'
 import { CompiledGrammar } from './run/filter.ts'
@@ -20,6 +22,15 @@ export type GrammarSpec =
   | { kind: 'schema'; schema: Json; strict: boolean }
   | { kind: 'ebnf'; ebnf: string; root: string }
   | { kind: 'regex'; pattern: string }
+  | CallsSpec
+
+/** What may stand before a constrained text: reasoning between two tags, which is free. */
+export interface Lead {
+  readonly open: readonly Piece[]
+  readonly close: readonly Piece[]
+  /** It has to be there; else it may. */
+  readonly required: boolean
+}
 
 export interface Compiled {
   grammar: CompiledGrammar
@@ -31,16 +42,32 @@ export interface Compiled {
  * @throws GrammarFault with the place that is wrong, too large, or cannot be enforced
  */
 export function* compile(
-  spec: GrammarSpec,
+  spec: GrammarSpec & { lead?: Lead },
   vocabulary: Vocabulary,
   budget = new Budget(),
 ): Work<Compiled> {
   const { rules, unenforced } = yield* rulesOf(spec, budget)
+  if (spec.lead !== undefined) yield* addLead(rules, spec.lead)
   return { grammar: yield* ready(rules, vocabulary), unenforced }
 }
 
-/** Rules of our own making, such as those of tools. */
-export function* ready(rules: Rules, vocabulary: Vocabulary): Work<CompiledGrammar> {
+function* addLead(rules: Rules, { open, close, required }: Lead): Work<void> {
+  const text = rules.root
+  rules.root = rules.rule('')
+  const { start, end } = rules.rules[rules.root]
+  const free = yield* writeFreeText(rules, writePieces(rules, start, open), close)
+  const after = writePieces(rules, free, close)
+  // Models write a line end or two behind it.
+  const line = rules.step(after)
+  for (let i = 0, at = after; i < 2; i++) {
+    at = rules.byte(at, 0x0a)
+    rules.step(at, line)
+  }
+  if (!required) rules.step(start, line)
+  rules.call(line, text, end)
+}
+
+function* ready(rules: Rules, vocabulary: Vocabulary): Work<CompiledGrammar> {
   const rank = yield* prepare(rules)
   return new CompiledGrammar(new Masks(new Machine(rules, rank), vocabulary))
 }
@@ -71,6 +98,10 @@ function* rulesOf(
       rules.terminal(start, new Terminal(dfa, { form: 'raw' }, budget), end)
       if (!dfa.empty && dfa.accept[0] === 1) rules.step(start, end)
       return { rules, unenforced: [] }
+    }
+    case 'calls': {
+      const rules = new Rules(budget)
+      return { unenforced: yield* callRules(spec, rules), rules }
     }
     default:
       return spec satisfies never

@@ -1,7 +1,7 @@
 // Vocabularies and shortcuts for the tests of the grammar engine.
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { type Compiled, compile, type GrammarSpec } from '../../../src/engine/grammar/compile.ts'
+import { type Compiled, compile } from '../../../src/engine/grammar/compile.ts'
 import { prepareFreeString } from '../../../src/engine/grammar/run/mask.ts'
 import {
   buildVocabulary,
@@ -79,7 +79,7 @@ export const SMALL = vocabularyOf([
   '": {"',
 ])
 
-export function compiled(spec: GrammarSpec, vocabulary = SMALL): Compiled {
+export function compiled(spec: Parameters<typeof compile>[0], vocabulary = SMALL): Compiled {
   return finish(compile(spec, vocabulary, new Budget()))
 }
 

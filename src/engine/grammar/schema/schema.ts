@@ -38,15 +38,21 @@ export class SchemaCompiler {
     return this.#unenforced
   }
 
-  /** The rule of the values that meet the schema. @throws GrammarFault with the JSON pointer */
-  *rule(schema: Json): Work<number> {
+  /**
+   * The rule of the values that meet the schema.
+   * @param object  they have to be objects, too, whatever the schema says
+   * @throws GrammarFault with the JSON pointer
+   */
+  *rule(schema: Json, object = false): Work<number> {
     const context = new SchemaContext(new SchemaDocument(schema), this.#strict, this.#budget)
     const keywords = new Keywords(context)
     const reader = new Reader(keywords)
     const shapes = new Shapes(context, pointer => reader.read(pointer))
     keywords.shapes = shapes
     const writer = new Writer(context, shapes, this.rules)
-    const root: Expr = context.exprs.schema('')
+    const whole: Expr = context.exprs.schema('')
+    const objects = context.exprs.atom({ of: 'types', types: new Set(['object']) })
+    const root = object ? context.exprs.and(whole, objects) : whole
     const rule = writer.value(root)
     yield* writeValues(writer)
     this.#unenforced.push(...context.unenforced)
