@@ -1,16 +1,16 @@
 // From what a request asks for to a grammar that masks tokens of one vocabulary. The whole of grammar/
 // behind one function; the engine drives it in small pieces (grammar.ts).
+import type { CharSet } from './automata/charset.ts'
 import { regexDfa } from './automata/regex.ts'
 import { type CallsSpec, callRules } from './calls.ts'
 import { ebnfRules } from './rules/ebnf.ts'
 import { withoutLeftRecursion } from './rules/left-recursion.ts'
-import { type Piece, writeFreeText, writePieces } from './rules/pieces.ts'
+import { type Piece, rawTerminal, writeFreeText, writePieces } from './rules/pieces.ts'
 import { prepare } from './rules/prepare.ts'
 import { Rules } from './rules/rules.ts'
 import { CompiledGrammar } from './run/filter.ts'
 import { Machine } from './run/machine.ts'
 import { Masks } from './run/mask.ts'
-import { Terminal } from './run/terminal.ts'
 import type { Vocabulary } from './run/vocabulary.ts'
 import type { Unenforced } from './schema/context.ts'
 import type { Json } from './schema/document.ts'
@@ -46,7 +46,7 @@ export function* compile(
   vocabulary: Vocabulary,
   budget = new Budget(),
 ): Work<Compiled> {
-  const { rules, unenforced } = yield* rulesOf(spec, budget)
+  const { rules, unenforced } = yield* rulesOf(spec, vocabulary.writable, budget)
   if (spec.lead !== undefined) yield* addLead(rules, spec.lead)
   return { grammar: yield* ready(rules, vocabulary), unenforced }
 }
@@ -74,13 +74,14 @@ function* ready(rules: Rules, vocabulary: Vocabulary): Work<CompiledGrammar> {
 
 function* rulesOf(
   spec: GrammarSpec,
+  writable: CharSet | undefined,
   budget: Budget,
 ): Work<{ rules: Rules; unenforced: Unenforced[] }> {
   switch (spec.kind) {
     case 'schema':
-      return yield* schemaRules(spec.schema, { strict: spec.strict }, budget)
+      return yield* schemaRules(spec.schema, { strict: spec.strict, writable }, budget)
     case 'ebnf': {
-      const written = yield* ebnfRules(spec.ebnf, spec.root, budget)
+      const written = yield* ebnfRules(spec.ebnf, spec.root, budget, writable)
       const { rules, empty } = yield* withoutLeftRecursion(written)
       const inner = rules.root
       rules.root = rules.rule(rules.rules[inner].place)
@@ -90,17 +91,17 @@ function* rulesOf(
       return { rules, unenforced: [] }
     }
     case 'regex': {
-      const rules = new Rules(budget)
+      const rules = new Rules(budget, writable)
       rules.root = rules.rule('')
       const { start, end } = rules.rules[rules.root]
       const options = { mode: 'whole', lookahead: false } as const
       const dfa = yield* regexDfa(spec.pattern, options, budget)
-      rules.terminal(start, new Terminal(dfa, { form: 'raw' }, budget), end)
+      rules.terminal(start, yield* rawTerminal(rules, dfa), end)
       if (!dfa.empty && dfa.accept[0] === 1) rules.step(start, end)
       return { rules, unenforced: [] }
     }
     case 'calls': {
-      const rules = new Rules(budget)
+      const rules = new Rules(budget, writable)
       return { unenforced: yield* callRules(spec, rules), rules }
     }
     default:

@@ -28,13 +28,18 @@ const MAX_COPIES = 256
 const MAX_DEPTH = 500
 
 /** @throws GrammarFault with line:column */
-export function* ebnfRules(text: string, root: string, budget: Budget): Work<Rules> {
+export function* ebnfRules(
+  text: string,
+  root: string,
+  budget: Budget,
+  writable?: CharSet,
+): Work<Rules> {
   const parser = new Parser(text)
   const trees = yield* parser.all(budget)
   if (!trees.has(root)) {
     throw new GrammarFault(`has no rule ${JSON.stringify(root)}, where texts begin`, '1:1')
   }
-  const rules = new Rules(budget)
+  const rules = new Rules(budget, writable)
   const ids = new Map<string, number>()
   for (const [name, { place }] of trees) ids.set(name, rules.rule(place))
   rules.root = ids.get(root)!

@@ -53,7 +53,7 @@ function* findNullable(rules: Rules): Work<Uint8Array> {
 
 /** Every rule without its empty text; calls of nullable ones may be passed over. */
 function* withoutEmpty(old: Rules, nullable: Uint8Array): Work<Rules> {
-  const rules = new Rules(old.budget)
+  const rules = new Rules(old.budget, old.writable)
   rules.root = old.root
   // Nodes of nullable rules twice: before and after the first byte of their rule.
   const twice = yield* nodesOf(old, nullable)

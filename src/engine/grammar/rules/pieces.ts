@@ -1,7 +1,7 @@
 // Texts and tokens in a row, and free text between them: what surrounds constrained parts of an answer,
 // such as the tags of tool calls and of reasoning. A tag is a token of the model or plain text.
 import { charSet } from '../automata/charset.ts'
-import { ANYTHING, complement, type Dfa } from '../automata/dfa.ts'
+import { ANYTHING, combine, complement, type Dfa } from '../automata/dfa.ts'
 import { determinise, Nfa } from '../automata/nfa.ts'
 import { Terminal } from '../run/terminal.ts'
 import type { Work } from '../work.ts'
@@ -28,7 +28,18 @@ export function* writeFreeText(rules: Rules, from: number, before: readonly Piec
   const stop = before.find(piece => piece !== '')
   const dfa = typeof stop === 'string' ? yield* without(stop, rules) : ANYTHING
   const end = rules.step(from)
-  return rules.terminal(from, new Terminal(dfa, { form: 'raw' }, rules.budget), end)
+  return rules.terminal(from, yield* rawTerminal(rules, dfa), end)
+}
+
+/** A text of the automaton, of characters that the vocabulary can write. */
+export function* rawTerminal(rules: Rules, dfa: Dfa): Work<Terminal> {
+  const { writable, budget } = rules
+  if (writable === undefined) return new Terminal(dfa, { form: 'raw' }, budget)
+  const nfa = new Nfa(budget)
+  const at = nfa.node()
+  nfa.on(at, writable, at)
+  const all = yield* determinise(nfa, at, at, budget)
+  return new Terminal(yield* combine(dfa, all, 'and', budget), { form: 'raw' }, budget)
 }
 
 /** Every text that does not hold this one. */

@@ -1,7 +1,7 @@
 // The one form that schemas, regular expressions and EBNF are compiled to: rules whose bodies are
 // automata over bytes, with calls of other rules, terminals (texts with a character automaton) and
 // tokens named by id. Built here piece by piece, prepared by prepare.ts, run by run/machine.ts.
-import type { CharSet } from '../automata/charset.ts'
+import { type CharSet, has, intersect } from '../automata/charset.ts'
 import { utf8Ranges } from '../automata/utf8.ts'
 import type { Terminal } from '../run/terminal.ts'
 import { type Budget, GrammarFault } from '../work.ts'
@@ -42,9 +42,18 @@ export class Rules {
   readonly rules: Rule[] = []
   root = 0
   readonly budget: Budget
+  /** The characters that the vocabulary can write; undefined for all. */
+  readonly writable: CharSet | undefined
 
-  constructor(budget: Budget) {
+  constructor(budget: Budget, writable: CharSet | undefined) {
     this.budget = budget
+    this.writable = writable
+  }
+
+  /** Whether the vocabulary can write the text. */
+  canWrite(text: string): boolean {
+    const { writable } = this
+    return writable === undefined || Array.from(text).every(c => has(writable, c.codePointAt(0)!))
   }
 
   node(): number {
@@ -80,8 +89,9 @@ export class Rules {
     return to
   }
 
-  /** The UTF-8 of a text. */
+  /** The UTF-8 of a text; a dead end where the vocabulary cannot write it. */
   text(from: number, text: string): number {
+    if (!this.canWrite(text)) return this.node()
     for (const byte of new TextEncoder().encode(text)) from = this.byte(from, byte)
     return from
   }
@@ -90,7 +100,8 @@ export class Rules {
   chars(from: number, set: CharSet, to = this.node()): number {
     // Sequences that begin alike share their nodes.
     const shared = new Map<string, number>()
-    for (const sequence of utf8Ranges(set)) {
+    const chars = this.writable === undefined ? set : intersect(set, this.writable)
+    for (const sequence of utf8Ranges(chars)) {
       let at = from
       let key = ''
       sequence.forEach(([first, last], i) => {

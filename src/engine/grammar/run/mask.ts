@@ -229,7 +229,7 @@ export class Masks {
 
 /** Fills in what the tokens of a vocabulary do inside free strings. */
 export function* prepareFreeString(vocabulary: Vocabulary): Work<void> {
-  const free = new Terminal(ANYTHING, { form: 'json' }, new Budget())
+  const free = new Terminal(ANYTHING, { form: 'json', writable: vocabulary.writable }, new Budget())
   const { byte, depth, end, first, order } = vocabulary
   const needs = new Uint16Array(vocabulary.size).fill(NOT_INSIDE)
   const exits: number[] = []

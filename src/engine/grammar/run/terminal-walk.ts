@@ -22,7 +22,8 @@ function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
   let away = 0xf << 28
   for (let byte = 0; byte < 128; byte++) {
     if (form !== 'raw' && (byte === 0x22 || byte === 0x5c)) row[byte] = SLOW
-    else if (form === 'raw' || byte >= 0x20) row[byte] = dfa.next(q, byte)
+    else if (form === 'raw' || (byte >= 0x20 && terminal.writes(byte)))
+      row[byte] = dfa.next(q, byte)
     if (row[byte] !== q) away |= 1 << BYTE_CLASS[byte]
   }
   rows.next[q] = row

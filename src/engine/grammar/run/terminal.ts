@@ -1,9 +1,23 @@
 // A text given by a character automaton, read byte by byte: as raw UTF-8, or as the inside of a JSON
 // string with its escapes and closing quote. Lengths are counted in characters. States are made when
 // they are met and shared. Called by machine.ts; mask.ts knows the free string.
+import { type CharSet, has, intersect } from '../automata/charset.ts'
 import { ANYTHING, countTexts, type Dfa } from '../automata/dfa.ts'
 import { Lengths } from '../automata/lengths.ts'
 import type { Budget } from '../work.ts'
+import {
+  CLOSED,
+  completedBy,
+  ESCAPE,
+  HEX,
+  hexDigit,
+  LOW_BACKSLASH,
+  LOW_U,
+  pendingOf,
+  SHORT_ESCAPES,
+  UTF8,
+  WHOLE,
+} from './encoding.ts'
 
 export interface TerminalOptions {
   /** 'raw' UTF-8; 'json': inside of a string, any escape; 'plain': JSON with needed escapes only. */
@@ -13,20 +27,9 @@ export interface TerminalOptions {
   max?: number
   /** Keeps texts of different kinds apart where they must differ, such as "1" and 1. */
   kind?: string
+  /** The characters that the vocabulary writes as they are, of a JSON string; undefined for all. */
+  writable?: CharSet
 }
-
-/** Within a character: nothing read, UTF-8 begun, after a backslash, in hex digits, ... */
-const WHOLE = 0
-const UTF8 = 1
-const ESCAPE = 2
-const HEX = 3
-const LOW_BACKSLASH = 4
-const LOW_U = 5
-const CLOSED = 6
-
-const SHORT_ESCAPES: ReadonlyMap<number, number> = new Map(
-  [...'"\\/bfnrt'].map((char, i) => [char.charCodeAt(0), '"\\/\b\f\n\r\t'.charCodeAt(i)]),
-)
 
 let ids = 0
 /** Numbers terminal states above all nodes of rules; never used twice. */
@@ -113,6 +116,7 @@ export class Terminal {
   readonly min: number
   readonly max: number
   readonly kind: string
+  readonly #writable: CharSet | undefined
   #lengths: Lengths | undefined
   #counts: Float64Array | undefined
   #tight: boolean | undefined
@@ -126,6 +130,7 @@ export class Terminal {
     this.min = options.min ?? 0
     this.max = options.max ?? Number.POSITIVE_INFINITY
     this.kind = options.kind ?? ''
+    this.#writable = options.form === 'raw' ? undefined : options.writable
     if (!dfa.empty && !this.free && this.bounded) this.#lengths = new Lengths(dfa, budget)
   }
 
@@ -168,6 +173,11 @@ export class Terminal {
     return true
   }
 
+  /** Whether the vocabulary writes the character as it is. */
+  writes(char: number): boolean {
+    return this.#writable === undefined || has(this.#writable, char)
+  }
+
   /** The state between two characters, without bounds on the length. */
   between(q: number): TerminalState {
     this.#between[q] ??= this.#state(q, 0, Number.POSITIVE_INFINITY, WHOLE)
@@ -201,59 +211,12 @@ export class Terminal {
 
   /** The character that the byte completes, or -1. */
   completed(state: TerminalState, byte: number): number {
-    switch (state.phase) {
-      case WHOLE:
-        return byte < 0x80 && (this.form === 'raw' || (byte !== 0x22 && byte !== 0x5c)) ? byte : -1
-      case UTF8:
-        return state.left === 1 ? (state.value << 6) | (byte & 63) : -1
-      case ESCAPE:
-        return SHORT_ESCAPES.get(byte) ?? -1
-      case HEX: {
-        if (state.left > 1) return -1
-        const unit = (state.value << 4) | hexDigit(byte)
-        if (state.surrogate > 0) {
-          return 0x10000 + ((state.surrogate - 0xd800) << 10) + (unit - 0xdc00)
-        }
-        return unit >= 0xd800 && unit < 0xe000 ? -1 : unit
-      }
-      default:
-        return -1
-    }
+    return completedBy(state, byte, this.form === 'raw')
   }
 
   /** The characters that may be under way: [first, last] pairs; empty between two characters. */
   pending(state: TerminalState): number[] {
-    const { phase, value, left, surrogate } = state
-    switch (phase) {
-      case UTF8:
-        return [value << (6 * left), ((value + 1) << (6 * left)) - 1]
-      case ESCAPE:
-        return [0, 0x10ffff]
-      case LOW_BACKSLASH:
-      case LOW_U: {
-        const first = 0x10000 + ((surrogate - 0xd800) << 10)
-        return [first, first + 0x3ff]
-      }
-      case HEX: {
-        const first = value << (4 * left)
-        const last = first + (1 << (4 * left)) - 1
-        if (surrogate > 0) {
-          const base = 0x10000 + ((surrogate - 0xd800) << 10) - 0xdc00
-          return [base + Math.max(first, 0xdc00), base + Math.min(last, 0xdfff)]
-        }
-        const low = Math.max(first, 0xd800)
-        const high = Math.min(last, 0xdbff)
-        if (low > high) return [first, last]
-        return [
-          first,
-          last,
-          0x10000 + ((low - 0xd800) << 10),
-          0x10000 + ((high - 0xd800) << 10) + 0x3ff,
-        ]
-      }
-      default:
-        return []
-    }
+    return pendingOf(state)
   }
 
   /** Where a byte leads; null where nothing can follow it. Called through TerminalState.next. */
@@ -268,7 +231,7 @@ export class Terminal {
             return ends ? this.#state(state.q, 0, 0, CLOSED) : null
           }
           if (byte === 0x5c) return this.#begin(state, ESCAPE, 0, 0, 0)
-          return byte < 0x20 ? null : this.#complete(state, byte)
+          return byte < 0x20 || !this.writes(byte) ? null : this.#complete(state, byte)
         }
         if (byte >= 0xc2 && byte < 0xe0) return this.#begin(state, UTF8, byte & 31, 1, 0x80)
         if (byte >= 0xe0 && byte < 0xf0) return this.#begin(state, UTF8, byte & 15, 2, 0x800)
@@ -277,6 +240,7 @@ export class Terminal {
       case UTF8: {
         if ((byte & 0xc0) !== 0x80) return null
         const value = (state.value << 6) | (byte & 63)
+        if (left === 1 && !this.writes(value)) return null
         return left === 1
           ? this.#complete(state, value)
           : this.#begin(state, UTF8, value, left - 1, surrogate)
@@ -353,6 +317,9 @@ export class Terminal {
   /** Whether some character of [first, last] can be read next. */
   #reads(from: TerminalState, first: number, last: number, phase: number): boolean {
     if (first > last) return false
+    if (phase === UTF8 && this.#writable !== undefined) {
+      if (intersect([first, last], this.#writable).length === 0) return false
+    }
     const { q, low, high } = from
     if (high < 1) return false
     if (this.form === 'plain' && phase !== UTF8) {
@@ -389,11 +356,4 @@ export class Terminal {
     if (this.free || (low === 0 && high === Number.POSITIVE_INFINITY)) return true
     return this.#lengths!.within(q, low, high)
   }
-}
-
-function hexDigit(byte: number): number {
-  if (byte >= 0x30 && byte <= 0x39) return byte - 0x30
-  if (byte >= 0x41 && byte <= 0x46) return byte - 0x37
-  if (byte >= 0x61 && byte <= 0x66) return byte - 0x57
-  return -1
 }

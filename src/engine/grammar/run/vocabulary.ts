@@ -1,6 +1,7 @@
 // The tokens of a vocabulary that may stand in constrained text, as a trie over their bytes, laid out
 // in the order of a depth-first walk: a subtree is a range of nodes, and its tokens are a range of
 // `order`. Control, added and padding tokens are left out. Made once per tokenizer; read by mask.ts.
+import { type CharSet, charSet } from '../automata/charset.ts'
 import type { Work } from '../work.ts'
 
 /** What is needed of a tokenizer. */
@@ -41,8 +42,11 @@ export class Vocabulary {
   readonly below: Uint32Array
   /** The most characters that a token holds, halves counted. */
   readonly longest: number
-  /** Bytes that no token of one byte writes; empty in all but odd vocabularies. */
-  readonly missing: ReadonlySet<number>
+  /**
+   * Where some byte has no token of its own, the characters that have one: only these are written, and
+   * only tokens of whole characters are used, so that no text stops in the middle. Undefined for all.
+   */
+  readonly writable: CharSet | undefined
   readonly bytesOf: (id: number) => Uint8Array
   readonly isText: (id: number) => boolean
   /** Kept by mask.ts. */
@@ -58,7 +62,7 @@ export class Vocabulary {
     this.order = parts.order
     this.below = parts.below
     this.longest = parts.longest
-    this.missing = parts.missing
+    this.writable = parts.writable
     this.bytesOf = parts.bytesOf
     this.isText = parts.isText
   }
@@ -86,15 +90,15 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
   const children = new Children()
   let texts = 0
   let longest = 1
-  const single = new Uint8Array(256)
+  const writable = yield* writableChars(source)
 
   for (let id = 0; id < source.size; id++) {
     if ((id & 1023) === 1023) yield
     if (!source.isText(id) || source.endTokens.has(id)) continue
     const bytes = source.bytes(id)
     if (bytes.length === 0 || bytes.length > 0xffff) continue
+    if (writable !== undefined && charsOf(bytes) === undefined) continue
     texts++
-    if (bytes.length === 1) single[bytes[0]] = 1
     longest = Math.max(longest, bytes.length)
     let at = 0
     for (const byte of bytes) {
@@ -165,19 +169,41 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
   }
   close()
   flat.first[nodes] = ordered
-  const missing = new Set<number>()
-  single.forEach((has, byte) => {
-    if (has === 0) missing.add(byte)
-  })
   return new Vocabulary({
     size: source.size,
     endTokens: source.endTokens,
     ...flat,
     longest,
-    missing,
+    writable,
     bytesOf: id => source.bytes(id),
     isText: id => id < source.size && source.isText(id) && !source.endTokens.has(id),
   })
+}
+
+/** The characters that have a token of their own, where some byte has none; else undefined. */
+function* writableChars(source: VocabularySource): Work<CharSet | undefined> {
+  const single = new Set<number>()
+  const chars: number[] = []
+  for (let id = 0; id < source.size; id++) {
+    if ((id & 4095) === 4095) yield
+    if (!source.isText(id) || source.endTokens.has(id)) continue
+    const bytes = source.bytes(id)
+    if (bytes.length === 1) single.add(bytes[0])
+    if (bytes.length === 0 || bytes.length > 4) continue
+    const text = charsOf(bytes)
+    const char = text?.codePointAt(0)
+    if (char !== undefined && String.fromCodePoint(char) === text) chars.push(char, char)
+  }
+  return single.size === 256 ? undefined : charSet(chars)
+}
+
+/** The text of bytes that are whole characters; undefined where they are not. */
+function charsOf(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes))
+  } catch {
+    return undefined
+  }
 }
 
 /** Children by parent and byte: a hash table, as some nodes have a hundred. */

@@ -1,7 +1,8 @@
 // A JSON Schema (draft 2020-12) to rules. The way: document (where parts are), keywords (what they
 // demand, as formulas), shapes (what formulas mean), rules (how values are written).
+import type { CharSet } from '../automata/charset.ts'
 import { Rules } from '../rules/rules.ts'
-import type { Budget, Work } from '../work.ts'
+import { type Budget, GrammarFault, type Work } from '../work.ts'
 import { SchemaContext, type Unenforced } from './context.ts'
 import { type Json, SchemaDocument } from './document.ts'
 import type { Expr } from './expr.ts'
@@ -14,12 +15,17 @@ import { Writer } from './writer.ts'
 export interface SchemaOptions {
   /** Refuse what cannot be enforced (true), or let it pass and name it. */
   strict: boolean
+  /** The characters that the vocabulary can write; undefined for all. */
+  writable?: CharSet
 }
 
 export interface SchemaRules {
   rules: Rules
   unenforced: Unenforced[]
 }
+
+/** What JSON is made of. */
+const SIGNS = '{}[]:,"\\-+.0123456789abcdefEAlnrstu'
 
 /** Compiles several schemas into one set of rules; tools need one for each. */
 export class SchemaCompiler {
@@ -28,7 +34,15 @@ export class SchemaCompiler {
   readonly #budget: Budget
   readonly #unenforced: Unenforced[] = []
 
+  /** @throws GrammarFault where the vocabulary cannot write JSON at all */
   constructor(rules: Rules, strict: boolean, budget: Budget) {
+    for (const char of SIGNS) {
+      if (rules.canWrite(char)) continue
+      throw new GrammarFault(
+        `needs ${JSON.stringify(char)}, which no token of this model writes`,
+        '',
+      )
+    }
     this.rules = rules
     this.#strict = strict
     this.#budget = budget
@@ -66,7 +80,7 @@ export function* schemaRules(
   options: SchemaOptions,
   budget: Budget,
 ): Work<SchemaRules> {
-  const rules = new Rules(budget)
+  const rules = new Rules(budget, options.writable)
   const compiler = new SchemaCompiler(rules, options.strict, budget)
   const value = yield* compiler.rule(schema)
   // Before the value models may write a blank or a line end; after it nothing but the end.

@@ -210,7 +210,7 @@ function writeKey(writer: Writer, name: string, value: Expr, to: number): number
 
 function writeProperty(writer: Writer, from: number, name: string, value: Expr, to: number): void {
   const { rules } = writer
-  const colon = writer.space(rules.text(from, JSON.stringify(name)))
+  const colon = writer.space(writer.quoted(from, name))
   writer.space(rules.call(writer.sign(colon, ':'), writer.value(value)), to)
 }
 

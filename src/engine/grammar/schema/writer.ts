@@ -51,7 +51,9 @@ export class Writer {
   /** Inside of a string with its closing quote; words of a list are written in one way only. */
   string(dfa: Dfa, min = 0, max = Number.POSITIVE_INFINITY, kind = ''): Terminal {
     const finite = dfa !== ANYTHING && countTexts(dfa)[0] !== Number.POSITIVE_INFINITY
-    return this.terminal(dfa, { form: finite ? 'plain' : 'json', min, max, kind })
+    // Where characters are missing they can only be written as escapes.
+    const plain = finite && this.rules.writable === undefined
+    return this.terminal(dfa, { form: plain ? 'plain' : 'json', min, max, kind })
   }
 
   terminal(dfa: Dfa, options: TerminalOptions): Terminal {
@@ -63,7 +65,11 @@ export class Writer {
     const key = `${id} ${options.form} ${options.min} ${options.max} ${options.kind}`
     let terminal = this.#terminals.get(key)
     if (terminal === undefined) {
-      terminal = new Terminal(dfa, options, this.context.budget)
+      terminal = new Terminal(
+        dfa,
+        { ...options, writable: this.rules.writable },
+        this.context.budget,
+      )
       this.#terminals.set(key, terminal)
     }
     return terminal
@@ -72,6 +78,14 @@ export class Writer {
   /** The word as a terminal, for places where it must differ from others. */
   *word(word: string): Work<Terminal> {
     return this.terminal(yield* exactly([word], this.context.budget), { form: 'raw', kind: 'w' })
+  }
+
+  /** The text of a JSON string, with its quotes. */
+  quoted(from: number, text: string): number {
+    const json = Array.from(JSON.stringify(text), char =>
+      this.rules.canWrite(char) ? char : escaped(char),
+    )
+    return this.rules.text(from, json.join(''))
   }
 
   /** Optional white space. */
@@ -84,6 +98,15 @@ export class Writer {
   sign(from: number, sign: string, to?: number): number {
     return this.space(this.rules.text(from, sign), to)
   }
+}
+
+/** \\uXXXX for each UTF-16 unit. */
+function escaped(char: string): string {
+  let text = ''
+  for (let i = 0; i < char.length; i++) {
+    text += `\\u${char.charCodeAt(i).toString(16).padStart(4, '0')}`
+  }
+  return text
 }
 
 function placeOf(expr: Expr): string | undefined {

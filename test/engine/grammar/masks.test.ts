@@ -1,0 +1,230 @@
+// Masks over vocabularies: what the tokens of a mask spell is exactly what the grammar takes next, for
+// tokens that hold parts of characters, span signs, are control tokens, or are missing.
+import { describe, expect, it } from 'vitest'
+import { compile, type GrammarSpec } from '../../../src/engine/grammar/compile.ts'
+import type { GrammarFilter } from '../../../src/engine/grammar/run/filter.ts'
+import { Budget, finish } from '../../../src/engine/grammar/work.ts'
+import { tokenizerFromGguf } from '../../../src/tokenizer/from-gguf.ts'
+import { EMBEDDED_MODEL, readMetadata } from '../../tokenizer/gguf-metadata.ts'
+import { accepts, compiled, SMALL, schema, vocabularyFrom, vocabularyOf } from './support.ts'
+import { randomFrom, walk } from './walk.ts'
+
+const tokenizer = tokenizerFromGguf(readMetadata(EMBEDDED_MODEL))
+const TALES = vocabularyFrom({
+  size: tokenizer.vocabSize,
+  endTokens: tokenizer.endTokens,
+  bytes: id => tokenizer.tokenBytes(id),
+  isText: id => tokenizer.isText(id),
+})
+
+const SPECS: Record<string, GrammarSpec> = {
+  'any object': { kind: 'schema', schema: { type: 'object' }, strict: true },
+  'names that differ': {
+    kind: 'schema',
+    schema: { type: 'object', minProperties: 2, additionalProperties: { type: 'integer' } },
+    strict: true,
+  },
+  'names of two letters that differ': {
+    kind: 'schema',
+    schema: {
+      type: 'object',
+      minProperties: 4,
+      patternProperties: { '^[ab][ab]$': { type: 'null' } },
+      additionalProperties: false,
+    },
+    strict: true,
+  },
+  'items that differ': {
+    kind: 'schema',
+    schema: {
+      type: 'array',
+      uniqueItems: true,
+      minItems: 6,
+      items: {
+        anyOf: [
+          { enum: ['a', 'ab', 'b', 'é'] },
+          { type: 'integer', minimum: 8, maximum: 12 },
+          { type: 'boolean' },
+        ],
+      },
+    },
+    strict: true,
+  },
+  'strings of bounded length': {
+    kind: 'schema',
+    schema: {
+      type: 'array',
+      items: { type: 'string', minLength: 2, maxLength: 5 },
+      minItems: 2,
+      maxItems: 3,
+    },
+    strict: true,
+  },
+  'a pattern and a length': {
+    kind: 'schema',
+    schema: { type: 'string', pattern: '^([a-z]{2} )*x$', minLength: 8, maxLength: 20 },
+    strict: true,
+  },
+  'two kinds of object': {
+    kind: 'schema',
+    schema: {
+      oneOf: [
+        {
+          type: 'object',
+          properties: { kind: { const: 'a' }, v: { type: 'number' } },
+          required: ['kind', 'v'],
+        },
+        {
+          type: 'object',
+          properties: { kind: { const: 'ab' }, v: { type: 'string' } },
+          required: ['kind', 'v'],
+        },
+      ],
+    },
+    strict: true,
+  },
+  'a class of letters of two to four bytes': { kind: 'regex', pattern: '[é-ü一-龥😀-🙏]{2,5}' },
+  'text without a quote': {
+    kind: 'ebnf',
+    ebnf: 'root ::= "\\"" [^"\\n]* "\\"" ("," root)?',
+    root: 'root',
+  },
+  sums: { kind: 'ebnf', ebnf: 'root ::= root "+" root | "(" root ")" | [0-9]+', root: 'root' },
+}
+
+/** What each token of the vocabulary does, byte by byte: the truth that masks are held against. */
+function oneByOne(filter: GrammarFilter, vocabulary: typeof SMALL): number[] {
+  const found: number[] = []
+  for (let id = 0; id < vocabulary.size; id++) {
+    if (vocabulary.endTokens.has(id)) {
+      if (filter.complete) found.push(id)
+    } else if (vocabulary.isText(id) && vocabulary.bytesOf(id).length > 0) {
+      if (filter.fork().acceptBytes(vocabulary.bytesOf(id))) found.push(id)
+    }
+  }
+  return found
+}
+
+function idsOf(mask: Uint32Array): number[] {
+  const ids: number[] = []
+  for (let id = 0; id < mask.length * 32; id++) if (mask[id >> 5] & (1 << (id & 31))) ids.push(id)
+  return ids
+}
+
+describe('the mask of every state of a walk is what tokens do one by one', () => {
+  it.each(Object.keys(SPECS))('%s', name => {
+    for (const vocabulary of [SMALL, TALES]) {
+      const { grammar } = finish(compile(SPECS[name], vocabulary, new Budget()))
+      for (const seed of [1, 2]) {
+        const random = randomFrom(seed)
+        const { tokens } = walk(grammar, random, 12, 60)
+        const filter = grammar.begin()
+        // Every third state: one by one is slow.
+        tokens.slice(0, 24).forEach((token, i) => {
+          if (i % 3 === seed - 1)
+            expect(idsOf(filter.allowed())).toEqual(oneByOne(filter, vocabulary))
+          filter.accept(token)
+        })
+      }
+    }
+  })
+})
+
+describe('masks', () => {
+  it('hold no control, added, unknown or padding token, in free text either', () => {
+    const { grammar } = finish(compile({ kind: 'regex', pattern: '[^]*' }, TALES, new Budget()))
+    const allowed = idsOf(grammar.begin().allowed())
+    expect(allowed.every(id => tokenizer.isText(id) || tokenizer.endTokens.has(id))).toBe(true)
+    // Many tokens are parts of characters: the last byte of one does not begin a text.
+    expect(allowed.length).toBeGreaterThan(3500)
+    const logits = new Float32Array(tokenizer.vocabSize + 100)
+    grammar.begin().mask(logits)
+    expect(logits.slice(tokenizer.vocabSize).every(x => x === Number.NEGATIVE_INFINITY)).toBe(true)
+  })
+
+  it('of a fork and of what it is restored to are those of the state', () => {
+    const { grammar } = schema({ type: 'array', items: { type: 'integer' }, uniqueItems: true })
+    const filter = grammar.begin()
+    const utf8 = new TextEncoder()
+    filter.acceptBytes(utf8.encode('[1,2,'))
+    const fork = filter.fork()
+    expect(fork.acceptBytes(utf8.encode('3,4]'))).toBe(true)
+    expect(fork.complete).toBe(true)
+    expect(filter.complete).toBe(false)
+    expect(filter.fork().acceptBytes(utf8.encode('1]'))).toBe(false)
+    expect(filter.acceptBytes(utf8.encode('5'))).toBe(true)
+    filter.restore(fork)
+    expect(filter.complete).toBe(true)
+  })
+
+  it('are kept in bounded memory, and right after being forgotten', () => {
+    const { grammar } = schema({ type: 'object', additionalProperties: { type: 'string' } })
+    const { machine } = grammar.masks
+    const utf8 = new TextEncoder()
+    const filter = grammar.begin()
+    expect(filter.acceptBytes(utf8.encode('{'))).toBe(true)
+    for (let i = 0; i < 300; i++) {
+      expect(
+        filter.acceptBytes(utf8.encode(`${i ? ',' : ''}"name ${i}":"${'x'.repeat(50)}"`)),
+      ).toBe(true)
+      if (i % 50 === 0) machine.forget()
+    }
+    expect(filter.fork().acceptBytes(utf8.encode(',"name 7":"x"'))).toBe(false)
+    expect(filter.acceptBytes(utf8.encode(',"name x":"y"}'))).toBe(true)
+    expect(filter.complete).toBe(true)
+  })
+})
+
+describe('a vocabulary that lacks bytes', () => {
+  const chars = [...'{}[]:,"\\-+.0123456789 abcdefghijklmnopqrstuvwxyzAE', 'é']
+  const texts = [...chars, 'ab', '{"', '":', 'cé', 'über']
+  const tokens = texts.map(text => new TextEncoder().encode(text))
+  const odd = vocabularyFrom({
+    size: tokens.length + 1,
+    endTokens: new Set([tokens.length]),
+    bytes: id => tokens[id] ?? new Uint8Array(),
+    isText: id => id < tokens.length,
+  })
+
+  it('writes what it has, and the rest of JSON strings as escapes', () => {
+    const spec = {
+      type: 'object',
+      properties: { ü: { enum: ['é', 'ß'] }, s: { type: 'string' } },
+      required: ['ü', 's'],
+      additionalProperties: false,
+    }
+    const made = compiled({ kind: 'schema', schema: spec, strict: true }, odd)
+    expect(accepts(made, '{"\\u00fc":"é","s":"abcé"}')).toBe(true)
+    expect(accepts(made, '{"\\u00fc":"\\u00df","s":"\\u00dF"}')).toBe(true)
+    expect(accepts(made, '{"\\u00fc":"ß","s":""}')).toBe(false)
+    expect(accepts(made, '{"\\u00fc":"é","s":"Z"}')).toBe(false)
+    for (let seed = 0; seed < 8; seed++) {
+      const { text, complete } = walk(made.grammar, randomFrom(seed), 20)
+      expect(complete).toBe(true)
+      expect(Object.keys(JSON.parse(text))).toEqual(['ü', 's'])
+    }
+  })
+
+  it('is refused what it cannot write', () => {
+    expect(() => compiled({ kind: 'regex', pattern: 'aßb' }, odd)).toThrow('cannot be met')
+    expect(accepts(compiled({ kind: 'regex', pattern: 'a[ßé]' }, odd), 'aé')).toBe(true)
+    expect(accepts(compiled({ kind: 'regex', pattern: 'a[ßé]' }, odd), 'aß')).toBe(false)
+    expect(() =>
+      compiled({ kind: 'ebnf', ebnf: 'root ::= "a" | "Z" root', root: 'root' }, odd),
+    ).not.toThrow()
+    const few = vocabularyFrom({
+      size: 3,
+      endTokens: new Set([2]),
+      bytes: id => Uint8Array.of(97 + id),
+      isText: id => id < 2,
+    })
+    expect(() => compiled({ kind: 'schema', schema: true, strict: true }, few)).toThrow(
+      'no token of this model',
+    )
+  })
+})
+
+it('a vocabulary with two tokens of the same bytes allows both', () => {
+  const { grammar } = compiled({ kind: 'regex', pattern: 'abc' }, vocabularyOf(['abc', 'abc']))
+  expect(idsOf(grammar.begin().allowed())).toEqual([97, 256, 257])
+})
