@@ -7,7 +7,6 @@ export const PACKAGE_FILES = [
   'worker.js',
   'pool-worker.js',
   'shared-hub.js',
-  'template-worker.js',
   'webgpu.js',
   'grammar.js',
   'ryz-relaxed-mt.wasm',

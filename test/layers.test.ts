@@ -60,7 +60,6 @@ const OWN_AREA = ['worker/main.ts', 'worker/protocol.ts', 'api/ryzanstein.ts', '
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   comlink: ['worker', 'worker/main.ts', 'api'],
   'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
-  '@huggingface/jinja': ['tokenizer'],
   'idb-keyval': ['cache', 'api'],
   'hash-wasm': ['cache'],
   '@eslint-community/regexpp': ['engine'],

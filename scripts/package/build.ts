@@ -15,7 +15,6 @@ const WORKERS = {
   worker: 'src/worker/main.ts',
   'pool-worker': 'src/backend/wasm/pool-worker.ts',
   'shared-hub': 'src/api/link/hub.ts',
-  'template-worker': 'src/tokenizer/template-worker.ts',
 }
 
 /** What workers load by importPart(). */

@@ -7,7 +7,6 @@ import { PACKAGE_FILES, type PackageUrls } from '../package-files.ts'
 declare const __RYZ_URL_worker_js__: URL
 declare const __RYZ_URL_pool_worker_js__: URL
 declare const __RYZ_URL_shared_hub_js__: URL
-declare const __RYZ_URL_template_worker_js__: URL
 declare const __RYZ_URL_webgpu_js__: URL
 declare const __RYZ_URL_grammar_js__: URL
 declare const __RYZ_URL_ryz_relaxed_mt_wasm__: URL
@@ -45,7 +44,6 @@ function urlsBesideIndex(): PackageUrls {
     'worker.js': __RYZ_URL_worker_js__.href,
     'pool-worker.js': __RYZ_URL_pool_worker_js__.href,
     'shared-hub.js': __RYZ_URL_shared_hub_js__.href,
-    'template-worker.js': __RYZ_URL_template_worker_js__.href,
     'webgpu.js': __RYZ_URL_webgpu_js__.href,
     'grammar.js': __RYZ_URL_grammar_js__.href,
     'ryz-relaxed-mt.wasm': __RYZ_URL_ryz_relaxed_mt_wasm__.href,

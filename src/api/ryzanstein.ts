@@ -14,8 +14,8 @@ import {
 } from '../options/generate.ts'
 import {
   anyInput,
+  CHAT_INPUT_RULES,
   chatInput,
-  chatMessages,
   type Input,
   textOrTokens,
   tokenIds,
@@ -24,7 +24,9 @@ import { checkLoad } from '../options/load.ts'
 import { plainFormat } from '../options/response-format.ts'
 import { blob, check, checkOptions, text as isText } from '../options/rules.ts'
 import type {
+  ChatInputOptions,
   ChatMessage,
+  ChatOptions,
   EngineStats,
   Fallback,
   GenerateOptions,
@@ -132,12 +134,23 @@ export class Ryzanstein {
 
   /** Continues a prompt: a text, or token ids, which are used as they are (no bos is added). */
   generate(prompt: string | readonly number[], options: GenerateOptions = {}): TokenStream {
-    return this.#stream(() => textOrTokens('prompt', prompt), options, 'generate()')
+    return this.#stream(() => [
+      textOrTokens('prompt', prompt),
+      checkOptions(GENERATE_RULES, options, 'generate()'),
+    ])
   }
 
   /** Answers the last message of a chat, with the chat template of the model. */
-  chat(messages: readonly ChatMessage[], options: GenerateOptions = {}): TokenStream {
-    return this.#stream(() => chatInput('messages', messages), options, 'chat()')
+  chat(messages: readonly ChatMessage[], options: ChatOptions = {}): TokenStream {
+    return this.#stream(() => {
+      const { tools, templateOptions, continueLast, ...generate } = checkOptions(
+        { ...GENERATE_RULES, ...CHAT_INPUT_RULES },
+        options,
+        'chat()',
+      )
+      const rendered = { tools, templateOptions, continueLast }
+      return [chatInput('messages', messages, rendered), generate]
+    })
   }
 
   /**
@@ -182,9 +195,16 @@ export class Ryzanstein {
     return this.#connection.call(remote => remote.detokenize(sent, wire))
   }
 
-  /** Tokens of a text without bos, or of a chat as the template writes it. */
-  async countTokens(input: string | readonly ChatMessage[]): Promise<number> {
-    const sent = typeof input === 'string' ? input : chatMessages('input', input)
+  /** Tokens of a text without bos, or of a chat as chat() would send it with the same options. */
+  async countTokens(
+    input: string | readonly ChatMessage[],
+    options: ChatInputOptions = {},
+  ): Promise<number> {
+    const rendered = checkOptions(CHAT_INPUT_RULES, options, 'countTokens()')
+    const sent: Input =
+      typeof input === 'string'
+        ? { kind: 'text', text: input }
+        : chatInput('input', input, rendered)
     return this.#connection.call(remote => remote.countTokens(sent))
   }
 
@@ -205,10 +225,12 @@ export class Ryzanstein {
    */
   async saveSession(
     input: string | readonly number[] | readonly ChatMessage[],
-    options: SaveOptions = {},
+    options: SaveOptions & ChatInputOptions = {},
   ): Promise<Blob> {
-    const sent = anyInput('input', input)
-    const wire = checkOptions(SAVE_RULES, options, 'saveSession()')
+    const rules = { ...SAVE_RULES, ...CHAT_INPUT_RULES }
+    const { noBos, ...rendered } = checkOptions(rules, options, 'saveSession()')
+    const sent = anyInput('input', input, rendered)
+    const wire: SaveOptions = noBos === undefined ? {} : { noBos }
     return this.#connection.call(remote => remote.saveSession(sent, wire))
   }
 
@@ -232,13 +254,13 @@ export class Ryzanstein {
     return this.close()
   }
 
-  #stream(read: () => Input, options: GenerateOptions, call: string): TokenStream {
+  /** @param read  gives what is sent; what it throws ends the stream */
+  #stream(read: () => [Input, GenerateOptions]): TokenStream {
     return new TokenStream(stream => {
       let input: Input
       let checked: GenerateOptions
       try {
-        input = read()
-        checked = checkOptions(GENERATE_RULES, options, call)
+        ;[input, checked] = read()
         const { responseFormat } = checked
         if (responseFormat !== undefined) checked.responseFormat = plainFormat(responseFormat)
         if (checked.signal?.aborted) throw aborted('the request')

@@ -9,7 +9,6 @@ import { check, whole } from '../options/rules.ts'
 import type {
   CacheStats,
   Calibration,
-  ChatMessage,
   EngineStats,
   GenerateOptions,
   GpuStats,
@@ -21,6 +20,7 @@ import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
+import { orderOf } from './schedule/queue.ts'
 import {
   Scheduler,
   type SchedulerOptions,
@@ -77,8 +77,8 @@ export class Engine {
   readonly #queueTimeoutMs: number
   readonly #loadMs: number
   readonly #now: () => number
-  /** Requests whose prompt is being made. */
-  readonly #preparing = new Set<AbortController>()
+  /** Requests whose prompt is being made, with their order in the queue. */
+  readonly #preparing = new Map<AbortController, number>()
   #closing: Promise<void> | undefined
 
   /** @throws RyzError BAD_OPTION; the parts stay open then */
@@ -172,11 +172,10 @@ export class Engine {
   }
 
   /** Tokens of a text without bos, or of a whole chat as chat() would feed it. */
-  async countTokens(input: string | readonly ChatMessage[]): Promise<number> {
-    if (typeof input === 'string') return this.tokenize(input).length
-    const { tokenizer, network } = this.#open()
-    const chat = { kind: 'chat', messages: input } as const
-    return (await promptTokens(chat, tokenizer, { vocab: network.config.vocab })).length
+  async countTokens(input: Input): Promise<number> {
+    const parts = this.#open()
+    if (input.kind === 'text') return this.tokenize(input.text).length
+    return (await promptTokens(input, parts, { vocab: parts.network.config.vocab })).length
   }
 
   stats(): EngineStats {
@@ -225,9 +224,10 @@ export class Engine {
    * @throws RyzError BAD_OPTION for fewer than 32 tokens; QUEUE_FULL | QUEUE_TIMEOUT | CLOSED
    */
   async saveSession(input: Input, options: { noBos?: boolean } = {}): Promise<Blob> {
-    const { tokenizer, network } = this.#open()
-    const prompt = { vocab: network.config.vocab, noBos: options.noBos }
-    return this.#whileOpen(this.#sessions.save(await promptTokens(input, tokenizer, prompt)))
+    const parts = this.#open()
+    const { config, kv } = parts.network
+    const prompt = { vocab: config.vocab, contextLength: kv.contextLength, noBos: options.noBos }
+    return this.#whileOpen(this.#sessions.save(await promptTokens(input, parts, prompt)))
   }
 
   /**
@@ -251,7 +251,7 @@ export class Engine {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#scheduler.close().then(() => this.#parts.close())
-      for (const preparing of this.#preparing) preparing.abort()
+      for (const preparing of this.#preparing.keys()) preparing.abort()
     }
     return this.#closing
   }
@@ -298,7 +298,7 @@ export class Engine {
   /** Input -> tokens -> task -> queue. Cancel is heard while the template is rendered, too. */
   #start(
     input: Input,
-    options: PlaceOptions & { noBos?: boolean },
+    options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow'>,
     events: { error(error: RyzError): void },
     makeTask: (prompt: readonly number[]) => Task,
     beside: (signal: AbortSignal) => Promise<(() => void) | undefined> = async () => undefined,
@@ -308,18 +308,20 @@ export class Engine {
     let running: Placed | undefined
     const begin = async (): Promise<void> => {
       const place = this.#placeOf(options, submitted)
-      this.#scheduler.requirePlace(place)
-      this.#preparing.add(abort)
+      // The place is taken before the prompt is made: a burst of chats is refused before any is rendered.
+      this.#scheduler.requirePlace(place, [...this.#preparing.values()])
+      this.#preparing.set(abort, orderOf(submitted, place.priority))
       const work = beside(abort.signal)
       work.catch(() => undefined) // told below, or nobody asks any more
       let task: Task
       try {
-        const { tokenizer, network } = this.#parts
+        const { network } = this.#parts
         const { vocab } = network.config
-        const { noBos } = options
-        task = makeTask(
-          await promptTokens(input, tokenizer, { vocab, noBos, signal: abort.signal }),
-        )
+        const { noBos, overflow } = options
+        const { signal } = abort
+        const contextLength = overflow === 'slide' ? undefined : network.kv.contextLength
+        const prompt = { vocab, contextLength, noBos, signal }
+        task = makeTask(await promptTokens(input, this.#parts, prompt))
         this.#open()
         throwIfAborted(abort.signal, 'the request')
       } catch (caught) {

@@ -16,6 +16,9 @@ import {
   whole,
 } from './rules.ts'
 
+/** The longest published ones have 20,000. */
+const MAX_TEMPLATE_CHARS = 1_000_000
+
 export const LOAD_DEFAULTS = {
   maxSequences: 4,
   queueLimit: 16,
@@ -71,6 +74,11 @@ const hubUrl: Rule = value =>
 const url: Rule = value =>
   (typeof value === 'string' && value !== '') || kindOf(value) === 'URL' ? undefined : 'a URL'
 
+const template: Rule = value =>
+  typeof value === 'string' && value !== '' && value.length <= MAX_TEMPLATE_CHARS
+    ? undefined
+    : `a Jinja template of at most ${MAX_TEMPLATE_CHARS} characters`
+
 const threads: Rule = value =>
   value === 'auto' || whole(1, 64)(value) === undefined
     ? undefined
@@ -99,6 +107,7 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   sha256: hashes,
   cacheChunkBytes: whole(1 << 12, 1 << 26),
   autoRestart: flag,
+  chatTemplate: template,
   headers,
   hubUrl,
   fetch: callback,

@@ -150,8 +150,3 @@ export interface GenerateResult {
   ttftMs: number
   decodeMs: number
 }
-
-export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant' | (string & {})
-  content: string
-}

@@ -1,6 +1,7 @@
 // Public options, events and statistics. Everything here survives structured cloning (the worker
 // boundary), except the AbortSignal and the callbacks, which src/api keeps on the page's side.
 
+export type * from './chat.ts'
 export type * from './generate.ts'
 export type * from './load.ts'
 export type * from './score.ts'

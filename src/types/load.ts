@@ -144,6 +144,11 @@ export interface LoadOptions {
   fetch?: (url: string, init: RequestInit) => Promise<Response>
   /** The hub that `hf:` names are looked up on; default https://huggingface.co. */
   hubUrl?: string
+  /**
+   * The chat template (Jinja, as in tokenizer_config.json) for chat(), instead of the model's own. One that
+   * cannot be read is a TEMPLATE_ERROR of load().
+   */
+  chatTemplate?: string
   signal?: AbortSignal
   onProgress?: (progress: LoadProgress) => void
 }

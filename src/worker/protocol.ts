@@ -5,7 +5,6 @@ import type { DetokenizeOptions, SaveOptions, TokenizeOptions } from '../options
 import type { Input } from '../options/input.ts'
 import type { PackageUrls } from '../package-files.ts'
 import type {
-  ChatMessage,
   EngineStats,
   GenerateOptions,
   GenerateResult,
@@ -86,7 +85,7 @@ export interface EngineApi {
   score(input: Input, options: WireScoreOptions, port: MessagePort): void
   tokenize(text: string, options: TokenizeOptions): number[]
   detokenize(ids: readonly number[], options: DetokenizeOptions): string
-  countTokens(input: string | readonly ChatMessage[]): Promise<number>
+  countTokens(input: Input): Promise<number>
   stats(): EngineStats
   saveSession(input: Input, options: SaveOptions): Promise<Blob>
   restoreSession(data: Blob): Promise<RestoredSession>

@@ -490,11 +490,14 @@ describe('lifecycle', () => {
     expect(engine.tokenize('hi')).toEqual([104, 105])
     expect(engine.tokenize('hi', { bos: true })).toEqual([BOS, 104, 105])
     expect(engine.detokenize([104, 105])).toBe('hi')
-    expect(await engine.countTokens('hi')).toBe(2)
+    expect(await engine.countTokens({ kind: 'text', text: 'hi' })).toBe(2)
     expect(() => engine.detokenize([-1])).toThrow(expect.objectContaining({ code: 'BAD_OPTION' }))
-    await expect(engine.countTokens([{ role: 'user', content: 'x' }])).rejects.toMatchObject({
+    const messages = [{ role: 'user', content: 'x' }]
+    await expect(engine.countTokens({ kind: 'chat', messages })).rejects.toMatchObject({
       code: 'TEMPLATE_ERROR',
     })
-    await expect(engine.countTokens([])).rejects.toMatchObject({ code: 'BAD_OPTION' })
+    await expect(engine.countTokens({ kind: 'chat', messages: [] })).rejects.toMatchObject({
+      code: 'BAD_OPTION',
+    })
   })
 })

@@ -8,6 +8,7 @@ import { EXACT, REFERENCE_PATH } from '../../src/backend/factory.ts'
 import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
 import { KvCache } from '../../src/model/kv-cache.ts'
 import type { Network, Sequence, StepResult, StepRow } from '../../src/model/network.ts'
+import { openChat } from '../../src/tokenizer/chat/open-chat.ts'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
 import type { ModelInfo } from '../../src/types/index.ts'
 
@@ -182,6 +183,7 @@ export function fakeParts(network: FakeNetwork): EngineParts {
   return {
     network,
     tokenizer: byteTokenizer,
+    chat: openChat(byteTokenizer),
     info: fakeInfo,
     fallbacks: [],
     memory: { weights: 100, kv: 20, scratch: 3 },

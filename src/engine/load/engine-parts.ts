@@ -2,6 +2,7 @@
 // stats() reports. Made by open-parts.ts; a test hands in fakes.
 import type { BackendTraits } from '../../backend/backend.ts'
 import type { Network } from '../../model/network.ts'
+import type { Chat } from '../../tokenizer/chat/open-chat.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
   ActivationMode,
@@ -20,6 +21,8 @@ import type {
 export interface EngineParts {
   readonly network: Network
   readonly tokenizer: Tokenizer
+  /** How chats become prompts. */
+  readonly chat: Chat
   readonly info: ModelInfo
   readonly fallbacks: readonly Fallback[]
   /** Bytes by part. */

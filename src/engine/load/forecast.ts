@@ -12,6 +12,7 @@ import { readConfig } from '../../model/config.ts'
 import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import type { NetworkOptions } from '../../net/retry.ts'
+import { openChat } from '../../tokenizer/chat/open-chat.ts'
 import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
 import { hubSource } from './hub-source.ts'
@@ -101,7 +102,7 @@ async function foretell(
       tell(told, plan.memory(scratch, NO_BUDGET), plan.shortened)
       throw caught
     }
-    await openTokenizer(file, config)
+    openChat(await openTokenizer(file, config), options.chatTemplate)
     told.fits = true
   } catch (caught) {
     const error = asRyzError(caught, 'CORRUPT_HEADER', 'the header could not be read')

@@ -9,6 +9,7 @@ import type { KvCache } from '../../model/kv-cache.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import { activationBytes } from '../../model/run-network.ts'
+import { openChat } from '../../tokenizer/chat/open-chat.ts'
 import { tokenizerFromGguf } from '../../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../../tokenizer/from-json.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
@@ -73,6 +74,7 @@ async function openParts(
   throwIfAborted(hooks.signal, 'loading')
   report('tokenizer', 0, 0)
   const tokenizer = await openTokenizer(file, config)
+  const chat = openChat(tokenizer, options.chatTemplate)
   throwIfAborted(hooks.signal, 'loading')
 
   const plan = planLoad(file, config, options, checked)
@@ -101,6 +103,7 @@ async function openParts(
   return {
     network,
     tokenizer,
+    chat,
     info: {
       name: config.name,
       architecture: config.architecture,
@@ -115,7 +118,7 @@ async function openParts(
       contextLength: config.contextLength,
       parameters: poured.parameters,
       layouts: poured.layouts,
-      notes: [...config.notes, ...poured.notes],
+      notes: [...config.notes, ...poured.notes, ...chat.notes],
     },
     get fallbacks() {
       return [

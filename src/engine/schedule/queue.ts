@@ -2,8 +2,10 @@
 // estimated wait. Priorities are head starts: a request of priority p stands where it would stand had it
 // been sent p seconds earlier, so it passes those of lower priority, is first come first served among
 // its equals, and nobody waits for ever. Called by scheduler.ts.
+
+import type { RyzError } from '../../errors.ts'
 import type { Job } from './job.ts'
-import type { WaitFacts } from './refusals.ts'
+import { queueFull, type WaitFacts } from './refusals.ts'
 
 /** Milliseconds of head start that one level of priority is worth. */
 export const PRIORITY_MS = 1000
@@ -65,9 +67,22 @@ export class WaitingQueue {
     this.#serviceMs = this.#serviceMs === undefined ? ms : (this.#serviceMs + ms) / 2
   }
 
-  /** What a request with this order would be told. */
-  facts(order: number): WaitFacts {
-    return this.#factsAt(this.#place(order) + 1)
+  /**
+   * Why a request with this order gets no place, if so.
+   * @param prepared  orders of those that have a place and do not wait yet: free seats are theirs first
+   */
+  refusal(
+    order: number,
+    prepared: readonly number[],
+    freeSeats: number,
+    limit: number,
+  ): RyzError | undefined {
+    const seats = this.#jobs.length === 0 ? freeSeats : 0
+    const waits = this.#jobs.length + Math.max(0, prepared.length - seats)
+    if (prepared.length < seats || waits < limit) return undefined
+    const earlier = prepared.filter(other => other <= order).length
+    const position = this.#place(order) + Math.max(0, earlier - seats) + 1
+    return queueFull(waits, limit, this.#factsAt(position))
   }
 
   /** Tells every request whose position has changed since it was told. */

@@ -15,7 +15,7 @@ import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
 import { nextPrompt, pauseFor, runnableOf } from './prompts.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
-import { closedAfter, contextFull, queueFull, queueTimeout } from './refusals.ts'
+import { closedAfter, contextFull, queueTimeout } from './refusals.ts'
 import { Revival } from './revival.ts'
 import { Counters, type Outcome } from './stats.ts'
 import { StepRunner } from './step.ts'
@@ -127,12 +127,12 @@ export class Scheduler {
     return this.#piece.longestMs
   }
 
-  /** @throws RyzError QUEUE_FULL | CLOSED, counted as refused, when a request would not get a place */
-  requirePlace(options: SubmitOptions = {}): void {
+  /** @throws RyzError QUEUE_FULL | CLOSED, counted as refused, without a place; `prepared` have theirs */
+  requirePlace(options: SubmitOptions = {}, prepared: readonly number[] = []): void {
     if (this.#closed !== undefined) throw this.#refused(this.#closed)
     this.#admit()
-    const starts = this.#waiting.length === 0 && this.#seatFree()
-    if (!starts && this.#waiting.length >= this.#options.queueLimit) throw this.#full(options)
+    const full = this.#full(options, prepared, this.#seats - this.#active.length)
+    if (full) throw this.#refused(full)
   }
 
   /**
@@ -149,7 +149,7 @@ export class Scheduler {
     this.#admit(job)
     if (this.#waiting.length > this.#options.queueLimit) {
       this.#waiting.remove(job) // a seat is free, but memory is short
-      throw this.#full(options)
+      throw this.#refused(this.#full(options, [], 0)!)
     }
     this.#waiting.announce()
     this.#walk.begin()
@@ -366,9 +366,10 @@ export class Scheduler {
     throw this.#refused(contextFull(tokens, kv.contextLength), 'failed')
   }
 
-  #full({ submitted = this.#now(), priority = 0 }: SubmitOptions): RyzError {
-    const facts = this.#waiting.facts(orderOf(submitted, priority))
-    return this.#refused(queueFull(this.#waiting.length, this.#options.queueLimit, facts))
+  #full(options: SubmitOptions, prepared: readonly number[], seats: number): RyzError | undefined {
+    const { submitted = this.#now(), priority = 0 } = options
+    const { queueLimit } = this.#options
+    return this.#waiting.refusal(orderOf(submitted, priority), prepared, seats, queueLimit)
   }
 
   #refused(error: RyzError, outcome: Outcome = 'refused'): RyzError {
