@@ -127,7 +127,7 @@ test('a host that cannot be reached shows NETWORK', async ({ page }) => {
   await openDemo(page, HOSTS.isolated.url)
   await page.route('**/gone.gguf', route => route.abort())
   await loadUrl(page, `${HOSTS.isolated.url}gone.gguf`)
-  await expect(page.locator('#notice-code')).toHaveText('NETWORK')
+  await expect(page.locator('#notice-code')).toHaveText('NETWORK', { timeout: 20_000 })
 })
 
 test('a memory limit that is too small shows MEMORY_BUDGET, and the page recovers', async ({

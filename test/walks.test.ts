@@ -3,7 +3,13 @@ import { dirname, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
 
 const ROOT = resolve(import.meta.dirname, '..')
-const PAGES = ['README.md', 'docs/ARCHITECTURE.md', 'CHANGELOG.md', 'docs/ADDING.md', 'docs/GLOSSARY.md']
+const PAGES = [
+  'README.md',
+  'docs/ARCHITECTURE.md',
+  'CHANGELOG.md',
+  'docs/ADDING.md',
+  'docs/GLOSSARY.md',
+]
 const read = (path: string) => readFileSync(resolve(ROOT, path), 'utf8')
 
 describe.each(PAGES)('%s', page => {
