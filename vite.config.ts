@@ -47,6 +47,7 @@ export default defineConfig({
       },
       formats: ['es'],
     },
-    rolldownOptions: { output: { minify: true } },
+    // vite.js runs in Node.
+    rolldownOptions: { external: ['node:fs'], output: { minify: true } },
   },
 })

@@ -153,6 +153,34 @@ test('a bundle whose files are on a CDN starts its workers there', async ({ page
   expect(seen.filter(one => /worker.*\.js$/.test(one))[0]).toContain(cdn)
 })
 
+test('ryzanstein/vite brings the service worker, and one line isolates a host without headers', async ({
+  page,
+}) => {
+  const { ryzanstein } = await import(
+    pathToFileURL(join(WORK, 'node_modules/ryzanstein/dist/vite.js')).href
+  )
+  const outDir = join(OUT, 'service-worker')
+  await buildWithVite({
+    root: join(WORK, 'app'),
+    logLevel: 'error',
+    configFile: false,
+    plugins: [ryzanstein({ serviceWorker: true })],
+    build: { outDir, emptyOutDir: true },
+  })
+  copyFileSync(MODEL, join(outDir, 'model.gguf'))
+  const url = await serve('service-worker')
+  let loads = 0
+  page.on('load', () => {
+    loads += 1
+  })
+  await page.goto(`${url}?isolate=./coi-service-worker.js`)
+  await expect(page).toHaveTitle('done', { timeout: 30_000 })
+  const { text, threads } = JSON.parse((await page.textContent('body')) ?? '') as Answer
+  expect(text).toContain(GOLDEN)
+  expect(threads).toBeGreaterThan(1)
+  expect(loads).toBe(2)
+})
+
 test('a sandboxed frame, whose origin is nobody’s, has an engine', async ({ page }) => {
   const cdn = await serve('vite8', '--cors')
   mkdirSync(join(OUT, 'frame'), { recursive: true })

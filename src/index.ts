@@ -6,6 +6,7 @@ export {
   type OpenAiFacade,
   openai,
 } from './adapters/openai/openai.ts'
+export { type Isolation, isolate } from './api/isolate.ts'
 export { partialJson } from './api/partial-json.ts'
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
 export { type SavedSession, sessions } from './api/sessions.ts'

@@ -58,6 +58,8 @@ const OWN_AREA = ['worker/main.ts', 'worker/protocol.ts', 'api/ryzanstein.ts', '
 
 /** Packages, and the areas that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  // Plugins of bundlers run in Node.
+  'node:fs': ['adapters'],
   comlink: ['worker', 'worker/main.ts', 'api'],
   'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
   'idb-keyval': ['cache', 'api'],

@@ -1,8 +1,7 @@
 // The bench page: reads its settings from the link, runs them on the button or with ?run=1, shows the
 // rows as they come, and leaves the report on window.__bench (and at ?observer=, for a driver).
-import { load, type ModelSource } from 'ryzanstein'
+import { isolate, load, type ModelSource } from 'ryzanstein'
 import { byId, isOff, setOff } from '../src/dom.ts'
-import { isolate } from '../src/isolation.ts'
 import { readBandwidth } from './bandwidth.ts'
 import { SettingsForm } from './form.ts'
 import { forgetEverything, headOfPage } from './machine.ts'
@@ -119,12 +118,9 @@ picker.addEventListener('change', () => {
 form.show(settingsFrom(query))
 showRows([])
 const isolation = await isolate('../coi-service-worker.js')
-if (isolation.kind !== 'reloading') {
-  const head = headOfPage()
-  byId('machine', HTMLElement).textContent = `${head.browser}, ${head.machine}`
-  byId('isolation', HTMLElement).textContent =
-    isolation.kind === 'isolated'
-      ? 'Cross-origin isolated: threads are possible.'
-      : `One thread only: ${isolation.reason}.`
-  if (query.get('run') === '1') await run(settingsFrom(query))
-}
+const head = headOfPage()
+byId('machine', HTMLElement).textContent = `${head.browser}, ${head.machine}`
+byId('isolation', HTMLElement).textContent = isolation.isolated
+  ? 'Cross-origin isolated: threads are possible.'
+  : `One thread only: ${isolation.reason}.`
+if (query.get('run') === '1') await run(settingsFrom(query))

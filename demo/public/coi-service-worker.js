@@ -1,7 +1,7 @@
 // Cross-origin isolation for hosts that cannot send headers: answers same-origin documents, workers
 // and scripts with COOP, COEP and CORP added, which is what SharedArrayBuffer (threads) needs.
 // fetch() calls have no destination and pass by untouched, so model downloads, Range requests and
-// POSTs never go through here. Lives unhashed at the site root; the page registers it (isolation.ts).
+// POSTs never go through here. Lives unhashed at the root of a site; isolate() registers it.
 const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',

@@ -1,9 +1,8 @@
 // The live numbers: tokens per second, time to the first token, tokens, memory, load time, and which
 // path runs and why. While a tale is written the rate is measured here; at its end the engine's own
 // timings replace it.
-import type { EngineStats, GenerateResult } from 'ryzanstein'
+import type { EngineStats, GenerateResult, Isolation } from 'ryzanstein'
 import { byId } from './dom.ts'
-import type { Isolation } from './isolation.ts'
 import { count, megabytes, milliseconds, pathText, sentence } from './wording.ts'
 
 const REFRESH_MS = 120
@@ -91,8 +90,10 @@ export function showPath(stats: EngineStats | null, isolation: Isolation): void 
     item.textContent = text
     reasons.append(item)
   }
-  if (isolation.kind === 'isolated') line(`Cross-origin isolated ${isolation.reason}.`)
-  if (isolation.kind === 'none') line(`Not cross-origin isolated: ${isolation.reason}.`)
+  if (isolation.isolated) {
+    const by = isolation.by === 'headers' ? 'the host’s headers' : 'this site’s service worker'
+    line(`Cross-origin isolated by ${by}.`)
+  } else line(`Not cross-origin isolated: ${isolation.reason}.`)
   for (const { from, to, reason } of stats?.fallbacks ?? [])
     line(sentence(`${to} instead of ${from}: ${reason}`))
   for (const note of stats?.model.notes ?? []) line(sentence(note))

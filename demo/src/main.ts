@@ -1,12 +1,11 @@
 // The page: isolate if need be, load the embedded model, then write when asked. Wires the session to
 // the views; holds which model was chosen and what the buttons may do.
-import type { EngineStats, GenerateResult, LoadProgress } from 'ryzanstein'
-import { RyzError } from 'ryzanstein'
+import type { EngineStats, GenerateResult, Isolation, LoadProgress } from 'ryzanstein'
+import { isolate, RyzError } from 'ryzanstein'
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
 import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
 import { Figures, showMemory, showPath } from './figures.ts'
-import { type Isolation, isolate } from './isolation.ts'
 import { type ChosenModel, embeddedModel, onModelChosen } from './model-chooser.ts'
 import { Notice } from './notice.ts'
 import { SamplingForm } from './sampling-form.ts'
@@ -181,4 +180,4 @@ onEngineApply(() => openModel(chosen))
 byId('sampling', HTMLDetailsElement).open = matchMedia('(min-width: 60rem)').matches
 status.textContent = 'Starting.'
 isolation = await isolate('./coi-service-worker.js')
-if (isolation.kind !== 'reloading') await openModel(chosen)
+await openModel(chosen)

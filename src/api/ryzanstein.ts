@@ -1,5 +1,7 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 // The SDK: load() starts the engine worker and opens a model in it; a Ryzanstein talks to it. Signals
-// and callbacks stay on the page and become messages. Importing this file does nothing.
+// and callbacks stay on the page and become messages. Importing this file does nothing. The first line is for
+// users whose TypeScript knows no Symbol.asyncDispose.
 
 import { asRyzError, type RyzError } from '../errors.ts'
 import {

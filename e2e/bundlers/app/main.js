@@ -1,6 +1,6 @@
 // A user's page: loads the model beside it and shows a greedy answer, or the error. `options` come from the
 // query, so that one build serves every case.
-import { load } from 'ryzanstein'
+import { isolate, load } from 'ryzanstein'
 
 const show = (state, text) => {
   document.title = state
@@ -9,6 +9,8 @@ const show = (state, text) => {
 
 async function run() {
   const query = new URLSearchParams(location.search)
+  const worker = query.get('isolate')
+  if (worker !== null) await isolate(worker)
   const options = JSON.parse(query.get('options') ?? '{}')
   const engine = await load(new URL(query.get('model') ?? './model.gguf', document.baseURI).href, {
     cache: 'off',

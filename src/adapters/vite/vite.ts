@@ -1,5 +1,7 @@
 // A plugin for Vite 5 and later: leaves the package as it is in development (bundled ahead, it would lose the
-// files beside it), and sends the headers that threads need. Published as ryzanstein/vite.
+// files beside it), sends the headers that threads need, and puts the isolating service worker into the build
+// for hosts that send none. Published as ryzanstein/vite; runs in Node.
+import { readFileSync } from 'node:fs'
 
 /** What the plugin sets; a part of Vite's own config. */
 interface ViteConfig {
@@ -12,12 +14,23 @@ interface ViteConfig {
 export interface RyzansteinViteOptions {
   /** Send COOP and COEP in development and preview, so that the page is isolated (default true). */
   isolate?: boolean
+  /**
+   * Put coi-service-worker.js at the root of the build, for a host without these headers (default false); the
+   * page calls `isolate('/coi-service-worker.js')`.
+   */
+  serviceWorker?: boolean
+}
+
+/** The part of a bundler's plugin context that is used. */
+interface Emitting {
+  emitFile(file: { type: 'asset'; fileName: string; source: string }): string
 }
 
 const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
+const FILE = 'coi-service-worker.js'
 
 /**
  * @example
@@ -28,6 +41,7 @@ const HEADERS = {
 export function ryzanstein(options: RyzansteinViteOptions = {}): {
   name: string
   config: () => ViteConfig
+  generateBundle: (this: Emitting) => void
 } {
   const headers = options.isolate === false ? undefined : { headers: HEADERS }
   return {
@@ -37,5 +51,12 @@ export function ryzanstein(options: RyzansteinViteOptions = {}): {
       worker: { format: 'es' },
       ...(headers && { server: headers, preview: headers }),
     }),
+    generateBundle() {
+      if (options.serviceWorker !== true) return
+      // Beside this file in the package; in one piece it would be taken for a file to bundle.
+      const here = import.meta.url
+      const source = readFileSync(new URL(`./${FILE}`, here), 'utf8')
+      this.emitFile({ type: 'asset', fileName: FILE, source })
+    },
   }
 }
