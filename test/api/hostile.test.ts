@@ -16,6 +16,7 @@ import {
 } from '../../src/cache/manage.ts'
 import { RyzError } from '../../src/errors.ts'
 import { GENERATE_RULES, SCORE_RULES } from '../../src/options/generate.ts'
+import { CHAT_INPUT_RULES } from '../../src/options/input.ts'
 import { LOAD_RULES } from '../../src/options/load.ts'
 import { hostileValues } from '../support/hostile.ts'
 import { stubPackageUrls } from '../support/package-urls.ts'
@@ -130,6 +131,35 @@ for (const name of Object.keys(LOAD_RULES)) {
 for (const name of Object.keys(GENERATE_RULES)) {
   calls[`generate(_, { ${name} })`] = x => engine.generate('x', { ...quick, [name]: x }).result
 }
+for (const name of Object.keys(CHAT_INPUT_RULES)) {
+  calls[`chat(_, { ${name} })`] = x => engine.chat(messages, { ...quick, [name]: x }).result
+  calls[`countTokens(_, { ${name} })`] = x => engine.countTokens(messages, { [name]: x })
+  calls[`saveSession(_, { ${name} })`] = x =>
+    engine.saveSession([{ role: 'user', content: 'x'.repeat(40) }], { [name]: x })
+}
+const MESSAGE_FIELDS = ['name', 'tool_calls', 'tool_call_id', 'reasoning', 'trusted', 'more']
+for (const name of MESSAGE_FIELDS) {
+  calls[`chat([{ ${name} }])`] = x => engine.chat([{ ...messages[0]!, [name]: x }], quick).result
+}
+calls['chat([{ content: [part] }])'] = x =>
+  engine.chat([{ role: 'user', content: [x as never] }], quick).result
+calls['chat([{ content: [{ text }] }])'] = x =>
+  engine.chat([{ role: 'user', content: [{ type: 'text', text: x as string }] }], quick).result
+calls['chat([{ tool_calls: [call] }])'] = x =>
+  engine.chat([{ ...messages[0]!, tool_calls: [x as never] }], quick).result
+calls['chat([{ tool_calls: [{ arguments }] }])'] = x =>
+  engine.chat(
+    [{ ...messages[0]!, tool_calls: [{ function: { name: 'f', arguments: x as string } }] }],
+    quick,
+  ).result
+calls['chat(_, { tools: [tool] })'] = x =>
+  engine.chat(messages, { ...quick, tools: [x as never] }).result
+calls['chat(_, { tools: [{ parameters }] })'] = x => {
+  const tools = [{ type: 'function' as const, function: { name: 'f', parameters: x as object } }]
+  return engine.chat(messages, { ...quick, tools: tools as never }).result
+}
+calls['chat(_, { templateOptions: { x } })'] = x =>
+  engine.chat(messages, { ...quick, templateOptions: { x } }).result
 for (const name of Object.keys(SCORE_RULES)) {
   calls[`score(_, { ${name} })`] = x => engine.score('x', { [name]: x })
 }
@@ -193,6 +223,39 @@ describe('BAD_OPTION names what is wrong', () => {
     ['detokenize([1, -1])', () => engine.detokenize([1, -1]), 'ids[1]', '-1'],
     ['chat([])', () => engine.chat([]).result, 'messages', 'a list'],
     ['chat([null])', () => engine.chat([null as never]).result, 'messages[0]', 'null'],
+    [
+      'a picture',
+      () => engine.chat([{ role: 'user', content: [{ type: 'image_url' } as never] }]).result,
+      'messages[0].content[0].type',
+      '"image_url"',
+    ],
+    [
+      'a schema with a function',
+      () =>
+        engine.chat(messages, {
+          tools: [{ type: 'function', function: { name: 'f', parameters: { a: { b: () => 1 } } } }],
+        }).result,
+      'tools[0].function.parameters.a.b',
+      'a function',
+    ],
+    [
+      'a tool without a name',
+      () => engine.chat(messages, { tools: [{ type: 'function', function: {} } as never] }).result,
+      'tools[0].function.name',
+      'undefined',
+    ],
+    [
+      'messages as a variable',
+      () => engine.chat(messages, { templateOptions: { messages: [] } }).result,
+      'templateOptions.messages',
+      'a list',
+    ],
+    [
+      'continueLast after a question',
+      () => engine.chat(messages, { continueLast: true }).result,
+      'messages[0].role',
+      '"user"',
+    ],
     ['topK NaN', () => engine.generate('x', { topK: Number.NaN }).result, 'topK', 'NaN'],
     ['threads 0', () => load('m', { threads: 0 }), 'threads', '0'],
     ['load(5)', () => load(5 as never), 'source', '5'],

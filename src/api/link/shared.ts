@@ -49,9 +49,9 @@ export async function loadShared(
     )
   }
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
-  const { headers, ...told } = wire
+  const { headers, chatTemplate, ...told } = wire
   const named = JSON.stringify(Object.entries(told).sort())
-  const access = headers ? `:${await digestOf(headers)}` : ''
+  const access = headers || chatTemplate ? `:${await digestOf(headers, chatTemplate)}` : ''
   const group = `ryzanstein:${PACKAGE_VERSION}:${url}:${named}${access}`
   const hubUrl = packageUrls(wire.baseUrl)['shared-hub.js']
   let hub: SharedWorker
@@ -106,8 +106,8 @@ export async function loadShared(
 }
 
 /** Tabs with other access are another group, and a group's name is no place for a secret. */
-async function digestOf(headers: NonNullable<LoadOptions['headers']>): Promise<string> {
-  const text = JSON.stringify([...new Headers(headers)])
+async function digestOf(headers: LoadOptions['headers'], template?: string): Promise<string> {
+  const text = JSON.stringify([[...new Headers(headers)], template])
   const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(text))
   return Array.from(new Uint8Array(digest), byte => byte.toString(16).padStart(2, '0')).join('')
 }

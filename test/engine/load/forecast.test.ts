@@ -186,6 +186,13 @@ describe('will it run', () => {
     expect(cut).toMatchObject({ fits: false, refusal: { code: 'TRUNCATED' } })
   })
 
+  it('tells a chat template that load() would refuse, with its line', async () => {
+    const told = await ask(URL_OF, { chatTemplate: 'a\n{% include "x" %}' })
+    expect(told).toMatchObject({ fits: false, refusal: { code: 'TEMPLATE_ERROR' } })
+    expect(told.refusal!.message).toContain('line 2: {% include %}')
+    expect((await ask(URL_OF, { chatTemplate: '{{ messages }}' })).refusal).toBeUndefined()
+  })
+
   it('is an error only when the question cannot be put', async () => {
     const gone = async () => new Response('', { status: 500 })
     await expect(ask(URL_OF, {}, { fetch: gone })).rejects.toMatchObject({ code: 'NETWORK' })

@@ -64,6 +64,15 @@ describe('a conversation of ryz-chat', () => {
     expect(known).toContain(5)
   })
 
+  test('begins as it began a turn before, so that what was computed is found again', async () => {
+    const { messages, tools } = golden.generation.find(({ name }) => name === 'loop')!
+    const all = await idsOf(messages, tools)
+    for (const turns of [1, 3]) {
+      const before = await idsOf(messages.slice(0, turns), tools)
+      expect(all.ids.slice(0, before.ids.length)).toEqual(before.ids)
+    }
+  })
+
   test('continues an answer that was begun', async () => {
     const messages = [
       { role: 'user', content: 'Hi' },
