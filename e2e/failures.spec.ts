@@ -392,7 +392,7 @@ test.describe('the page', () => {
     await openPage(page)
     const { code, message } = await write(page)
     expect(code).toBe('WORKER_DIED')
-    expect(message).toContain('serve worker.js of the package beside index.js')
+    expect(message).toContain('serve the files of the package beside its index.js')
     await page.unroute(`${DIST}worker.js`)
     await hook(page, NO_POOL)
     const { text, stats } = await write(page, { threads: 2 })
