@@ -65,9 +65,12 @@ import(${text}).then(
 
 const ASK_MS = 5000
 
-/** Whether a worker of startScript() came as far as its script; `message` is that of its error event. */
-export function hadStarted(url: string, message: string): boolean {
-  return message !== '' && !message.includes(`could not load ${url}`)
+/**
+ * Whether a worker of startScript() came as far as its script.
+ * @param message  of its error event, which has none where the script itself did not come
+ */
+export function hadStarted(url: string, message: string | undefined): boolean {
+  return !!message && !message.includes(`could not load ${url}`)
 }
 
 /**
