@@ -126,6 +126,8 @@ export class Ryzanstein {
   readonly model: ModelInfo
   readonly #connection: EngineLink
   readonly #fallbacks: readonly Fallback[]
+  /** Token lists of answers: detokenize() knows that they continue a prompt. */
+  readonly #answers = new WeakSet<object>()
 
   /** @internal Made by load(). */
   constructor(connection: EngineLink, model: ModelInfo, fallbacks: readonly Fallback[] = []) {
@@ -190,10 +192,15 @@ export class Ryzanstein {
     return this.#connection.call(remote => remote.tokenize(text, wire))
   }
 
-  /** The text of token ids; `special` also writes control tokens. */
+  /**
+   * The text of token ids; `special` also writes control tokens. SentencePiece vocabularies put a space before
+   * a text, which is taken off again; `continuation` keeps it, for ids from the middle of a text. The `tokens`
+   * of a result are known to continue their prompt.
+   */
   async detokenize(ids: readonly number[], options: DetokenizeOptions = {}): Promise<string> {
     const sent = tokenIds('ids', ids)
     const wire = checkOptions(DETOKENIZE_RULES, options, 'detokenize()')
+    wire.continuation ??= this.#answers.has(ids)
     return this.#connection.call(remote => remote.detokenize(sent, wire))
   }
 
@@ -281,6 +288,7 @@ export class Ryzanstein {
           else if (message.type === 'queue') tell(onQueue, message.event)
           else if (message.type === 'done') {
             unlisten()
+            this.#answers.add(message.result.tokens)
             stream.done(message.result)
           }
         },

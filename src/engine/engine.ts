@@ -5,7 +5,7 @@ import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import { GENERATE_DEFAULTS, GENERATE_RULES, MAX_PRIORITY } from '../options/generate.ts'
 import type { Input } from '../options/input.ts'
 import { LOAD_DEFAULTS, LOAD_RULES } from '../options/load.ts'
-import { check, whole } from '../options/rules.ts'
+import { check } from '../options/rules.ts'
 import type {
   CacheStats,
   Calibration,
@@ -34,6 +34,13 @@ import { Grammars } from './tasks/grammars.ts'
 import { isConstrained, resolveGenerate } from './tasks/options.ts'
 import { promptTokens } from './tasks/prompt.ts'
 import { type ScoreEvents, Scoring } from './tasks/score.ts'
+import {
+  countTokens,
+  type DetokenizeCall,
+  detokenize,
+  type TokenizeCall,
+  tokenize,
+} from './tasks/text-calls.ts'
 
 const NOT_CALIBRATED: Calibration = {
   source: 'skipped',
@@ -79,6 +86,7 @@ export class Engine {
   readonly #now: () => number
   /** Requests whose prompt is being made, with their order in the queue. */
   readonly #preparing = new Map<AbortController, number>()
+  readonly #asides = new Set<AbortController>()
   #closing: Promise<void> | undefined
 
   /** @throws RyzError BAD_OPTION; the parts stay open then */
@@ -154,28 +162,18 @@ export class Engine {
   }
 
   /** @throws RyzError BAD_OPTION | CLOSED */
-  tokenize(text: string, options: { special?: boolean; bos?: boolean } = {}): number[] {
-    const { tokenizer } = this.#open()
-    const tokens = tokenizer.encode(text, {
-      addSpecial: false,
-      parseSpecial: options.special === true,
-    })
-    return options.bos === true && tokenizer.bos !== undefined ? [tokenizer.bos, ...tokens] : tokens
+  tokenize(text: string, options: TokenizeCall = {}): Promise<number[]> {
+    return this.#aside((parts, signal) => tokenize(parts, text, options, signal))
   }
 
   /** @throws RyzError BAD_OPTION | CLOSED */
-  detokenize(ids: readonly number[], options: { special?: boolean } = {}): string {
-    const { tokenizer } = this.#open()
-    const known = whole(0, tokenizer.vocabSize - 1)
-    for (const id of ids) check('a token id', id, known)
-    return tokenizer.decode(ids, { special: options.special === true })
+  detokenize(ids: readonly number[], options: DetokenizeCall = {}): Promise<string> {
+    return this.#aside((parts, signal) => detokenize(parts, ids, options, signal))
   }
 
   /** Tokens of a text without bos, or of a whole chat as chat() would feed it. */
-  async countTokens(input: Input): Promise<number> {
-    const parts = this.#open()
-    if (input.kind === 'text') return this.tokenize(input.text).length
-    return (await promptTokens(input, parts, { vocab: parts.network.config.vocab })).length
+  countTokens(input: Input): Promise<number> {
+    return this.#aside((parts, signal) => countTokens(parts, input, signal))
   }
 
   stats(): EngineStats {
@@ -223,11 +221,13 @@ export class Engine {
    * again. Whole blocks of 32 tokens are kept; what is not in the cache is computed first.
    * @throws RyzError BAD_OPTION for fewer than 32 tokens; QUEUE_FULL | QUEUE_TIMEOUT | CLOSED
    */
-  async saveSession(input: Input, options: { noBos?: boolean } = {}): Promise<Blob> {
-    const parts = this.#open()
-    const { config, kv } = parts.network
-    const prompt = { vocab: config.vocab, contextLength: kv.contextLength, noBos: options.noBos }
-    return this.#whileOpen(this.#sessions.save(await promptTokens(input, parts, prompt)))
+  saveSession(input: Input, options: { noBos?: boolean } = {}): Promise<Blob> {
+    return this.#aside(async (parts, signal) => {
+      const { config, kv } = parts.network
+      const { contextLength } = kv
+      const prompt = { vocab: config.vocab, contextLength, noBos: options.noBos, signal }
+      return this.#sessions.save(await promptTokens(input, parts, prompt))
+    })
   }
 
   /**
@@ -251,7 +251,7 @@ export class Engine {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#scheduler.close().then(() => this.#parts.close())
-      for (const preparing of this.#preparing.keys()) preparing.abort()
+      for (const abort of [...this.#preparing.keys(), ...this.#asides]) abort.abort()
     }
     return this.#closing
   }
@@ -267,6 +267,18 @@ export class Engine {
       return await work
     } finally {
       this.#open()
+    }
+  }
+
+  /** Work on text that is no request: closing ends it. */
+  async #aside<T>(work: (parts: EngineParts, signal: AbortSignal) => Promise<T>): Promise<T> {
+    const parts = this.#open()
+    const abort = new AbortController()
+    this.#asides.add(abort)
+    try {
+      return await this.#whileOpen(work(parts, abort.signal))
+    } finally {
+      this.#asides.delete(abort)
     }
   }
 
@@ -298,7 +310,7 @@ export class Engine {
   /** Input -> tokens -> task -> queue. Cancel is heard while the template is rendered, too. */
   #start(
     input: Input,
-    options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow'>,
+    options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow' | 'penaltyWindow'>,
     events: { error(error: RyzError): void },
     makeTask: (prompt: readonly number[]) => Task,
     beside: (signal: AbortSignal) => Promise<(() => void) | undefined> = async () => undefined,
@@ -317,10 +329,14 @@ export class Engine {
       try {
         const { network } = this.#parts
         const { vocab } = network.config
-        const { noBos, overflow } = options
+        const { noBos, overflow, penaltyWindow } = options
         const { signal } = abort
-        const contextLength = overflow === 'slide' ? undefined : network.kv.contextLength
-        const prompt = { vocab, contextLength, noBos, signal }
+        const { contextLength } = network.kv
+        // What a slide leaves, and what penalties look back at.
+        const last = contextLength + (penaltyWindow ?? GENERATE_DEFAULTS.penaltyWindow)
+        const room =
+          overflow === 'slide' ? { ends: { first: contextLength, last } } : { contextLength }
+        const prompt = { vocab, noBos, signal, ...room }
         task = makeTask(await promptTokens(input, this.#parts, prompt))
         this.#open()
         throwIfAborted(abort.signal, 'the request')

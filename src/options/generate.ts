@@ -114,8 +114,10 @@ export const TOKENIZE_RULES: Rules<TokenizeOptions> = { special: flag, bos: flag
 export interface DetokenizeOptions {
   /** Also write control tokens. */
   special?: boolean
+  /** The ids continue a text: a space at their beginning is kept (default: true for the tokens of a result). */
+  continuation?: boolean
 }
-export const DETOKENIZE_RULES: Rules<DetokenizeOptions> = { special: flag }
+export const DETOKENIZE_RULES: Rules<DetokenizeOptions> = { special: flag, continuation: flag }
 
 export interface SaveOptions {
   noBos?: boolean

@@ -8,6 +8,7 @@ import type { ByteList } from './byte-list.ts'
 import { bytePairEncoder, readMerges } from './byte-pair.ts'
 import { knownTemplate } from './chat/known-templates.ts'
 import { markSpaces } from './cutters.ts'
+import { MAX_MERGES, MAX_TOKEN_UNITS, MAX_TOKENS, requireRows } from './limits.ts'
 import { preTokenizer } from './pre-tokenizers.ts'
 import { SPACE_MARK, scoreRanks, sentencePieceEncoder } from './sentence-piece.ts'
 import { SpecialSplitter, type WrittenToken } from './special-splitter.ts'
@@ -33,10 +34,11 @@ const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/
 
 /**
  * The tokenizer a GGUF file carries.
+ * @param rows  of the embedding: every token needs one
  * @throws RyzError TOKENIZER_MISSING when it carries none, TOKENIZER_INVALID when it is damaged or of
  *   an unknown kind, UNSUPPORTED_FEATURE for an unknown pre-tokenizer
  */
-export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
+export function tokenizerFromGguf(metadata: Metadata, rows = MAX_TOKENS): Tokenizer {
   const model = metadata.get(`${KEY}model`)
   if (model === undefined || model === 'none' || model === 'no_vocab') {
     throw new RyzError(
@@ -44,18 +46,21 @@ export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
       `the GGUF file has no tokenizer (${KEY}model is ${model ?? 'absent'}); use a file converted with its vocabulary`,
     )
   }
-  if (model === 'gpt2') return readBytePair(metadata)
-  if (model === 'llama') return readSentencePiece(metadata)
+  if (model === 'gpt2') return readBytePair(metadata, rows)
+  if (model === 'llama') return readSentencePiece(metadata, rows)
   throw invalid(
     `tokenizer kind "${String(model).slice(0, 60)}" is not implemented; gpt2 and llama are`,
   )
 }
 
-function readBytePair(metadata: Metadata): Tokenizer {
-  const vocab = readVocabulary(metadata)
+function readBytePair(metadata: Metadata, rows: number): Tokenizer {
+  const vocab = readVocabulary(metadata, rows)
   const { texts, kinds, index } = vocab
   const merges = textsAt(metadata, 'merges', 'merge')
   if (!merges) throw invalid(`${KEY}merges is missing; convert the model again`)
+  if (merges.length > MAX_MERGES) {
+    throw invalid(`the file has ${merges.length} merges, the limit is ${MAX_MERGES}`)
+  }
 
   const pre = preTokenizer(preTokenizerName(metadata))
   const unknown = readId(metadata, 'unknown', texts.length)
@@ -111,8 +116,8 @@ function preTokenizerName(metadata: Metadata): string {
   return architecture === 'bitnet-b1.58' || architecture === 'bitnet-25' ? 'llama-bpe' : 'default'
 }
 
-function readSentencePiece(metadata: Metadata): Tokenizer {
-  const vocab = readVocabulary(metadata)
+function readSentencePiece(metadata: Metadata, rows: number): Tokenizer {
+  const vocab = readVocabulary(metadata, rows)
   const { texts, kinds, index } = vocab
   const scores = numbers(metadata, 'scores', texts.length)
   if (!scores) throw invalid(`${KEY}scores is missing; convert the model again`)
@@ -187,7 +192,7 @@ interface Vocabulary {
   index: TokenIndex
 }
 
-function readVocabulary(metadata: Metadata): Vocabulary {
+function readVocabulary(metadata: Metadata, rows: number): Vocabulary {
   if (!metadata.has(`${KEY}tokens`)) {
     throw new RyzError(
       'TOKENIZER_MISSING',
@@ -196,6 +201,13 @@ function readVocabulary(metadata: Metadata): Vocabulary {
   }
   const tokens = textsAt(metadata, 'tokens', 'token')
   if (!tokens || tokens.length === 0) throw invalid(`${KEY}tokens is no list of strings`)
+  requireRows(tokens.length, rows)
+  for (let id = 0; id < tokens.length; id++) {
+    const units = tokens.starts[id + 1] - tokens.starts[id]
+    if (units > MAX_TOKEN_UNITS) {
+      throw invalid(`token ${id} has ${units} characters, the limit is ${MAX_TOKEN_UNITS}`)
+    }
+  }
 
   const index = new TokenIndex(tokens)
   for (let id = 0; id < tokens.length; id++) {

@@ -5,6 +5,7 @@ import { assembleTokenizer, type TokenizerFacts } from './assemble.ts'
 import { cuttingOf, normalizerOf, steps, unknownStep } from './json-pipeline.ts'
 import { isObject, type Json, parseObject } from './json-values.ts'
 import { type AddedToken, readVocabulary } from './json-vocabulary.ts'
+import { MAX_TOKENS } from './limits.ts'
 import type { Normalizer } from './normalizers.ts'
 import { SpecialSplitter } from './special-splitter.ts'
 import { CONTROL, END_TOKEN_NAMES, TokenTable } from './token-table.ts'
@@ -16,6 +17,8 @@ export interface JsonTokenizerExtra {
   generationConfig?: Readonly<Record<string, unknown>>
   /** chat_template.jinja where it is a file of its own; wins over tokenizer_config.json. */
   chatTemplate?: string
+  /** Rows of the embedding. */
+  rows?: number
 }
 
 /**
@@ -34,13 +37,14 @@ export function tokenizerFromJson(
       : parseObject(tokenizerConfigJson, 'tokenizer_config.json')
   const normalizer = normalizerOf(json.normalizer)
   const { cutters, bytes, losesNothing } = cuttingOf(json.pre_tokenizer)
-  const vocab = readVocabulary(json, bytes)
+  const vocab = readVocabulary(json, bytes, extra.rows ?? MAX_TOKENS)
 
   const around = readTemplate(json.post_processor, vocab.idOf)
   const facts = readFacts(config, extra, vocab.idOf, vocab.texts.length, around)
   for (const id of facts.endTokens) vocab.kinds[id] = CONTROL
   if (facts.bos !== undefined) vocab.kinds[facts.bos] = CONTROL
   facts.stripsLeadingSpace = vocab.stripsLeadingSpace
+  facts.notes = vocab.notes
   const table = new TokenTable(vocab.texts, vocab.kinds, vocab.writeBytes)
 
   const added = vocab.addedTokens.filter(token => token.text !== '')

@@ -7,6 +7,7 @@ import type { ByteList } from './byte-list.ts'
 import { bytePairEncoder, MergeTable } from './byte-pair.ts'
 import { metaspacePrefix, steps, unknownStep } from './json-pipeline.ts'
 import { isObject, type Json } from './json-values.ts'
+import { MAX_MERGES, MAX_TOKEN_UNITS, MAX_TOKENS, requireRows } from './limits.ts'
 import { SPACE_MARK } from './sentence-piece.ts'
 import type { WrittenToken } from './special-splitter.ts'
 import { TokenIndex } from './token-index.ts'
@@ -29,29 +30,32 @@ export interface JsonVocabulary {
   readonly writeBytes: (id: number, to: ByteList) => void
   readonly openEncoder: () => WordEncoder
   readonly losesNothing: boolean
+  readonly notes: readonly string[]
 }
 
-/** Larger ids can only be damage: the largest published vocabularies have 262 144 tokens. */
-export const MAX_TOKENS = 1024 * 1024
-const MAX_MERGES = 2 * MAX_TOKENS
-/** The longest published ones are 256 spaces. */
-export const MAX_TOKEN_UNITS = 8192
 const BYTE_TOKEN = /^<0x([0-9A-F]{2})>$/
 const EMPTY_LIST = new TextListWriter(0).take()
 
 /**
+ * @param rows  of the embedding: tokens of the model need one, added ones without one are left out
  * @param bytes  the text comes as bytes, as their stand-ins ('mapped'), or as characters
  * @throws RyzError TOKENIZER_INVALID | UNSUPPORTED_FEATURE
  */
-export function readVocabulary(json: Json, bytes: boolean | 'mapped'): JsonVocabulary {
+export function readVocabulary(
+  json: Json,
+  bytes: boolean | 'mapped',
+  rows: number,
+): JsonVocabulary {
   const model = isObject(json.model) ? json.model : {}
   const read = readModel(model)
-  const addedTokens = readAddedTokens(json)
+  const allAdded = readAddedTokens(json)
+  const addedTokens = allAdded.filter(token => token.id < rows)
 
   let size = 0
   for (const [, id] of read.tokens) size = Math.max(size, id + 1)
   for (const { id } of addedTokens) size = Math.max(size, id + 1)
   if (size === 0) throw invalid('tokenizer.json holds no tokens')
+  requireRows(size, rows)
 
   const written = new Array<string>(size).fill('')
   const kinds = new Uint8Array(size).fill(UNUSED)
@@ -92,8 +96,20 @@ export function readVocabulary(json: Json, bytes: boolean | 'mapped'): JsonVocab
     stripsLeadingSpace,
     writeBytes,
     openEncoder: read.encoders(shared),
+    notes: notesOf(allAdded, rows),
     losesNothing: bytes !== false ? hasEveryByte(index) : idOfByte?.includes(-1) === false,
   }
+}
+
+/** Fine-tunes add a padding token and leave the embedding as it was; nobody can feed or sample it. */
+function notesOf(added: readonly AddedToken[], rows: number): string[] {
+  const beyond = added.filter(token => token.id >= rows)
+  if (beyond.length === 0) return []
+  const names = beyond.slice(0, 3).map(({ text, id }) => `${id} "${text.slice(0, 40)}"`)
+  const more = beyond.length > 3 ? ` and ${beyond.length - 3} more` : ''
+  return [
+    `The added tokens ${names.join(', ')}${more} of tokenizer.json have no row in the embedding of ${rows}; they are left out`,
+  ]
 }
 
 interface Shared {

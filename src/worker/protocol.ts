@@ -83,8 +83,8 @@ export interface EngineApi {
   willItRun(source: WireSource, options: WireLoadOptions): Promise<RunForecast>
   generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
   score(input: Input, options: WireScoreOptions, port: MessagePort): void
-  tokenize(text: string, options: TokenizeOptions): number[]
-  detokenize(ids: readonly number[], options: DetokenizeOptions): string
+  tokenize(text: string, options: TokenizeOptions): Promise<number[]>
+  detokenize(ids: readonly number[], options: DetokenizeOptions): Promise<string>
   countTokens(input: Input): Promise<number>
   stats(): EngineStats
   saveSession(input: Input, options: SaveOptions): Promise<Blob>

@@ -5,6 +5,7 @@ import type { Heartbeat } from '../../src/api/link/connection.ts'
 import { connect, load, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { willItRun } from '../../src/api/will-it-run.ts'
 import { RyzError } from '../../src/errors.ts'
+import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
 import type { LoadOptions, LoadProgress, TokenChunk } from '../../src/types/index.ts'
 import type { OpenParts } from '../../src/worker/engine-api.ts'
 import {
@@ -312,6 +313,30 @@ describe('calls', () => {
     expect(await codeOf(engine.detokenize([-1]))).toBe('BAD_OPTION')
   })
 
+  it('the space before a SentencePiece text: its own ids give the text, an answer keeps it', async () => {
+    const letter = (id: number) => (id > 96 && id < 123 ? `▁${String.fromCharCode(id)}` : `<${id}>`)
+    const tokens = Array.from({ length: VOCAB }, (_, id) => letter(id))
+    const tokenizer = tokenizerFromGguf(
+      new Map<string, unknown>([
+        ['tokenizer.ggml.model', 'llama'],
+        ['tokenizer.ggml.tokens', [...tokens.slice(0, -1), '▁']],
+        ['tokenizer.ggml.scores', tokens.map(() => 0)],
+      ]),
+    )
+    const parts = async () => ({ ...fakeParts(new FakeNetwork()), tokenizer })
+    const worker = new FakeWorker({}, parts)
+    const engine = await connect(worker, 'x', {})
+    opened.push({ engine, worker })
+    const ids = await engine.tokenize('a b')
+    expect(ids).toEqual([97, 98])
+    expect(await engine.detokenize(ids)).toBe('a b')
+    expect(await engine.detokenize(ids, { continuation: true })).toBe(' a b')
+    const result = await engine.generate([97], { maxTokens: 5 }).result
+    expect(result.text).toMatch(/^( [a-z]){5}$/)
+    expect(await engine.detokenize(result.tokens)).toBe(result.text)
+    expect(await engine.detokenize([...result.tokens])).toBe(result.text.slice(1))
+  })
+
   it('score gives typed arrays', async () => {
     const { engine } = await start()
     const scored = await engine.score('abc', { logits: true })
@@ -345,7 +370,9 @@ describe('a fault of the package', () => {
     const engine = await connect(worker, 'x', {})
     const other = engine.generate('other', { maxTokens: 50, seed: 1 })
     await engine.stats() // it has its prompt
-    broken.encode = () => (undefined as unknown as number[]).slice()
+    broken.encodeInSlices = () => {
+      throw new TypeError('undefined has no slice')
+    }
     const codes = [engine.tokenize('x'), engine.score('x'), engine.generate('x').result].map(codeOf)
     expect(await Promise.all(codes)).toEqual(['INTERNAL', 'INTERNAL', 'INTERNAL'])
     expect((await other.result).tokens).toHaveLength(50)

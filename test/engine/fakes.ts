@@ -146,7 +146,7 @@ export const byteTokenizer: Tokenizer = {
     return options.addSpecial === false ? bytes : [BOS, ...bytes, EOS]
   },
   *encodeInSlices(text, options, out) {
-    for (const [i, id] of byteTokenizer.encode(text, options).entries()) {
+    for (const [i, id] of this.encode(text, options).entries()) {
       out.push(id)
       if (i % 1000 === 999) yield
     }

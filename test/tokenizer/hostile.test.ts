@@ -263,3 +263,66 @@ describe('a tokenizer.json', () => {
     expect(tokenizer.decode([258, 256])).toBe('__proto__ab')
   })
 })
+
+describe('more tokens than the embedding has rows', () => {
+  const model = {
+    type: 'BPE',
+    vocab: Object.fromEntries(BYTE_TOKENS.map((token, id) => [token, id])),
+    merges: [],
+  }
+  const added = [
+    { id: 256, content: '<|end|>', special: true },
+    { id: 257, content: '<pad>', special: true },
+  ]
+  const json = JSON.stringify({
+    added_tokens: added,
+    pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
+    decoder: { type: 'ByteLevel' },
+    model,
+  })
+
+  test('is refused of a GGUF file, with both figures', () => {
+    const metadata = bytePairMetadata(good)
+    expect(tokenizerFromGguf(metadata, 258).vocabSize).toBe(258)
+    expect(codeFrom(() => tokenizerFromGguf(metadata, 257))).toBe('TOKENIZER_INVALID')
+    expect(() => tokenizerFromGguf(metadata, 257)).toThrow(/258 tokens and its embedding 257 rows/)
+  })
+
+  test('is refused of the model in a tokenizer.json', () => {
+    expect(codeFrom(() => tokenizerFromJson(json, undefined, { rows: 255 }))).toBe(
+      'TOKENIZER_INVALID',
+    )
+  })
+
+  test('leaves added tokens out and says so: their text is text', () => {
+    const tokenizer = tokenizerFromJson(json, '{"pad_token":"<pad>"}', { rows: 257 })
+    expect(tokenizer.vocabSize).toBe(257)
+    expect(tokenizer.notes).toEqual([
+      'The added tokens 257 "<pad>" of tokenizer.json have no row in the embedding of 257; they are left out',
+    ])
+    const options = { addSpecial: false, parseSpecial: true }
+    expect(tokenizer.encode('<|end|>', options)).toEqual([256])
+    expect(tokenizer.encode('<pad>', options)).toHaveLength(5)
+    expect(tokenizerFromJson(json, undefined, { rows: 300 }).notes).toEqual([])
+  })
+})
+
+describe('a vocabulary that is meant to fill the memory', () => {
+  test.each([
+    ['a token of a million letters', { tokens: [...good.tokens, 'x'.repeat(1e6)] }],
+    ['a list of types for another count', { token_type: new Int32Array(1000) }],
+  ])('with %s is refused', (_, more) => {
+    expect(codeOf(more as Record<string, unknown>)).toBe('TOKENIZER_INVALID')
+  })
+
+  test('has at most a million tokens and two million merges', () => {
+    const many = Array.from({ length: 1024 * 1024 + 1 }, (_, i) => `t${i}`)
+    expect(() => tokenizerFromGguf(bytePairMetadata({ tokens: many, merges: [] }))).toThrow(
+      /1048577 tokens and the limit is 1048576/,
+    )
+    const merges = new Array(2 * 1024 * 1024 + 1).fill('a b')
+    expect(() => tokenizerFromGguf(bytePairMetadata({ ...good, merges }))).toThrow(
+      /2097153 merges, the limit is 2097152/,
+    )
+  })
+})

@@ -118,7 +118,7 @@ async function openParts(
       contextLength: config.contextLength,
       parameters: poured.parameters,
       layouts: poured.layouts,
-      notes: [...config.notes, ...poured.notes, ...chat.notes],
+      notes: [...config.notes, ...(tokenizer.notes ?? []), ...poured.notes, ...chat.notes],
     },
     get fallbacks() {
       return [
@@ -186,13 +186,14 @@ function closing(network: RevivingNetwork): () => void {
 
 /** @throws RyzError TOKENIZER_MISSING | TOKENIZER_INVALID */
 export async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Tokenizer> {
-  if (file.container === 'gguf') return tokenizerFromGguf(file.metadata)
+  if (file.container === 'gguf') return tokenizerFromGguf(file.metadata, config.vocab)
   if (file.tokenizerJson === undefined) {
     const odd = file.odd?.get('tokenizer.json')
     const what = odd ?? `tokenizer.json was not found beside the weights of ${config.name}`
     throw new RyzError('TOKENIZER_MISSING', `${what}; put the model's own there`)
   }
   return tokenizerFromJson(file.tokenizerJson, file.tokenizerConfigJson, {
+    rows: config.vocab,
     generationConfig: file.generationConfig,
     chatTemplate: file.chatTemplate,
   })

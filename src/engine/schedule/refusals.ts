@@ -37,6 +37,15 @@ export function contextFull(tokens: number, contextLength: number): RyzError {
   )
 }
 
+/** @param atLeast  tokens: the text was not read to its end */
+export function promptTooLong(atLeast: number, units: number, contextLength: number): RyzError {
+  return new RyzError(
+    'CONTEXT_FULL',
+    `the prompt of ${units} characters has at least ${atLeast} tokens, the context holds ${contextLength} with the answer; shorten it, load with a larger contextLength, or use overflow: 'slide'`,
+    { atLeast, contextLength },
+  )
+}
+
 /** What a call gets after the engine closed because of another error. */
 export function closedAfter(error: RyzError): RyzError {
   return new RyzError('CLOSED', `the engine has closed after ${error.code}: ${error.message}`, {

@@ -3,6 +3,7 @@
 import { chatInput, type Input } from '../../options/input.ts'
 import type { Chat } from '../../tokenizer/chat/open-chat.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import { encodeText, type PromptRoom } from './long-text.ts'
 import { checkTokens } from './options.ts'
 
 /** What turns inputs into tokens. */
@@ -14,8 +15,10 @@ export interface PromptMaker {
 export interface PromptOptions {
   /** Rows of the embedding table: every id must be below. */
   readonly vocab: number
-  /** Tokens that fit; a chat that cannot fit is refused before it is tokenized. Without it any fits. */
+  /** Tokens that fit; a text that cannot fit is refused before it is tokenized. Without it any fits. */
   readonly contextLength?: number
+  /** Of a text that any length fits, these are enough: at its beginning and at its end. */
+  readonly ends?: { readonly first: number; readonly last: number }
   readonly noBos?: boolean
   readonly signal?: AbortSignal
 }
@@ -30,18 +33,21 @@ export async function promptTokens(
   options: PromptOptions,
 ): Promise<readonly number[]> {
   const { vocab, contextLength, noBos, signal } = options
+  const room: PromptRoom | undefined =
+    contextLength === undefined ? options.ends : { most: contextLength, contextLength }
   switch (input.kind) {
     case 'tokens':
       return checkTokens(input.tokens, vocab)
     case 'text': {
-      const tokens = tokenizer.encode(input.text, { addSpecial: false })
+      const tokens = await encodeText(tokenizer, input.text, { addSpecial: false }, signal, room)
       return checkTokens(withBos(tokens, tokenizer, noBos), vocab)
     }
     case 'chat': {
       const maxChars = contextLength && mostCharacters(tokenizer, contextLength)
       const request = chatInput('messages', input.messages, input)
       const { text, trusted } = await chat.render(request, { maxChars, signal })
-      const tokens = tokenizer.encode(text, { addSpecial: false, parseSpecial: true, trusted })
+      const written = { addSpecial: false, parseSpecial: true, trusted }
+      const tokens = await encodeText(tokenizer, text, written, signal, room)
       return checkTokens(withBos(tokens, tokenizer, noBos), vocab)
     }
     default:
