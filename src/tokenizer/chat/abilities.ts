@@ -3,8 +3,8 @@
 import type { ChatMessage, ChatTool } from '../../types/index.ts'
 import { type Limits, renderAtOnce, type Template, TemplateFault } from '../jinja/template.ts'
 import { CONTINUED, type Text } from '../jinja/text.ts'
-import type { Abilities, ChatRequest } from './chat-text.ts'
-import { chatVariables, type NamedTokens, type Taste } from './variables.ts'
+import type { Abilities, CallTaste, ChatRequest } from './chat-text.ts'
+import { chatVariables, type NamedTokens, type Taste, USUAL_CALLS } from './variables.ts'
 
 /** Enough for any template and a short chat; about 20 ms where a hostile one uses them up. */
 const LIMITS: Limits = { steps: 50_000, chars: 200_000, output: 200_000 }
@@ -28,49 +28,94 @@ const tools: ChatTool[] = [
   },
 ]
 
+const called: ChatMessage = {
+  role: 'assistant',
+  content: null,
+  // Mistral's ids are nine letters and digits.
+  tool_calls: [
+    {
+      id: 'call12345',
+      type: 'function',
+      function: { name: TOOL_NAME, arguments: { city: 'Oslo' } },
+    },
+  ],
+}
+const result: ChatMessage = {
+  role: 'tool',
+  content: 'Rain',
+  name: TOOL_NAME,
+  tool_call_id: 'call12345',
+}
+const CALL_TASTES: readonly CallTaste[] = [
+  USUAL_CALLS,
+  { arguments: 'text', none: false },
+  { arguments: 'object', none: true },
+  { arguments: 'text', none: true },
+]
+
 /** @param source  of the template, for names that it mentions */
 export function abilitiesOf(template: Template, source: string, tokens: NamedTokens): Abilities {
   const developer = source.includes('developer')
-  const render = (request: ChatRequest, taste: Taste): Text | undefined => {
+  const render: Render = (request, taste) => {
     try {
-      const variables = chatVariables(request, tokens, taste)
-      return renderAtOnce(template, { variables }, LIMITS)
+      const variables = chatVariables(request, tokens, { developer, ...taste })
+      return renderAtOnce(template, { variables }, LIMITS).s
     } catch (error) {
       if (error instanceof TemplateFault) return undefined
       throw error
     }
   }
-  const asText = (request: ChatRequest) => render(request, { developer, content: 'text' })
-  const asParts = (request: ChatRequest) => render(request, { developer, content: 'parts' })
-  const holds = (text: Text | undefined, words: string) => text?.s.includes(words) ?? false
-
-  // A list that is printed as Python prints it shows the key as well as the text.
-  const partsText = asParts({ messages: [parts] })
-  const takesParts = holds(partsText, 'Hello') && !/['"]type['"]/.test(partsText!.s)
-  const takesText = holds(asText({ messages: [user] }), 'Hello')
-  const content = takesParts ? (takesText ? 'both' : 'parts') : 'text'
-  const best = content === 'parts' ? asParts : asText
+  const content = contentTaste(render)
+  const form = content === 'parts' ? 'parts' : 'text'
+  const shown = (messages: ChatMessage[], known?: ChatTool[], calls?: CallTaste) =>
+    render({ messages, ...(known && { tools: known }) }, { content: form, calls })
   // Some refuse a system message, others a chat without tools.
-  const all = best({ messages: [system, user], tools })
-  const withTools = all ?? best({ messages: [user], tools })
-  const withSystem = best({ messages: [system, user] }) ?? all
+  const all = shown([system, user], tools)
+  const withTools = all ?? shown([user], tools)
+  const withSystem = shown([system, user]) ?? all
   return {
     developer,
     content,
-    system: holds(withSystem, 'Be brief.'),
-    tools: holds(withTools, TOOL_NAME),
+    system: withSystem?.includes('Be brief.') ?? false,
+    tools: withTools?.includes(TOOL_NAME) ?? false,
+    calls: CALL_TASTES.find(calls => {
+      const turns = [user, called, result]
+      return showsCall(shown(turns, tools, calls)) || showsCall(shown(turns, undefined, calls))
+    }),
   }
 }
 
+type Render = (request: ChatRequest, taste: Omit<Taste, 'developer'>) => string | undefined
+
+function contentTaste(render: Render): Abilities['content'] {
+  const asParts = render({ messages: [parts] }, { content: 'parts', calls: undefined })
+  // A list that is printed as Python prints it shows the key as well as the text.
+  const takesParts = asParts?.includes('Hello') && !/['"]type['"]/.test(asParts)
+  if (!takesParts) return 'text'
+  const asText = render({ messages: [user] }, { content: 'text', calls: undefined })
+  return asText?.includes('Hello') ? 'both' : 'parts'
+}
+
+/** The call is there, and its arguments neither as Python prints a dict nor as a string within JSON. */
+function showsCall(text: string | undefined): boolean {
+  if (text === undefined) return false
+  const call = text.slice(text.lastIndexOf('Hello'), text.lastIndexOf('Oslo'))
+  return call.includes(TOOL_NAME) && !/'city'|\\"city|None|null/.test(call)
+}
+
 /** What is worth knowing before a chat is answered otherwise than it was meant. */
-export function abilityNotes({ system: knowsSystem, tools: knowsTools }: Abilities): string[] {
+export function abilityNotes(abilities: Abilities): string[] {
   const notes: string[] = []
-  if (!knowsSystem) {
+  if (!abilities.system) {
     notes.push(
       'The chat template does not print system messages: it leaves them out or refuses them',
     )
   }
-  if (!knowsTools) notes.push('The chat template knows no tools: it leaves them out of the prompt')
+  if (!abilities.tools)
+    notes.push('The chat template knows no tools: it leaves them out of the prompt')
+  else if (!abilities.calls) {
+    notes.push('The chat template does not print earlier calls of tools, or not as calls')
+  }
   return notes
 }
 

@@ -24,4 +24,12 @@ export interface Abilities {
   readonly developer: boolean
   /** How it takes content: as a text, as a list of parts, or either way. */
   readonly content: 'text' | 'parts' | 'both'
+  /** How it takes the calls of earlier answers; undefined when it does not print them. */
+  readonly calls: CallTaste | undefined
+}
+
+export interface CallTaste {
+  readonly arguments: 'object' | 'text'
+  /** Whether the content beside calls must be None where there is no text. */
+  readonly none: boolean
 }

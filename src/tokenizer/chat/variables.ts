@@ -1,11 +1,11 @@
 // From a chat as a caller gives it to the variables of its template. Everything is marked as typed, so that
 // no control token comes of it, except messages that are trusted. Called by renderer.ts and abilities.ts.
 import type { ChatMessage, TextPart, ToolCall } from '../../types/index.ts'
-import { fromJs, parseJson } from '../jinja/json.ts'
+import { dumpJson, dumpOptions, fromJs, parseJson } from '../jinja/json.ts'
 import { dictOf, getKey, setKey } from '../jinja/protocols.ts'
 import { CONTINUED, join, Text, TYPED } from '../jinja/text.ts'
 import { Dict, type Value } from '../jinja/values.ts'
-import type { Abilities, ChatRequest } from './chat-text.ts'
+import type { Abilities, CallTaste, ChatRequest } from './chat-text.ts'
 
 /** Control tokens that templates may write by name. */
 export interface NamedTokens {
@@ -13,8 +13,13 @@ export interface NamedTokens {
   readonly eos: string
 }
 
+const PLAIN_JSON = dumpOptions(undefined, undefined, undefined, undefined)
+
 /** How a template wants its messages. */
-export type Taste = Pick<Abilities, 'developer' | 'content'>
+export type Taste = Pick<Abilities, 'developer' | 'content' | 'calls'>
+
+/** What most templates want. */
+export const USUAL_CALLS: CallTaste = { arguments: 'object', none: false }
 
 /**
  * The variables, as Hugging Face's transformers passes them: tools and documents are None when there are none.
@@ -48,19 +53,20 @@ function messageValue(message: ChatMessage, taste: Taste, continued: boolean): V
   const marks = message.trusted ? 0 : TYPED
   const dict = dictOf([])
   const set = (name: string, value: Value) => setKey(dict, new Text(name), value)
-  const content = () => contentValue(message.content ?? '', taste, marks, continued)
+  const { arguments: form, none } = taste.calls ?? USUAL_CALLS
+  const calls = message.tool_calls ?? []
+  const content = () =>
+    none && calls.length > 0 && !message.content
+      ? null
+      : contentValue(message.content ?? '', taste, marks, continued)
   // In the caller's order: some templates print a whole message as JSON.
   for (const [name, value] of Object.entries(message)) {
     if (name === 'trusted' || value === undefined) continue
     if (name === 'content') set(name, content())
     else if (name === 'role') set(name, roleValue(message.role, taste, marks))
     else if (name === 'tool_calls') {
-      const calls = message.tool_calls ?? []
-      if (calls.length > 0)
-        set(
-          name,
-          calls.map(call => callValue(call, marks)),
-        )
+      const values = calls.map(call => callValue(call, form, marks))
+      if (values.length > 0) set(name, values)
     } else if (value !== null) set(name, fromJs(value, marks))
   }
   if (message.content === undefined) set('content', content())
@@ -106,16 +112,18 @@ function contentValue(
   return texts.length === 1 ? texts[0] : join(texts)
 }
 
-/** Arguments as JSON text become what they mean, so that both forms give the same prompt. */
-function callValue(call: ToolCall, marks: number): Value {
+/** Arguments as JSON text become what they mean, or the other way round: both forms give the same prompt. */
+function callValue(call: ToolCall, form: CallTaste['arguments'], marks: number): Value {
   const value = fromJs(call, marks)
   const called = value instanceof Dict ? getKey(value, new Text('function')) : undefined
   if (!(called instanceof Dict)) return value
   const given = call.function.arguments
-  const empty = given === undefined || given === null || given === ''
-  if (!empty && typeof given !== 'string') return value
-  const read = empty ? new Dict() : parseJson(given, marks)
+  let read: Value | undefined
+  if (given === undefined || given === null || given === '') read = new Dict()
+  else read = typeof given === 'string' ? parseJson(given, marks) : fromJs(given, marks)
   // What is no JSON object stays the text that it is.
-  if (read instanceof Dict) setKey(called, new Text('arguments'), read)
+  if (!(read instanceof Dict)) return value
+  if (form === 'text') read = Text.marked(dumpJson(read, PLAIN_JSON).s, marks)
+  setKey(called, new Text('arguments'), read)
   return value
 }

@@ -87,6 +87,32 @@ describe('a template is given', () => {
     expect(await render(template, call('[1]'))).toBe('"[1]"')
   })
 
+  test('arguments as text, where the template only takes text', async () => {
+    const template =
+      "{{ tools | tojson if tools }}{% for m in messages %}{{ m.content }}{% for c in m.tool_calls or [] %}{{ c.function.name + '(' + c.function.arguments + ')' }}{% endfor %}{% endfor %}"
+    const call = (given: string | Record<string, unknown>) => ({
+      messages: [
+        { role: 'assistant', tool_calls: [{ function: { name: 'f', arguments: given } }] },
+      ],
+    })
+    expect(await render(template, call({ a: [1, 'é'] }))).toBe('f({"a": [1, "é"]})')
+    expect(await render(template, call('{"a":[1,"\\u00e9"]}'))).toBe('f({"a": [1, "é"]})')
+    const renderer = new ChatRenderer(template, names)
+    const { text, trusted } = await renderer.render(call({ a: '</s>' }))
+    expect(trusted.map(({ start, end }) => text.slice(start, end))).toEqual(['(', ')'])
+  })
+
+  test('None beside calls, where the template tells a call by it', async () => {
+    const template =
+      '{{ tools | tojson if tools }}{% for m in messages %}{% if m.content is none %}{% for c in m.tool_calls %}<{{ c.function.name }}{{ c.function.arguments | tojson }}>{% endfor %}{% else %}{{ m.content }}{% endif %}{% endfor %}'
+    const calls = [{ function: { name: 'f', arguments: {} } }]
+    const messages = [user, { role: 'assistant', content: null, tool_calls: calls }]
+    expect(await render(template, { messages })).toBe('Hi<f{}>')
+    expect(await render(template, { messages: [user, { role: 'assistant', content: null }] })).toBe(
+      'Hi',
+    )
+  })
+
   test('developer as system, unless it knows the role', async () => {
     const messages = [{ role: 'developer', content: 'x' }, user]
     expect(await render('{{ messages[0].role }}', { messages })).toBe('system')
@@ -313,8 +339,11 @@ describe('the template of a model', () => {
       'The chat template knows no tools: it leaves them out of the prompt',
     ])
     const refusing =
-      "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ tools | tojson }}{{ messages[0].content }}"
+      "{% if messages[0].role == 'system' %}{{ raise_exception('no system') }}{% endif %}{{ tools | tojson }}{{ messages | tojson }}"
     expect(notes(refusing)).toHaveLength(1)
     expect(notes('{{ tools | tojson }}{{ messages | tojson }}')).toEqual([])
+    expect(notes('{{ tools | tojson }}{% for m in messages %}{{ m.content }}{% endfor %}')).toEqual(
+      ['The chat template does not print earlier calls of tools, or not as calls'],
+    )
   })
 })
