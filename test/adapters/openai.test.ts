@@ -163,6 +163,23 @@ describe('openai facade', () => {
     })
   })
 
+  it('hands a response format on, whose schema is enforced whole unless told otherwise', async () => {
+    const schema = { type: 'object' }
+    const engine = fakeEngine()
+    const json_schema = { name: 'person', description: 'of a form', schema }
+    const formats = [
+      { type: 'json_object' },
+      { type: 'json_schema', json_schema },
+      { type: 'json_schema', json_schema: { ...json_schema, strict: false } },
+    ] as const
+    for (const response_format of formats) await create(engine, { messages, response_format })
+    expect(engine.asked.map(({ options }) => options.responseFormat)).toEqual([
+      { type: 'json_object' },
+      { type: 'json_schema', schema, strict: true },
+      { type: 'json_schema', schema, strict: false },
+    ])
+  })
+
   it('writes log-probabilities with their text and bytes', async () => {
     const { choices } = await openai(fakeEngine()).chat.completions.create({
       messages,
@@ -248,7 +265,12 @@ describe('openai facade', () => {
   const wrong: [string, object, string][] = [
     ['more answers than seats', { n: 4 }, 'n'],
     ['tools', { tools: [{ type: 'function' }] }, 'tools'],
-    ['a response format', { response_format: { type: 'json_object' } }, 'response_format'],
+    ['an odd response format', { response_format: { type: 'xml' } }, 'response_format'],
+    [
+      'a response format without its schema',
+      { response_format: { type: 'json_schema', json_schema: { name: 'a' } } },
+      'response_format',
+    ],
     [
       'a picture',
       { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] },

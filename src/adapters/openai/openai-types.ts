@@ -46,8 +46,9 @@ export interface ChatCompletionRequest {
   top_k?: number | null
   min_p?: number | null
   repetition_penalty?: number | null
-  /** Only what happens anyway is taken of these: text, no tools, the usual tier. */
-  response_format?: { type: string } | null
+  /** Enforced token by token; see ResponseFormat. */
+  response_format?: ResponseFormatParam | null
+  /** Only what happens anyway is taken of these: no tools, the usual tier. */
   tools?: readonly unknown[] | null
   functions?: readonly unknown[] | null
   tool_choice?: unknown
@@ -70,6 +71,19 @@ export interface ChatCompletionRequest {
   reasoning_effort?: unknown
   web_search_options?: unknown
 }
+
+export type ResponseFormatParam =
+  | { type: 'text' }
+  | { type: 'json_object' }
+  | {
+      type: 'json_schema'
+      json_schema: {
+        name: string
+        description?: string
+        schema?: { [keyword: string]: unknown }
+        strict?: boolean | null
+      }
+    }
 
 export interface LogprobEntry {
   token: string

@@ -16,7 +16,7 @@ import {
   text,
   whole,
 } from '../../options/rules.ts'
-import type { ChatMessage, GenerateOptions } from '../../types/index.ts'
+import type { ChatMessage, GenerateOptions, ResponseFormat } from '../../types/index.ts'
 import type { ChatCompletionMessage, ChatCompletionRequest } from './openai-types.ts'
 
 /** A request in the SDK's words. */
@@ -68,9 +68,17 @@ export const REQUEST_RULES: Rules<ChatCompletionRequest> = {
   top_k: GENERATE_RULES.topK,
   min_p: GENERATE_RULES.minP,
   repetition_penalty: GENERATE_RULES.repetitionPenalty,
+  response_format: value => {
+    const { type, json_schema } = Object(value)
+    if (type === 'text' || type === 'json_object') return undefined
+    if (type !== 'json_schema')
+      return "{ type: 'text' | 'json_object' | 'json_schema' } or left out"
+    const { schema, strict = null } = Object(json_schema)
+    return typeof schema === 'object' && (strict === null || typeof strict === 'boolean')
+      ? undefined
+      : 'an object whose json_schema is { name, schema, strict }'
+  },
   // What happens anyway.
-  response_format: value =>
-    (value as { type?: unknown }).type === 'text' ? undefined : "{ type: 'text' } or left out",
   tools: empty,
   functions: empty,
   tool_choice: oneOf('none', 'auto'),
@@ -142,7 +150,16 @@ function translate(asked: ChatCompletionRequest): GenerateOptions {
     stop: typeof asked.stop === 'string' ? [asked.stop] : (asked.stop ?? undefined),
   }
   if (asked.logprobs === true) options.logprobs = asked.top_logprobs ?? 0
+  const format = asked.response_format
+  if (format && format.type !== 'text') options.responseFormat = formatOf(format)
   return options
+}
+
+/** A schema is enforced whole; what cannot be enforced is refused, unless `strict: false` says otherwise. */
+function formatOf(format: NonNullable<ChatCompletionRequest['response_format']>): ResponseFormat {
+  if (format.type !== 'json_schema') return { type: format.type }
+  const { schema, strict } = format.json_schema
+  return { type: 'json_schema', schema: schema ?? true, strict: strict ?? true }
 }
 
 /** Any whole number as one of 32 bits: itself where it is one, else its halves together. */

@@ -57,11 +57,11 @@ export class Keywords {
     this.context = context
   }
 
-  /** The demands of all keywords but unevaluated* and those left out, in the order they are written. */
-  *asserts(node: SchemaNode, leaveOut: readonly string[]): Work<Expr[]> {
+  /** The demands of all keywords but unevaluated*, in the order they are written. */
+  *asserts(node: SchemaNode): Work<Expr[]> {
     const value = node.value as SchemaObject
     const parts: Expr[] = []
-    const done = new Set<string>(leaveOut)
+    const done = new Set<string>()
     for (const key of Object.keys(value)) {
       if (done.has(key)) continue
       for (const group of [OBJECT_GROUP, LIST_GROUP, CONTAINS_GROUP, CONDITION_GROUP]) {

@@ -24,7 +24,7 @@ export class Reader {
     const node = context.document.at(pointer)
     let expr = node.value === true ? TRUE : FALSE
     if (typeof node.value !== 'boolean') {
-      const parts = yield* this.#keywords.asserts(node, [])
+      const parts = yield* this.#keywords.asserts(node)
       for (const keyword of LAST) {
         if (!has(node.value, keyword)) continue
         const work = unevaluated(this.#keywords, node, keyword)

@@ -33,8 +33,6 @@ const NOTHING: Cover = {
 }
 const MAX_CASES = 256
 
-const APPLICATORS = ['allOf', 'anyOf', 'oneOf', '$ref', 'if', 'then', 'else', 'dependentSchemas']
-
 /** @throws GrammarFault (unsupported) where there are too many cases */
 export function* unevaluated(keywords: Keywords, node: SchemaNode, keyword: string): Work<Expr> {
   const { exprs } = keywords.context
@@ -128,7 +126,7 @@ function* casesOf(look: Look, node: SchemaNode, outermost = false): Work<Case[]>
   open.add(node.pointer)
   const { value } = node
   const base = outermost
-    ? exprs.and(...(yield* keywords.asserts(node, APPLICATORS)))
+    ? exprs.and(...(yield* keywords.asserts(node)))
     : exprs.schema(node.pointer)
   let cases: Case[] = [{ expr: base, cover: yield* own(look, node, outermost) }]
   const sub = function* (...path: (string | number)[]): Work<Case[]> {
