@@ -14,14 +14,18 @@ export type Found = { readonly text: string } | { readonly call: ReadCall }
 /** Takes some of what is held; 'wait': more has to come. */
 type Step = 'again' | 'wait'
 
+/** At the start of an answer; in text; in a block of calls that has had none yet; in one that has. */
+type State = 'start' | 'text' | 'opened' | 'calls'
+
 /** Reads one answer. */
 export class CallReader {
+  /** Beginnings of calls that were none. */
+  unread = 0
   readonly #format: CallFormat
   readonly #offered: Offered
   #held = ''
   #found: Found[] = []
-  /** Text; at the start of an answer; in a block of calls that has had none yet; in one that has. */
-  #state: 'start' | 'text' | 'opened' | 'calls' = 'start'
+  #state: State = 'start'
   /** Of `#held`, what stands before the first call of the block: let go as text when it is none. */
   #opened = 0
   #scan: JsonScan | undefined
@@ -82,7 +86,7 @@ export class CallReader {
     }
   }
 
-  #as(state: CallReader['#state']): Step {
+  #as(state: State): Step {
     this.#state = state
     if (state !== 'calls') this.#list = false
     this.#scan = undefined
@@ -139,7 +143,10 @@ export class CallReader {
 
   /** What was begun is no call: its first character is text, and reading goes on behind it. */
   #giveUp(): Step {
-    if (this.#state === 'opened') this.#emit(Math.max(1, this.#opened))
+    if (this.#state === 'opened') {
+      this.unread++
+      this.#emit(Math.max(1, this.#opened))
+    }
     return this.#as('text')
   }
 

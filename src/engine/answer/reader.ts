@@ -1,6 +1,6 @@
 // An answer taken apart while it comes: reasoning, content, tool calls. Where there is neither reasoning nor a
 // call, content is the answer, byte for byte; white space around them is dropped. Joined, the pieces are
-// the same however the text was cut. Called by engine/tasks/generate.ts, for chats that need it.
+// the same however the text was cut. Knows no engine: it is given text and gives pieces.
 import type { ToolCallDelta } from '../../types/index.ts'
 import { beginning, CallReader, type Found } from './call-reader.ts'
 import type { Offered } from './calls.ts'
@@ -50,6 +50,11 @@ export class AnswerReader {
   /** Calls told so far. */
   get callCount(): number {
     return this.#count
+  }
+
+  /** Beginnings of calls that were none. */
+  get unread(): number {
+    return this.#calls?.unread ?? 0
   }
 
   /** Inside reasoning. */

@@ -49,14 +49,16 @@ function read(
     newId: index => `call${index}`,
     ...more,
   })
-  const all = [...pieces.map(piece => reader.push(piece)), reader.end(cut)]
+  const begun = pieces.map(piece => reader.push(piece))
+  const last = reader.end(cut)
+  const all = [...begun, last]
   const calls = all.flatMap(piece => piece.calls)
   expect(calls.map(call => call.index)).toEqual(calls.map((_, i) => i))
   return {
     text: all.map(piece => piece.text).join(''),
     reasoning: all.map(piece => piece.reasoning).join(''),
     calls: calls.map(({ function: { name, arguments: args } }) => [name, args]),
-    partial: (all.at(-1) as { partialCall: string }).partialCall,
+    partial: last.partialCall,
   }
 }
 
