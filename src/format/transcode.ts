@@ -92,17 +92,21 @@ function pick(
   }
   const writer = rowWriter(layout, name, shape[0], shape[1], sink)
   const done = (): Transcoded => ({ layout, scales: writer.scales, scaleBlock: 0 })
+  const judge = (codes: Uint8Array): void => requireCodes(info, codes)
   if (type === 'I2_S') {
     const codec = i2sCodec(policy.i2sLayout, name, rows, cols)
     return staged(info, raw => {
       const body = raw.subarray(0, raw.length - I2S_TAIL)
       const scale = i2sScale(info, raw)
       const scaled: TernaryCodec = { ...codec, decode: (...a) => codec.decode(...a) * scale }
-      floatFeeder(asFloat(scaled), writer).push(body)
+      floatFeeder(asFloat(scaled, judge), writer).push(body)
       return done()
     })
   }
-  const feeder = floatFeeder(blocks ? asFloat(blocks) : floatCodec(type, rows * cols), writer)
+  const feeder = floatFeeder(
+    blocks ? asFloat(blocks, judge) : floatCodec(type, rows * cols),
+    writer,
+  )
   return { push: feeder.push, finish: done }
 }
 

@@ -207,6 +207,20 @@ describe('damaged weights', () => {
     expect(transcode(info, raw, { i2sLayout: 'sequential' }).layout).toBe('t2')
   })
 
+  test.each(['TQ2_0', 'Q2_0_64', 'Q2_0_128'] as const)(
+    'a %s table with code 3 is refused like a linear, but not where its block has scale 0',
+    async type => {
+      const cols = TERNARY_BLOCK[type]
+      const codes = randomCodes(2 * cols, seeded(1)).fill(3, 5, 6)
+      const raw = encodeBlocks(type, codes, [1, 0])
+      const info = tensor(type, 2, cols, raw.length)
+      const table = { role: 'table' } as const
+      await failure('BAD_WEIGHTS', () => transcode(info, raw, table))
+      const zeros = encodeBlocks(type, codes, [0, 0])
+      expect(() => transcode(info, zeros, table)).not.toThrow()
+    },
+  )
+
   test('TQ2_0 and packed weights with code 3 are refused', async () => {
     const tq2 = encodeBlocks('TQ2_0', randomCodes(256, seeded(3)), [1])
     tq2[5] = 0xc0

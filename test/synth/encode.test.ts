@@ -12,9 +12,9 @@ const COUNT = 1024
 const SCALE = 2 ** -6
 
 function decoder(name: EncodingName): FloatCodec {
-  if (name === 'i2_s') return asFloat(i2sCodec('x86', 'test', 1, COUNT))
-  if (name === 'tq1_0') return asFloat(TQ1_0)
-  if (name === 'tq2_0') return asFloat(TQ2_0)
+  if (name === 'i2_s') return asFloat(i2sCodec('x86', 'test', 1, COUNT), () => undefined)
+  if (name === 'tq1_0') return asFloat(TQ1_0, () => undefined)
+  if (name === 'tq2_0') return asFloat(TQ2_0, () => undefined)
   const types = { q4_0: 'Q4_0', q6_k: 'Q6_K', q8_0: 'Q8_0', f16: 'F16', f32: 'F32' } as const
   return floatCodec(types[name], COUNT)
 }

@@ -18,14 +18,19 @@ export interface FloatCodec {
   decode(src: Uint8Array, at: number, out: Float32Array, to: number): void
 }
 
-/** A ternary codec as values: (code - 1) * scale. */
-export function asFloat(codec: TernaryCodec): FloatCodec {
+/**
+ * A ternary codec as values: (code - 1) * scale.
+ * @param judge  looks at the codes of a block, and throws what a code 3 means
+ */
+export function asFloat(codec: TernaryCodec, judge: (codes: Uint8Array) => void): FloatCodec {
   const codes = new Uint8Array(codec.blockElems)
   return {
     blockBytes: codec.blockBytes,
     blockElems: codec.blockElems,
     decode(src, at, out, to) {
       const scale = codec.decode(src, at, codes, 0)
+      // A block of scale 0 is zeros, whatever its codes.
+      if (scale !== 0) judge(codes)
       for (let i = 0; i < codes.length; i++) out[to + i] = (codes[i] - 1) * scale
     },
   }
