@@ -71,7 +71,7 @@ The original: L3 miss rate 8.2 to 1.4 %; throughput +18 % sequential, +47 % rand
 no cache counters; misses with and without the lookup layout: ${NOT_MEASURED}.`
   }
 
-Throughput with and without tables, kernel by kernel, stands in [KERNELS.md](KERNELS.md).`
+Throughput with and without tables, kernel by kernel, stands in [KERNEL-NOTES.md](KERNEL-NOTES.md).`
 }
 
 const NAMES: Record<CacheRun['kernel'], string> = {

@@ -1,5 +1,5 @@
 // What a smaller table of embeddings (in the embedded model also the head) costs: perplexity over sampled
-// text in windows of 256 tokens, against the file's own values. The figures stand in docs/KERNELS.md.
+// text in windows of 256 tokens, against the file's own values. The figures stand in docs/KERNEL-NOTES.md.
 import { beforeAll, expect, test } from 'vitest'
 import type { LoadOptions } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'

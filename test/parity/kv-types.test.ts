@@ -1,5 +1,5 @@
 // What each KV type costs: perplexity of the embedded model against f32 KV, over sampled text in windows
-// of 256 tokens. The figures stand in docs/KERNELS.md.
+// of 256 tokens. The figures stand in docs/KERNEL-NOTES.md.
 import { beforeAll, expect, test } from 'vitest'
 import type { KvType } from '../../src/types/index.ts'
 import { loadRyzTales } from '../golden/load.ts'
