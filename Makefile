@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-peers cachegrind soak
+	faults bench bench-gpu bench-grammar bench-peers cachegrind soak
 
 PORT ?= 4173
 
@@ -43,6 +43,10 @@ faults: build
 bench: build
 	npm run build:demo
 	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+
+# What structured output costs, in Node: compiling ten schemas, and the masks of texts that meet them.
+bench-grammar: setup
+	npx tsx bench/grammar/run.ts
 
 bench-peers: build
 	npm run build:demo

@@ -207,20 +207,16 @@ export class Machine {
   }
 
   /**
-   * The state after the calls of a frame have returned.
-   * @param text  what the terminal read, where it has to be remembered; undefined when that is not known
+   * The state after the calls of a frame have returned, for looking ahead: what a terminal has read there
+   * is not known.
    */
-  returned(frame: Frame, text: string | undefined): State {
+  returned(frame: Frame): State {
     return this.state(
-      frame.entries.map(entry => ({
-        node: entry.node,
+      frame.entries.map(({ node, registers, frame, distinct }) => ({
+        node,
         terminal: undefined,
-        registers: entry.distinct
-          ? text === undefined
-            ? entry.registers.closing()
-            : entry.registers.with(text)
-          : entry.registers,
-        frame: entry.frame,
+        registers: distinct ? registers.closing() : registers.lookAhead(),
+        frame,
       })),
     )
   }
@@ -278,7 +274,7 @@ export class Machine {
           todo.push({
             node: -1,
             terminal: start,
-            registers: distinct ? registers.begin() : BLANK,
+            registers: distinct ? registers.begin(terminal) : BLANK,
             frame: this.#frame(this.#returning({ node: to, registers, frame, distinct })),
           })
         }
@@ -325,8 +321,9 @@ export class Machine {
       let after = entry.registers
       if (entry.distinct) {
         const { kind } = terminal!.terminal
-        if (wasSeen(after.seen, kind, registers.text!)) continue
-        after = after.with(kind + registers.text!)
+        if (wasSeen(registers.seen, kind, registers.text!)) continue
+        // Begun in the token that ends it: its text was not kept.
+        after = registers.ahead ? after.closing() : after.with(kind + registers.text!)
       }
       todo.push({ node: entry.node, terminal: undefined, registers: after, frame: entry.frame })
     }
@@ -338,7 +335,7 @@ function keyOf(item: Item): string {
   const { registers, frame } = item
   return registers.text === undefined
     ? `${place}.${registers.id}.${frame.id}`
-    : `${place}.${registers.seen?.id ?? ''}"${registers.text}.${frame.id}`
+    : `${place}.${registers.seen?.id ?? ''}${registers.ahead ? '>' : ''}"${registers.text}.${frame.id}`
 }
 
 function unique(entries: Entry[]): Entry[] {

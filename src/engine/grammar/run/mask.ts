@@ -51,7 +51,7 @@ export class Masks {
       if (group === undefined) groups.set(item.frame, [item])
       else group.push(item)
     }
-    if (groups.size > MAX_GROUPS) this.#walk(0, state, bits)
+    if (groups.size > MAX_GROUPS) this.#walk(0, this.machine.state(state.items.map(ahead)), bits)
     else for (const [frame, items] of groups) this.#group(frame, items, bits)
     for (const { node, terminal } of state.items) {
       if (terminal !== undefined) continue
@@ -64,7 +64,7 @@ export class Masks {
   #group(frame: Frame, items: readonly Item[], bits: Uint32Array): void {
     const { machine, vocabulary } = this
     if (frame === BASE) {
-      this.#walk(0, machine.state([...items]), bits)
+      this.#walk(0, machine.state(items.map(ahead)), bits)
       return
     }
     if (items.length > 1 && items.some(({ registers }) => registers.text !== undefined)) {
@@ -75,7 +75,7 @@ export class Masks {
     const local = items.map(({ node, terminal, registers }) => ({
       node,
       terminal: terminal?.terminal.local(terminal, longest),
-      registers: registers.text === undefined ? registers : BLANK,
+      registers: registers.text === undefined ? registers.lookAhead() : BLANK,
       frame: BASE,
     }))
     const inside = this.#insideOf(local)
@@ -86,7 +86,7 @@ export class Masks {
     } else for (const id of inside.ids!) set(open, id)
 
     // What the call read is not known here, and only matters to a token that holds two such texts.
-    const after = machine.returned(frame, undefined)
+    const after = machine.returned(frame)
     for (const node of inside.exits) {
       for (let t = first[node]; t < first[node + 1]; t++) set(open, order[t])
       if (end[node] > node + 1) this.#walk(node, after, open)
@@ -263,6 +263,10 @@ export function* prepareFreeString(vocabulary: Vocabulary): Work<void> {
     exits: Int32Array.from(exits),
     exitChars: Uint16Array.from(exitChars),
   }
+}
+
+function ahead(item: Item): Item {
+  return { ...item, registers: item.registers.lookAhead() }
 }
 
 function isFree(state: TerminalState): boolean {

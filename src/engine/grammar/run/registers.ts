@@ -3,15 +3,20 @@
 // immutable and shared, so that states can be compared, copied and rolled back. Used by machine.ts.
 import type { Terminal, TerminalState } from './terminal.ts'
 
-/** Texts seen, newest first. `closed`: any further text counts as seen (see Registers.closing). */
+/** Texts seen, newest first. `closed`: any further text counts as seen, of `count` that are not told. */
 export interface Seen {
   readonly id: number
   readonly text: string
   readonly before: Seen | undefined
   readonly closed: boolean
+  readonly count: number
 }
 
 let ids = 0
+
+function closedOf(seen: Seen | undefined): Seen {
+  return { id: ids++, text: '', before: undefined, closed: true, count: seen?.count ?? 0 }
+}
 
 export class Registers {
   readonly id = ids++
@@ -19,12 +24,18 @@ export class Registers {
   readonly seen: Seen | undefined
   /** Inside a terminal whose text must differ. */
   readonly text: string | undefined
+  /**
+   * Only looked at, to see which tokens may come: a text that begins and ends in one token is not told
+   * apart, so it may not end once another was seen. Any text can still be written, in smaller tokens.
+   */
+  readonly ahead: boolean
   readonly #next = new Map<string, Registers>()
 
-  constructor(counter: number, seen: Seen | undefined, text: string | undefined) {
+  constructor(counter: number, seen: Seen | undefined, text: string | undefined, ahead: boolean) {
     this.counter = counter
     this.seen = seen
     this.text = text
+    this.ahead = ahead
   }
 
   #shared(key: string, make: () => Registers): Registers {
@@ -39,36 +50,58 @@ export class Registers {
   counted(counter: number): Registers {
     if (counter === this.counter) return this
     // Counters of unbounded repeats stop at their minimum, so there are few.
-    return this.#shared(`#${counter}`, () => new Registers(counter, this.seen, undefined))
+    return this.#shared(
+      `#${counter}`,
+      () => new Registers(counter, this.seen, undefined, this.ahead),
+    )
   }
 
   /** With one more text seen. */
   with(text: string): Registers {
-    const seen: Seen = { id: ids++, text, before: this.seen, closed: false }
-    return this.#shared(`+${text}`, () => new Registers(this.counter, seen, undefined))
+    return this.#shared(`+${text}`, () => {
+      const count = (this.seen?.count ?? 0) + 1
+      const seen: Seen = { id: ids++, text, before: this.seen, closed: false, count }
+      return new Registers(this.counter, seen, undefined, this.ahead)
+    })
   }
 
-  /** For looking ahead within one token: the text is not known, so no second one may follow. */
+  /** With one more, of which nothing is known. */
   closing(): Registers {
-    const seen: Seen = { id: ids++, text: '', before: this.seen, closed: true }
-    return this.#shared('closed', () => new Registers(this.counter, seen, undefined))
+    return this.#shared(
+      'closed',
+      () => new Registers(this.counter, closedOf(this.seen), undefined, true),
+    )
+  }
+
+  /** The same, for looking ahead. */
+  lookAhead(): Registers {
+    if (this.ahead || this.text !== undefined) return this
+    return this.#shared('ahead', () => new Registers(this.counter, this.seen, undefined, true))
   }
 
   /** The start of a terminal that must differ from what was seen. */
-  begin(): Registers {
-    return this.#shared('begin', () => new Registers(0, this.seen, ''))
+  begin(terminal: Terminal): Registers {
+    // Where texts are few each counts, ahead as well.
+    if (!this.ahead || terminal.few) {
+      return this.#shared('begin', () => new Registers(0, this.seen, '', false))
+    }
+    return this.#shared('begin ahead', () => {
+      const seen = this.seen === undefined ? undefined : closedOf(this.seen)
+      return new Registers(0, seen, '', true)
+    })
   }
 
   /** Inside it, after another character. */
   append(char: number): Registers {
+    if (this.ahead) return this
     const text = this.text! + String.fromCodePoint(char)
     // Not kept: a walk over the vocabulary would leave one for each token.
-    return new Registers(0, this.seen, text)
+    return new Registers(0, this.seen, text, false)
   }
 }
 
 /** Of a call that remembers nothing. */
-export const BLANK = new Registers(0, undefined, undefined)
+export const BLANK = new Registers(0, undefined, undefined, false)
 
 /** Whether the text of this kind has been seen. */
 export function wasSeen(seen: Seen | undefined, kind: string, text: string): boolean {
@@ -89,7 +122,7 @@ export function canDiffer(
   text: string,
   seen: Seen | undefined,
 ): boolean {
-  const { dfa, counts, kind } = terminal
+  const { dfa, kind } = terminal
   if (seen === undefined) return true
   if (state.closed) return !wasSeen(seen, kind, text)
   const begun = kind + text
@@ -100,7 +133,7 @@ export function canDiffer(
     return false
   }
   let left = 0
-  if (pairs.length === 0) left = counts[state.q]
+  if (pairs.length === 0) left = terminal.textsFrom(state.q, state.high)
   else {
     const width = dfa.classes.count
     for (let i = 0; i < pairs.length; i += 2) {
@@ -116,13 +149,15 @@ export function canDiffer(
             Math.min(end, pairs[i + 1]) - Math.max(dfa.classes.cuts[k], pairs[i]) + 1,
           )
         }
-        left += chars * counts[to]
+        left += chars * terminal.textsFrom(to, state.high - 1)
       }
     }
   }
   const used = new Set<string>()
   for (let at: Seen | undefined = seen; at !== undefined; at = at.before) {
-    if (at.closed || !at.text.startsWith(begun)) continue
+    // Any of those not told may begin so.
+    if (at.closed) return left > at.count
+    if (!at.text.startsWith(begun)) continue
     const next = at.text.slice(begun.length)
     if (pairs.length > 0 && !inPending(next.codePointAt(0) ?? -1)) continue
     used.add(at.text)

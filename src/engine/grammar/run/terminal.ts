@@ -31,6 +31,9 @@ export interface TerminalOptions {
   writable?: CharSet
 }
 
+/** More texts than any answer holds. */
+const FEW = 1e6
+
 let ids = 0
 /** Numbers terminal states above all nodes of rules; never used twice. */
 export const TERMINAL_IDS = 1 << 24
@@ -152,15 +155,26 @@ export class Terminal {
     return this.#state(0, this.min, this.max, WHOLE)
   }
 
-  /** How many texts there are from each state of the automaton; Infinity where they never end. */
-  get counts(): Float64Array {
+  /**
+   * How many texts there are from a state of the automaton with so many characters left; Infinity where they
+   * never end. With bounds, terminals whose texts must differ are free strings.
+   */
+  textsFrom(q: number, high: number): number {
+    if (high !== Number.POSITIVE_INFINITY) return high > 0 ? Number.POSITIVE_INFINITY : 1
     this.#counts ??= countTexts(this.dfa)
-    return this.#counts
+    return this.#counts[q] ?? 0
+  }
+
+  /** How many texts it has. */
+  get texts(): number {
+    return this.empty ? 0 : this.textsFrom(0, this.max)
   }
 
   /** Some state has only so many texts: those that must differ need a look ahead. */
   get tight(): boolean {
-    this.#tight ??= this.counts.some(count => count !== Number.POSITIVE_INFINITY)
+    if (this.max !== Number.POSITIVE_INFINITY) return true
+    this.#counts ??= countTexts(this.dfa)
+    this.#tight ??= this.#counts.some(count => count !== Number.POSITIVE_INFINITY)
     return this.#tight
   }
 
@@ -176,6 +190,11 @@ export class Terminal {
   /** Whether the vocabulary writes the character as it is. */
   writes(char: number): boolean {
     return this.#writable === undefined || has(this.#writable, char)
+  }
+
+  /** It has so few texts that each counts. */
+  get few(): boolean {
+    return this.texts < FEW
   }
 
   /** The state between two characters, without bounds on the length. */

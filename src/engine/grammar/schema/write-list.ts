@@ -1,6 +1,6 @@
 // A list to rules: items by position, contains by counting, uniqueItems by remembering what was written.
 // Each list is a rule of its own, as counter and memory belong to a call. Called by write-values.ts.
-import type { Dfa } from '../automata/dfa.ts'
+import { ANYTHING, NOTHING } from '../automata/dfa.ts'
 import type { Terminal } from '../run/terminal.ts'
 import { GrammarFault, type Work } from '../work.ts'
 import { itemOf } from './clauses.ts'
@@ -9,6 +9,7 @@ import { oneSpelling, written } from './numbers.ts'
 import { foldLength } from './strings.ts'
 import type { Writer } from './writer.ts'
 
+const NO_LIMIT = Number.POSITIVE_INFINITY
 const MAX_CELLS = 20_000
 
 /** Adds an alternative from start to end. */
@@ -186,21 +187,22 @@ function* differentItems(
   }
   const before = context.budget.place
   context.budget.place = unique
-  const terminals: { quote: boolean; dfa: Dfa; kind: string }[] = []
+  const made: { quote: boolean; terminal: Terminal }[] = []
   try {
-    let strings: Dfa | undefined
-    for (const term of shape.strings) {
-      const dfa = yield* foldLength(term, context.budget)
-      strings = strings === undefined ? dfa : yield* shapes.either(strings, dfa)
+    const [only, more] = shape.strings
+    if (only?.dfa === ANYTHING && more === undefined) {
+      made.push({ quote: true, terminal: writer.string(ANYTHING, only.min, only.max, 's') })
+    } else if (only !== undefined) {
+      let strings = NOTHING
+      for (const term of shape.strings) {
+        strings = yield* shapes.either(strings, yield* foldLength(term, context.budget))
+      }
+      made.push({ quote: true, terminal: writer.string(strings, 0, NO_LIMIT, 's') })
     }
-    if (strings !== undefined) terminals.push({ quote: true, dfa: strings, kind: 's' })
     if (!shape.numbers.empty) {
-      const dfa = yield* oneSpelling(shape.numbers, context.budget)
-      terminals.push({
-        quote: false,
-        dfa: yield* written(dfa, shape.fineNumbers, context.budget),
-        kind: 'n',
-      })
+      const one = yield* oneSpelling(shape.numbers, context.budget)
+      const dfa = yield* written(one, shape.fineNumbers, context.budget)
+      made.push({ quote: false, terminal: writer.terminal(dfa, { form: 'raw', kind: 'n' }) })
     }
   } catch (caught) {
     if (!(caught instanceof GrammarFault) || !caught.unsupported) throw caught
@@ -210,13 +212,7 @@ function* differentItems(
   }
   const words: Terminal[] = []
   for (const word of shape.words) words.push(yield* writer.word(word))
-  const made = terminals.map(({ quote, dfa, kind }) => ({
-    quote,
-    terminal: quote
-      ? writer.string(dfa, 0, Number.POSITIVE_INFINITY, kind)
-      : writer.terminal(dfa, { form: 'raw', kind }),
-  }))
-  const count = made.reduce((sum, { terminal }) => sum + (terminal.counts[0] ?? 0), words.length)
+  const count = made.reduce((sum, { terminal }) => sum + terminal.texts, words.length)
   return {
     count,
     item(from) {

@@ -154,7 +154,7 @@ function* writeVariant(
   const min = clause.min
   const max = clause.max
   const others = groups.map(group => ({ ...group, terminal: writer.string(group.names) }))
-  const room = others.reduce((sum, { terminal }) => sum + (terminal.counts[0] ?? 0), 0)
+  const room = others.reduce((sum, { terminal }) => sum + terminal.texts, 0)
   // Without bounds it only matters whether something stands before, for the comma.
   const counts = min > 1 || max < NO_LIMIT
   const cap = counts ? Math.min(named.length, max < NO_LIMIT ? max : min) : 1
