@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { type BackendFactory, EXACT, REFERENCE_PATH } from '../../src/backend/factory.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
+import type { RevivingNetwork } from '../../src/engine/faults/reviving-network.ts'
 import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
 import type { BackendNetwork } from '../../src/model/run-network.ts'
@@ -48,7 +49,9 @@ export async function openParts(
   const hooks = { progress: () => {}, signal: new AbortController().signal }
   const source = files.length === 1 ? files[0] : files
   const parts = await openEngineParts(source, options, hooks, [factory])
-  return parts as OpenParts
+  // No path is lost here: what computes now is all there is.
+  const { network } = (parts.network as RevivingNetwork).running
+  return { ...parts, network }
 }
 
 /**
