@@ -109,9 +109,7 @@ export class BackendNetwork implements Network {
 
   /** With a backend that need not be waited for, the step is done on return, and nothing was allocated. */
   forward(rows: readonly StepRow[]): StepResult | Promise<StepResult> {
-    this.#begin(rows, this.#ops)
-    for (let l = 0; l < this.config.layers; l++) this.#graph.layer(this.#ops, l, this.#step)
-    this.#graph.lastNorm(this.#ops, rows.length)
+    this.#issue(rows, this.#ops)
     return this.#finish(rows)
   }
 
@@ -152,6 +150,13 @@ export class BackendNetwork implements Network {
   /** Closes the backend; may be called twice. */
   close(): void {
     this.#backend.close()
+  }
+
+  /** Issues the ops of a step, down to the hidden states. */
+  #issue(rows: readonly StepRow[], ops: OpTimer): void {
+    this.#begin(rows, ops)
+    for (let l = 0; l < this.config.layers; l++) this.#graph.layer(ops, l, this.#step)
+    this.#graph.lastNorm(ops, rows.length)
   }
 
   /** Writes ids, positions and block tables of the rows, in the backend's terms, and embeds them. */
@@ -197,9 +202,7 @@ export class BackendNetwork implements Network {
     if (this.#repair === undefined) throw notFinite()
     const result = await this.#repair(rows, on => {
       const ops = new OpTimer(on)
-      this.#begin(rows, ops)
-      for (let l = 0; l < this.config.layers; l++) this.#graph.layer(ops, l, this.#step)
-      this.#graph.lastNorm(ops, rows.length)
+      this.#issue(rows, ops)
       return this.#read(rows, on, ops)
     })
     if (!(await this.#unreadFinite(rows, 0)) || !resultFinite(result)) throw notFinite()
