@@ -157,7 +157,7 @@ export class Engine {
       input,
       options,
       events,
-      prompt => new Scoring(prompt, vocab, options.logits === true, events),
+      prompt => new Scoring(prompt, vocab, options, events),
     )
   }
 

@@ -101,7 +101,15 @@ export const GENERATE_RULES: Rules<GenerateOptions> = {
   onQueue: callback,
 }
 
-export const SCORE_RULES: Rules<ScoreOptions> = { ...REQUEST_RULES, logits: flag }
+/** More are asked for by `logits`. */
+const MAX_ALTERNATIVES = 1000
+
+export const SCORE_RULES: Rules<ScoreOptions> = {
+  ...REQUEST_RULES,
+  from: whole(1, ANY),
+  alternatives: listOf(whole(0, ANY), 'token ids', MAX_ALTERNATIVES),
+  logits: flag,
+}
 
 export interface TokenizeOptions {
   /** Recognise control tokens that are written out. */

@@ -1,5 +1,13 @@
 export interface ScoreOptions {
-  /** Also return the raw logits, [tokens][vocab] f32. */
+  /**
+   * The first token that is scored, 1 or more: log-probabilities of tokens[from..] are given, those before are 0. What is
+   * before it is not computed again where an earlier call began alike, so one context with many endings is
+   * read once. Results are the same bits. Default 1.
+   */
+  from?: number
+  /** Token ids: how likely each would be in the place of tokens[from]. */
+  alternatives?: readonly number[]
+  /** Also return the raw logits, [tokens - from + 1][vocab] f32. */
   logits?: boolean
   noBos?: boolean
   /** As in GenerateOptions. */
@@ -10,9 +18,13 @@ export interface ScoreOptions {
 
 export interface ScoreResult {
   tokens: number[]
-  /** log p(tokens[i] | tokens[0..i-1]); entry 0 is 0. */
+  /** log p(tokens[i] | tokens[0..i-1]); 0 for those before `from`. */
   logprobs: Float32Array
-  /** Row i holds the logits after tokens[0..i]. */
+  /** 1 where tokens[i] is the likeliest, what greedy sampling takes; 0 elsewhere, and before `from`. */
+  greedy: Uint8Array
+  /** Log-probabilities of the `alternatives`, in their order. */
+  alternatives?: Float32Array
+  /** Row i holds the logits after tokens[0..from-1+i]; the last row is what follows the text. */
   logits?: Float32Array
   vocabSize: number
 }

@@ -60,6 +60,11 @@ export interface ModelInfo {
   vocab: number
   contextLength: number
   parameters: number
+  /** The token that begins a text, where the model has one, and whether texts get it unless `noBos` is set. */
+  bos?: number
+  addsBos: boolean
+  /** Tokens that end an answer. */
+  endTokens: number[]
   /** How the matrices are held, e.g. { t2: 28, i8: 1 }. */
   layouts: Record<string, number>
   /** Things worth knowing: matrices that stayed float, defaults that were assumed. */

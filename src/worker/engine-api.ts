@@ -124,9 +124,12 @@ export function createEngineApi(
       serve(port, () =>
         loaded().score(input, options, {
           scored: result => {
-            const buffers = [result.logprobs.buffer]
-            if (result.logits !== undefined) buffers.push(result.logits.buffer)
-            end(port, { type: 'scored', result }, buffers as ArrayBuffer[])
+            const { logprobs, greedy, alternatives, logits } = result
+            const given = [logprobs, greedy, alternatives, logits].filter(
+              list => list !== undefined,
+            )
+            const buffers = given.map(list => list.buffer as ArrayBuffer)
+            end(port, { type: 'scored', result }, buffers)
           },
           error: error => end(port, failure(error)),
         }),

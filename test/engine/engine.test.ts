@@ -389,10 +389,57 @@ describe('scoring', () => {
     expect(engine.stats().queue.served).toBe(3)
   })
 
-  it('takes a text that fills the context, and refuses one more token', async () => {
+  it('takes a text that fills the context and the token after it, which is not fed', async () => {
     const { engine } = start({ contextLength: 64 })
-    expect((await score(engine, tokens(64))).logprobs).toHaveLength(64)
-    await expect(score(engine, tokens(65))).rejects.toMatchObject({ code: 'CONTEXT_FULL' })
+    expect((await score(engine, tokens(65))).logprobs).toHaveLength(65)
+    const full = { code: 'CONTEXT_FULL' }
+    await expect(score(engine, tokens(66))).rejects.toMatchObject(full)
+    await expect(score(engine, tokens(65), { logits: true })).rejects.toMatchObject(full)
+  })
+
+  it('from a token on: the same bits, and the context is read once', async () => {
+    const { engine, network } = start()
+    const context = tokens(100)
+    const whole = await score(engine, [...context, 5, 6, 7], { logits: true })
+    for (const [i, end] of [[5, 6, 7], [5, 9], [8]].entries()) {
+      const fed = network.steps.flat().length
+      const scored = await score(engine, [...context, ...end], { from: 100 })
+      expect(scored.tokens).toEqual([...context, ...end])
+      expect(scored.logprobs.subarray(0, 100)).toEqual(new Float32Array(100))
+      expect(scored.logprobs[100]).toBe((await score(engine, [...context, ...end])).logprobs[100])
+      if (i > 0) continue
+      expect(scored.logprobs.subarray(100)).toEqual(whole.logprobs.subarray(100))
+      expect(network.steps.flat().length - fed).toBeGreaterThanOrEqual(102)
+    }
+    const fed = network.steps.flat().length
+    await score(engine, [...context, 1, 2], { from: 100 })
+    expect(network.steps.flat().length - fed).toBe(101 - 96)
+    const { logits } = await score(engine, [...context, 5, 6, 7], { from: 101, logits: true })
+    expect(logits).toEqual(whole.logits!.subarray(100 * VOCAB))
+  })
+
+  it('says what greedy sampling takes, and how likely other tokens would be', async () => {
+    const { engine } = start({ logits: spelling('cab', 3) })
+    const ids = [1, 2, 3, ...Array.from('cat', c => c.charCodeAt(0))]
+    const scored = await score(engine, ids, { from: 3, alternatives: [99, 98, 0] })
+    expect([...scored.greedy]).toEqual([0, 0, 0, 1, 1, 0])
+    expect(scored.alternatives![0]).toBe(scored.logprobs[3])
+    expect(scored.alternatives![1]).toBeCloseTo(-50, 3)
+    expect(scored.alternatives![2]).toBe(scored.alternatives![1])
+    // Of equals greedy sampling takes the lowest id.
+    const { engine: flat } = start({ logits: out => out.fill(0) })
+    expect([...(await score(flat, [7, 0, 1])).greedy]).toEqual([0, 1, 0])
+  })
+
+  it.each([
+    [[1, 2, 3], { from: 3 }, 'from is 3'],
+    [[1], { from: 1 }, 'left out'],
+    [[1], { alternatives: [1] }, 'left out'],
+    [[1, 2], { alternatives: [VOCAB] }, 'below'],
+  ])('refuses %j with %j', async (ids, options, message) => {
+    const { engine } = start()
+    const refused = { code: 'BAD_OPTION', message: expect.stringContaining(message) }
+    await expect(score(engine, ids, options)).rejects.toMatchObject(refused)
   })
 
   it('refuses to return more logits than the page can hold', async () => {

@@ -175,6 +175,9 @@ export const fakeInfo: ModelInfo = {
   vocab: VOCAB,
   contextLength: 512,
   parameters: 1,
+  bos: BOS,
+  addsBos: true,
+  endTokens: [EOS],
   layouts: {},
   notes: [],
 }
