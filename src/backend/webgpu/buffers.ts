@@ -24,6 +24,8 @@ interface Held {
   /** Bytes of each buffer but the last. */
   readonly stride: number
   readonly bytes: number
+  /** Where it begins in its one buffer; 0 unless it was joined with others. */
+  readonly base: number
 }
 
 export interface BufferLimits {
@@ -52,7 +54,7 @@ export class Buffers {
   }
 
   get count(): number {
-    return this.#held.reduce((sum, { buffers }) => sum + buffers.length, 0)
+    return this.#live().size
   }
 
   /**
@@ -81,8 +83,50 @@ export class Buffers {
       buffers.push(this.create(Math.min(stride, Math.max(4, bytes - first)), label))
     }
     this.#used += bytes
-    this.#held.push({ buffers, stride, bytes })
-    return { bytes, label, at: this.#held.length - 1 }
+    return this.#hold({ buffers, stride, bytes, base: 0 }, label)
+  }
+
+  /** Not where they do not fit one buffer and binding, or were joined before. */
+  canJoin(slots: readonly Slot[]): boolean {
+    const whole = slots.every((slot, i) => {
+      const { buffers, base } = this.#of(slot)
+      return buffers.length === 1 && base === 0 && slot.bytes % 4 === 0 && slots.indexOf(slot) === i
+    })
+    const { maxBuffer, maxBinding } = this.#limits
+    return whole && bytesOf(slots) <= Math.min(maxBuffer, maxBinding)
+  }
+
+  /**
+   * Slots moved into one buffer, one behind the other, so that a binding holds all of them; they keep their
+   * contents and stay slots of their own.
+   * @returns the slot of all; canJoin() says where that can be done
+   */
+  join(slots: readonly Slot[], label: string): Slot {
+    const bytes = bytesOf(slots)
+    const buffer = this.create(bytes, label)
+    const encoder = this.#device.createCommandEncoder()
+    let base = 0
+    const before: GPUBuffer[] = []
+    for (const slot of slots) {
+      const { buffers } = this.#of(slot)
+      before.push(buffers[0]!)
+      encoder.copyBufferToBuffer(buffers[0]!, 0, buffer, base, slot.bytes)
+      this.#held[slot.at] = { buffers: [buffer], stride: bytes, bytes: slot.bytes, base }
+      base += slot.bytes
+    }
+    this.#device.queue.submit([encoder.finish()])
+    // What was submitted is done first.
+    for (const old of before) old.destroy()
+    return this.#hold({ buffers: [buffer], stride: bytes, bytes, base: 0 }, label)
+  }
+
+  #hold(held: Held, label: string): Slot {
+    this.#held.push(held)
+    return { bytes: held.bytes, label, at: this.#held.length - 1 }
+  }
+
+  #live(): Set<GPUBuffer> {
+    return new Set(this.#held.flatMap(({ buffers }) => buffers))
   }
 
   /** A sink whose offsets are multiples of 4, and whose pieces are too, but the last. */
@@ -101,12 +145,13 @@ export class Buffers {
   }
 
   write(slot: Slot, offset: number, bytes: Uint8Array): void {
-    if (offset % 4 !== 0)
+    const { buffers, stride, base } = this.#of(slot)
+    if (base % 4 !== 0 || offset % 4 !== 0) {
       throw new RangeError(`${slot.label}: offset ${offset} is no multiple of 4`)
-    const { buffers, stride } = this.#of(slot)
+    }
     this.#unwaited += bytes.length
     for (let done = 0; done < bytes.length; ) {
-      const at = offset + done
+      const at = base + offset + done
       const index = Math.floor(at / stride)
       const take = Math.min(bytes.length - done, (index + 1) * stride - at)
       const whole = take - (take % 4)
@@ -144,7 +189,8 @@ export class Buffers {
 
   /** The first buffer of a slot, for slots that are bound whole. */
   whole(slot: Slot): GPUBuffer {
-    const { buffers } = this.#of(slot)
+    const { buffers, base } = this.#of(slot)
+    if (base > 0) throw new RangeError(`${slot.label} stands in the middle of a buffer`)
     if (buffers.length > 1 || slot.bytes > this.#limits.maxBinding) {
       throw new RyzError(
         'GPU_OOM',
@@ -157,7 +203,8 @@ export class Buffers {
 
   /** A slot cut into pieces that a binding holds; each begins at a multiple of `unit` bytes. */
   pieces(slot: Slot, unit: number): Piece[] {
-    const { buffers, stride, bytes } = this.#of(slot)
+    const { buffers, stride, bytes, base } = this.#of(slot)
+    if (base > 0) throw new RangeError(`${slot.label} stands in the middle of a buffer`)
     const most = Math.floor(this.#limits.maxBinding / unit) * unit
     if (most === 0 || (buffers.length > 1 && stride % unit !== 0)) {
       throw new RangeError(`${slot.label} was not allocated in units of ${unit} bytes`)
@@ -175,9 +222,9 @@ export class Buffers {
 
   /** Copies bytes of a slot into a buffer; multiples of 4. */
   copyOut(encoder: GPUCommandEncoder, slot: Slot, first: number, bytes: number, to: GPUBuffer) {
-    const { buffers, stride } = this.#of(slot)
+    const { buffers, stride, base } = this.#of(slot)
     for (let done = 0; done < bytes; ) {
-      const at = first + done
+      const at = base + first + done
       const index = Math.floor(at / stride)
       const take = Math.min(bytes - done, (index + 1) * stride - at)
       encoder.copyBufferToBuffer(buffers[index]!, at - index * stride, to, done, take)
@@ -186,7 +233,9 @@ export class Buffers {
   }
 
   destroy(): void {
-    for (const { buffers } of this.#held.splice(0)) for (const buffer of buffers) buffer.destroy()
+    const live = this.#live()
+    this.#held.length = 0
+    for (const buffer of live) buffer.destroy()
   }
 
   /** A buffer that its owner destroys; a refusal comes out of settle(). */
@@ -220,4 +269,8 @@ export class Buffers {
     if (held === undefined) throw new RyzError('CLOSED', 'the backend is closed')
     return held
   }
+}
+
+function bytesOf(slots: readonly Slot[]): number {
+  return slots.reduce((sum, slot) => sum + slot.bytes, 0)
 }

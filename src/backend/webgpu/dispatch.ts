@@ -1,6 +1,6 @@
 // What a step is made of on the device: dispatches with their pipeline, bind group and grid, the plans they
 // form, and what all of them bind. Made by plan.ts, run by steps.ts.
-import type { Kv, Rope, Slot } from '../backend.ts'
+import type { Kv, Linear, Matrix, Rope, Slot } from '../backend.ts'
 import type { Buffers, Piece } from './buffers.ts'
 import type { KvCache } from './kv-cache.ts'
 import type { Params, ParamWord } from './params.ts'
@@ -62,6 +62,8 @@ export interface PlanParts {
   /** Where the step block has rows, splits, table stride, tables, positions; see attend.wgsl. */
   readonly rowsAt: number
   kvOf(kv: Kv): KvCache
+  /** The matrices of a linear: its parts, or what they were joined to. */
+  matricesOf(w: Linear): readonly Matrix[]
   ropeOf(rope: Rope): { readonly cos: Slot; readonly sin: Slot }
 }
 

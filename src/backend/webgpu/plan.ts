@@ -169,7 +169,7 @@ class PlanMaker {
     const out = this.#whole(op.a)
     const residual = added ? this.#whole(added.a) : this.#parts.scratch.sinks[0]
     let first = 0
-    for (const part of w.parts) {
+    for (const part of this.#parts.matricesOf(w)) {
       for (const piece of piecesOf(this.#parts.buffers, part)) {
         const at = { out, residual, first: first + piece.first, add: added !== undefined }
         if (op.n === 1 && isScaled(part.layout)) this.#intPart(op, w, part, piece, at)

@@ -22,6 +22,7 @@ import { KV_BLOCK } from '../backend.ts'
 import { Buffers, UPLOAD_BYTES } from './buffers.ts'
 import { adapterName, type Gpu } from './device.ts'
 import { KvCache } from './kv-cache.ts'
+import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
 import { ReadBack, STATUS_BYTES } from './read-back.ts'
 import { Steps } from './steps.ts'
@@ -65,6 +66,8 @@ export class WebGpuBackend implements Backend {
   #onClose: (() => void) | undefined
   /** A copy within one buffer is an error: blocks go by way of another. */
   readonly #kvs: { readonly cache: KvCache; readonly between: GPUBuffer }[] = []
+  /** By Linear.at: the matrices as they are computed. */
+  readonly #linears: (readonly Matrix[])[] = []
   readonly #ropes: { readonly cos: Slot; readonly sin: Slot }[] = []
   #failure: RyzError | undefined
   /** Who waits for the answer of finite(). */
@@ -92,6 +95,7 @@ export class WebGpuBackend implements Backend {
       buffers,
       params: this.#params,
       kvOf: (kv: Kv) => this.#openKv(kv).cache,
+      matricesOf: (w: Linear) => this.#linears[w.at]!,
       ropeOf: (rope: Rope) => this.#ropes[rope.at]!,
     }
     this.#steps = new Steps({ device, limits, buffers, fuse, parts })
@@ -138,7 +142,10 @@ export class WebGpuBackend implements Backend {
         )
       }
     }
-    return { parts, cols, outputs: parts.reduce((sum, part) => sum + part.rows, 0), at: 0 }
+    this.#steps.flush()
+    this.#linears.push(joined(this.#buffers, parts))
+    const outputs = parts.reduce((sum, part) => sum + part.rows, 0)
+    return { parts, cols, outputs, at: this.#linears.length - 1 }
   }
 
   createKv(spec: KvSpec): Kv {
@@ -276,6 +283,7 @@ export class WebGpuBackend implements Backend {
     this.#steps.destroy()
     for (const { between } of this.#kvs.splice(0)) between.destroy()
     this.#ropes.length = 0
+    this.#linears.length = 0
     this.#onClose?.()
     this.#onClose = undefined
   }

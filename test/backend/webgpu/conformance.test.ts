@@ -99,6 +99,22 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     }
   })
 
+  it.each(LINEAR_KINDS.map(kind => [kindName(kind), kind] as const))(
+    'linear with parts of one kind, which stand together where their rows allow it: %s',
+    async (_, kind) => {
+      for (const rows of [
+        [64, 8, 21],
+        [5, 8],
+      ]) {
+        const parts = rows.map((n): ops.LinearCase => ({ ...kind, rows: n, cols: 200 }))
+        for (const count of [1, 5]) {
+          await ready()
+          near(...(await both(on => ops.linearRows(on, parts, count, SEED))), FLOAT_SUMS)
+        }
+      }
+    },
+  )
+
   it('integer sums are exact, the largest too', async () => {
     for (const sign of [1, -1] as const) {
       for (const [layout, block] of [

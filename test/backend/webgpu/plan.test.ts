@@ -122,10 +122,10 @@ describe.skipIf(adapter === undefined)('a recorded plan', () => {
       dispatchWorkgroupsIndirect: 0,
     })
     // Ten a layer (norm + rounding, qkv, rope + append, attention, sub-norm + rounding, o + add, norm + rounding,
-    // gate and up, gate + sub-norm + rounding, down + add), qkv being three parts and gate/up two; then embed,
-    // last norm, gather, rounding, head, and the stamp.
+    // gate and up, gate + sub-norm + rounding, down + add), q, k and v being one matrix, and gate and up; then
+    // embed, last norm, gather, rounding, head, and the stamp.
     const { layers } = fused
-    expect(spent.dispatchWorkgroups).toBe(tokens * (layers * (10 + 2 + 1) + 6))
+    expect(spent.dispatchWorkgroups).toBe(tokens * (layers * 10 + 6))
   })
 
   it('gives the bits of one op after the other, for one row, four, and more', async () => {
