@@ -29,6 +29,7 @@ export type {
   CacheMode,
   CacheStats,
   Calibration,
+  ChatAnswerOptions,
   ChatInputOptions,
   ChatMessage,
   ChatOptions,
@@ -49,6 +50,7 @@ export type {
   LoadOptions,
   LoadPhase,
   LoadProgress,
+  MadeToolCall,
   ModelInfo,
   ModelSource,
   OpTime,
@@ -66,5 +68,6 @@ export type {
   TokenChunk,
   TokenLogprob,
   ToolCall,
+  ToolCallDelta,
   Unenforced,
 } from './types/index.ts'

@@ -58,6 +58,7 @@ const FINISHES: Record<FinishReason | 'stopped', string> = {
   stop: 'ended at a stop string',
   length: 'reached the token limit',
   context: 'filled the context',
+  tool_calls: 'called a function',
   stopped: 'stopped by you',
 }
 

@@ -4,6 +4,7 @@
 // users whose TypeScript knows no Symbol.asyncDispose.
 
 import { asRyzError, type RyzError } from '../errors.ts'
+import { ANSWER_RULES, checkAnswer } from '../options/answer.ts'
 import {
   DETOKENIZE_RULES,
   type DetokenizeOptions,
@@ -120,6 +121,8 @@ export async function connect(
   return new Ryzanstein(new RevivingLink(new Respawn(opened, reopen)), opened.model, fallbacks)
 }
 
+const CHAT_RULES = { ...GENERATE_RULES, ...CHAT_INPUT_RULES, ...ANSWER_RULES }
+
 /** A loaded model. Made by load(); close() gives all memory back. */
 export class Ryzanstein {
   /** What was loaded. */
@@ -147,13 +150,13 @@ export class Ryzanstein {
   /** Answers the last message of a chat, with the chat template of the model. */
   chat(messages: readonly ChatMessage[], options: ChatOptions = {}): TokenStream {
     return this.#stream(() => {
-      const { tools, templateOptions, continueLast, ...generate } = checkOptions(
-        { ...GENERATE_RULES, ...CHAT_INPUT_RULES },
-        options,
-        'chat()',
-      )
-      const rendered = { tools, templateOptions, continueLast }
-      return [chatInput('messages', messages, rendered), generate]
+      const checked = checkOptions(CHAT_RULES, options, 'chat()')
+      const { tools, templateOptions, continueLast, ...rest } = checked
+      const { toolChoice, parallelToolCalls, reasoning, maxReasoningTokens, ...generate } = rest
+      const chat = chatInput('messages', messages, { tools, templateOptions, continueLast })
+      const answer = { toolChoice, parallelToolCalls, reasoning, maxReasoningTokens }
+      checkAnswer(answer, chat.tools, generate.responseFormat)
+      return [{ ...chat, ...answer }, generate]
     })
   }
 

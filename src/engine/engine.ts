@@ -2,6 +2,7 @@
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
 import { pathFields, pathId, pathName } from '../backend/factory.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { checkAnswer } from '../options/answer.ts'
 import { GENERATE_DEFAULTS, GENERATE_RULES, MAX_PRIORITY } from '../options/generate.ts'
 import type { Input } from '../options/input.ts'
 import { LOAD_DEFAULTS, LOAD_RULES } from '../options/load.ts'
@@ -16,6 +17,7 @@ import type {
   RestoredSession,
   ScoreOptions,
 } from '../types/index.ts'
+import { ChatPlan } from './answer/plan.ts'
 import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
 import { drawSeed } from './sampling/random.ts'
@@ -30,8 +32,8 @@ import {
 import type { Placed, Task } from './schedule/task.ts'
 import { Sessions } from './sessions/sessions.ts'
 import { type GenerateEvents, Generation } from './tasks/generate.ts'
-import { Grammars } from './tasks/grammars.ts'
-import { isConstrained, resolveGenerate } from './tasks/options.ts'
+import { formatGrammar, Grammars } from './tasks/grammars.ts'
+import { resolveGenerate } from './tasks/options.ts'
 import { promptTokens } from './tasks/prompt.ts'
 import { type ScoreEvents, Scoring } from './tasks/score.ts'
 import {
@@ -125,40 +127,40 @@ export class Engine {
 
   /** Starts a request; whatever happens, `events` gets done or error once. */
   generate(input: Input, options: GenerateOptions, events: GenerateEvents): Submitted {
-    let generation: Generation | undefined
-    const makeTask = (prompt: readonly number[]) => {
-      const { network, tokenizer } = this.#parts
-      generation = new Generation({
+    return this.#start(input, options, events, prompt => {
+      const { network, tokenizer, chat } = this.#parts
+      const resolved = resolveGenerate(options, network.config.vocab, drawSeed)
+      const { responseFormat, seed } = resolved
+      let plan: ChatPlan | undefined
+      if (input.kind === 'chat') {
+        checkAnswer(input, input.tools, responseFormat)
+        plan = new ChatPlan(input, chat.source, tokenizer)
+      }
+      const held = plan ? plan.constraint(prompt, responseFormat) : formatGrammar(responseFormat)
+      const generation = new Generation({
         prompt,
-        options: resolveGenerate(options, network.config.vocab, drawSeed),
+        options: resolved,
         tokenizer,
         scratch: this.#scratch,
         contextLength: network.kv.contextLength,
+        ...(plan?.reads && { plan: plan.answer(prompt, seed) }),
+        constrained: held !== undefined,
         events,
       })
-      return generation
-    }
-    // Compiled while the prompt is rendered, waits and is read.
-    const beside = async (signal: AbortSignal) => {
-      const { responseFormat } = options
-      if (responseFormat === undefined) return
-      check('responseFormat', responseFormat, GENERATE_RULES.responseFormat)
-      if (!isConstrained(responseFormat)) return
-      const grammar = await this.#grammars.of(responseFormat, signal)
-      return () => generation?.constrain(grammar)
-    }
-    return this.#start(input, options, events, makeTask, beside)
+      // Compiled while it waits and is read.
+      const compile = async (signal: AbortSignal): Promise<void> => {
+        if (held) generation.constrain(await this.#grammars.of(held, signal))
+      }
+      return [generation, compile]
+    })
   }
 
   /** Starts scoring; whatever happens, `events` gets scored or error once. */
   score(input: Input, options: ScoreOptions, events: ScoreEvents): Submitted {
     const vocab = this.#parts.network.config.vocab
-    return this.#start(
-      input,
-      options,
-      events,
-      prompt => new Scoring(prompt, vocab, options, events),
-    )
+    return this.#start(input, options, events, prompt => [
+      new Scoring(prompt, vocab, options, events),
+    ])
   }
 
   /** @throws RyzError BAD_OPTION | CLOSED */
@@ -312,8 +314,9 @@ export class Engine {
     input: Input,
     options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow' | 'penaltyWindow'>,
     events: { error(error: RyzError): void },
-    makeTask: (prompt: readonly number[]) => Task,
-    beside: (signal: AbortSignal) => Promise<(() => void) | undefined> = async () => undefined,
+    makeTask: (
+      prompt: readonly number[],
+    ) => [Task, beside?: (signal: AbortSignal) => Promise<void>],
   ): Submitted {
     const submitted = this.#now()
     const abort = new AbortController()
@@ -323,9 +326,8 @@ export class Engine {
       // The place is taken before the prompt is made: a burst of chats is refused before any is rendered.
       this.#scheduler.requirePlace(place, [...this.#preparing.values()])
       this.#preparing.set(abort, orderOf(submitted, place.priority))
-      const work = beside(abort.signal)
-      work.catch(() => undefined) // told below, or nobody asks any more
       let task: Task
+      let beside: ((signal: AbortSignal) => Promise<void>) | undefined
       try {
         const { network } = this.#parts
         const { vocab } = network.config
@@ -337,12 +339,11 @@ export class Engine {
         const room =
           overflow === 'slide' ? { ends: { first: contextLength, last } } : { contextLength }
         const prompt = { vocab, noBos, signal, ...room }
-        task = makeTask(await promptTokens(input, this.#parts, prompt))
+        ;[task, beside] = makeTask(await promptTokens(input, this.#parts, prompt))
         this.#open()
         throwIfAborted(abort.signal, 'the request')
       } catch (caught) {
         const cancelled = abort.signal.aborted && this.#closing === undefined
-        abort.abort()
         this.#scheduler.counters.count(cancelled ? 'cancelled' : 'failed')
         this.#open()
         throw caught
@@ -351,8 +352,7 @@ export class Engine {
       }
       running = this.#scheduler.submit(task, place)
       try {
-        const done = await work
-        done?.()
+        await beside?.(abort.signal)
       } catch (caught) {
         running.fail(asRyzError(caught, 'INTERNAL', 'the request could not start'))
       }

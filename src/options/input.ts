@@ -1,7 +1,14 @@
 // What requests are about: texts, token ids, chats, as a caller gives them and as they are sent. Read once,
 // checked, and copied, so that nothing changes on its way. Used by src/api; the engine checks chats and ids
 // against its model.
-import type { ChatInputOptions, ChatMessage, ChatTool, TextPart, ToolCall } from '../types/index.ts'
+import type {
+  ChatAnswerOptions,
+  ChatInputOptions,
+  ChatMessage,
+  ChatTool,
+  TextPart,
+  ToolCall,
+} from '../types/index.ts'
 import { plainCopy } from './plain.ts'
 import {
   badOption,
@@ -21,8 +28,8 @@ export type Input =
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
   | ChatInput
 
-/** A chat, and what is rendered with it. */
-export interface ChatInput extends Readonly<ChatInputOptions> {
+/** A chat, what is rendered with it, and how its answer is read. */
+export interface ChatInput extends Readonly<ChatInputOptions>, Readonly<ChatAnswerOptions> {
   readonly kind: 'chat'
   readonly messages: readonly ChatMessage[]
 }

@@ -60,4 +60,24 @@ export interface ChatInputOptions {
   continueLast?: boolean
 }
 
-export interface ChatOptions extends GenerateOptions, ChatInputOptions {}
+/** How the answer to a chat is made and read. */
+export interface ChatAnswerOptions {
+  /**
+   * Whether the model calls a function: 'auto' (default) if it likes, 'none' not, 'required' at least one, or the
+   * one that is named. What is required is held to the schemas of the tools, token by token; so is 'auto'
+   * where a tool says `strict: true`. Otherwise what is no well-formed call of an offered function stays
+   * text, byte for byte, and `result.unreadCalls` counts it. Not together with responseFormat.
+   */
+  toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string }
+  /** Several calls in one answer; false ends it with the first. Default true. */
+  parallelToolCalls?: boolean
+  /**
+   * Reasoning between the tags that the chat template knows (`<think>`) is told as `reasoning`, not as
+   * text; false leaves it in the text. Default true.
+   */
+  reasoning?: boolean
+  /** Reasoning is closed after so many tokens, and the answer begins. Default: no limit of its own. */
+  maxReasoningTokens?: number
+}
+
+export interface ChatOptions extends GenerateOptions, ChatInputOptions, ChatAnswerOptions {}

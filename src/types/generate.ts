@@ -1,5 +1,6 @@
 // What a request to generate or chat takes, and what its stream and result give. Part of the public
 // types, see index.ts.
+import type { MadeToolCall, ToolCallDelta } from './tools.ts'
 
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.8. */
@@ -117,17 +118,33 @@ export interface TokenLogprob {
 
 /** One piece of a stream. `text` may be empty while a character is still incomplete. */
 export interface TokenChunk {
+  /** Of the answer itself; reasoning and calls of tools are no part of it. */
   text: string
   tokens: number[]
+  /** A piece of reasoning; see ChatOptions.reasoning. */
+  reasoning?: string
+  /** Calls that have become whole; see ChatOptions.toolChoice. */
+  toolCalls?: ToolCallDelta[]
   /** One entry per token, when asked for: the chosen token first, then the likeliest. */
   logprobs?: TokenLogprob[][]
 }
 
-export type FinishReason = 'eos' | 'stop' | 'length' | 'context'
+/** 'tool_calls': it ended by itself, and holds calls of tools. */
+export type FinishReason = 'eos' | 'stop' | 'length' | 'context' | 'tool_calls'
 
 export interface GenerateResult {
+  /** The answer itself: without reasoning and calls of tools, and without the white space around them. */
   text: string
+  /** All that were drawn. */
   tokens: number[]
+  /** What it was thought out with, where the chat template knows reasoning and there was some. */
+  reasoning?: string
+  /** Calls of tools, in order. */
+  toolCalls?: MadeToolCall[]
+  /** What of a call was cut off by the length; no part of the text. */
+  partialToolCall?: string
+  /** Beginnings of calls that were none of an offered function; they stand in the text as they were written. */
+  unreadCalls?: number
   finishReason: FinishReason
   /** The stop string that ended it, if one did. */
   stopString?: string

@@ -103,6 +103,11 @@ export interface EngineApi {
 export function joinChunk(to: TokenChunk, more: TokenChunk): void {
   to.text += more.text
   to.tokens.push(...more.tokens)
+  if (more.reasoning !== undefined) to.reasoning = (to.reasoning ?? '') + more.reasoning
+  if (more.toolCalls !== undefined) {
+    to.toolCalls ??= []
+    to.toolCalls.push(...more.toolCalls)
+  }
   if (more.logprobs !== undefined) {
     to.logprobs ??= []
     to.logprobs.push(...more.logprobs)

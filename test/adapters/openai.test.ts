@@ -9,21 +9,27 @@ import { connect, type Ryzanstein } from '../../src/api/ryzanstein.ts'
 import { TokenStream } from '../../src/api/token-stream.ts'
 import type {
   ChatMessage,
+  ChatOptions,
   EngineStats,
   FinishReason,
-  GenerateOptions,
+  GenerateResult,
+  TokenChunk,
 } from '../../src/types/index.ts'
 import { FakeWorker } from '../api/fake-worker.ts'
 import { fakeInfo, until } from '../engine/fakes.ts'
 
-/** An engine that answers "Hi!" and keeps what it was asked. */
-function fakeEngine(finishReason: FinishReason = 'eos') {
-  const asked: { messages: readonly ChatMessage[]; options: GenerateOptions }[] = []
+/** An engine that answers "Hi!", and what else it is told to, and keeps what it was asked. */
+function fakeEngine(
+  finishReason: FinishReason = 'eos',
+  result: Partial<GenerateResult> = {},
+  chunks: TokenChunk[] = [],
+) {
+  const asked: { messages: readonly ChatMessage[]; options: ChatOptions }[] = []
   return {
     asked,
     model: fakeInfo,
     stats: async () => ({ maxSequences: 3 }) as EngineStats,
-    chat(messages: readonly ChatMessage[], options: GenerateOptions = {}) {
+    chat(messages: readonly ChatMessage[], options: ChatOptions = {}) {
       asked.push({ messages, options })
       return new TokenStream(stream => {
         queueMicrotask(() => {
@@ -38,6 +44,7 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
             const asks = options.logprobs !== undefined
             stream.push({ text, tokens: [token], ...(asks ? { logprobs } : {}) })
           }
+          for (const chunk of chunks) stream.push(chunk)
           const times = {
             reusedTokens: 0,
             slides: 0,
@@ -47,7 +54,8 @@ function fakeEngine(finishReason: FinishReason = 'eos') {
             decodeMs: 0,
           }
           const tokens = [72, 105, 33]
-          stream.done({ text: 'Hi!', tokens, finishReason, promptTokens: 7, seed: 1, ...times })
+          const done = { text: 'Hi!', tokens, finishReason, promptTokens: 7, seed: 1, ...times }
+          stream.done({ ...done, ...result })
         })
         return () => undefined
       })
@@ -261,10 +269,104 @@ describe('openai facade', () => {
     expect(reasons).toEqual(['stop', 'stop'])
   })
 
-  const call = { id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }
+  const call = {
+    id: 'a',
+    type: 'function',
+    function: { name: 'f', arguments: '{"x": 1}' },
+  } as const
+  const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }]
+  const named = { type: 'function', function: { name: 'f' } }
+
+  it('hands tools, the choice among them and template variables on', async () => {
+    const engine = fakeEngine()
+    const choices = [undefined, null, 'auto', 'none', 'required', named]
+    for (const tool_choice of choices) await create(engine, { messages, tools, tool_choice })
+    expect(engine.asked.map(({ options }) => options.toolChoice)).toEqual([
+      undefined,
+      undefined,
+      'auto',
+      'none',
+      'required',
+      { name: 'f' },
+    ])
+    expect(engine.asked.every(({ options }) => options.tools)).toBe(true)
+    await create(engine, { messages, tools, parallel_tool_calls: false })
+    const kwargs = { chat_template_kwargs: { a: 1 } }
+    await create(engine, { messages, reasoning_effort: 'none', ...kwargs })
+    expect(engine.asked.slice(-2).map(({ options }) => options)).toMatchObject([
+      { tools, parallelToolCalls: false },
+      { templateOptions: { enable_thinking: false, a: 1 } },
+    ])
+  })
+
+  it('hands calls, their results and reasoning of earlier answers on', async () => {
+    const engine = fakeEngine()
+    const turn = { role: 'assistant', content: null, reasoning_content: 'Hm.', tool_calls: [call] }
+    const result = { role: 'tool', content: [{ type: 'text', text: '7' }], tool_call_id: 'a' }
+    await create(engine, { messages: [...messages, turn, result], tools })
+    expect(engine.asked[0]!.messages).toEqual([
+      ...messages,
+      { role: 'assistant', content: '', reasoning: 'Hm.', tool_calls: [call] },
+      { role: 'tool', content: '7', tool_call_id: 'a' },
+    ])
+  })
+
+  it.each<[string, unknown, string]>([
+    ['tool_calls', 'auto', 'tool_calls'],
+    ['stop, as OpenAI says where one was named', named, 'stop'],
+  ])('answers with calls, and ends with %s', async (_, tool_choice, reason) => {
+    const more = { toolCalls: [call], reasoning: 'Hm.', text: '' }
+    const engine = fakeEngine('tool_calls', more)
+    const { choices } = await create(engine, { messages, tools, tool_choice })
+    expect(choices[0]).toMatchObject({
+      message: { content: null, tool_calls: [call], reasoning_content: 'Hm.' },
+      finish_reason: reason,
+    })
+  })
+
+  it('streams reasoning and calls: index, id and name first, then the arguments', async () => {
+    const chunks = [
+      { text: '', tokens: [1], reasoning: 'Hm.' },
+      { text: '', tokens: [2], toolCalls: [{ index: 0, ...call }] },
+    ]
+    const stream = await openai(fakeEngine('tool_calls', {}, chunks)).chat.completions.create({
+      messages,
+      tools,
+      stream: true,
+    })
+    const told: ChatCompletionChunk['choices'] = []
+    for await (const { choices } of stream) told.push(...choices)
+    expect(told.map(({ delta }) => delta).slice(4)).toEqual([
+      { reasoning_content: 'Hm.' },
+      {
+        tool_calls: [
+          { index: 0, id: 'a', type: 'function', function: { name: 'f', arguments: '' } },
+        ],
+      },
+      { tool_calls: [{ index: 0, function: { arguments: '{"x": 1}' } }] },
+      {},
+    ])
+    expect(told.at(-1)!.finish_reason).toBe('tool_calls')
+  })
+
   const wrong: [string, object, string][] = [
     ['more answers than seats', { n: 4 }, 'n'],
-    ['tools', { tools: [{ type: 'function' }] }, 'tools'],
+    ['tools that are no list', { tools: {} }, 'tools'],
+    ['functions, which came before tools', { functions: [{ name: 'f' }] }, 'functions'],
+    ['an odd tool choice', { tools, tool_choice: 'always' }, 'tool_choice'],
+    ['a required call without tools', { tool_choice: 'required' }, 'tool_choice'],
+    ['a named call without tools', { tools: [], tool_choice: named }, 'tool_choice'],
+    [
+      'a named call of another tool',
+      { tools, tool_choice: { type: 'function', function: { name: 'g' } } },
+      'tool_choice',
+    ],
+    [
+      'a format beside tools',
+      { tools, response_format: { type: 'json_object' } },
+      'response_format',
+    ],
+    ['variables that are no object', { chat_template_kwargs: 1 }, 'chat_template_kwargs'],
     ['an odd response format', { response_format: { type: 'xml' } }, 'response_format'],
     [
       'a response format without its schema',
@@ -276,11 +378,10 @@ describe('openai facade', () => {
       { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] },
       'messages[0].content[0]',
     ],
-    ['calls', { messages: [{ role: 'assistant', tool_calls: [call] }] }, 'messages[0].tool_calls'],
     [
-      'a result',
-      { messages: [...messages, { role: 'tool', content: 'x', tool_call_id: 'a' }] },
-      'messages[1].tool_call_id',
+      'a call of the form before tools',
+      { messages: [{ role: 'assistant', function_call: call.function }] },
+      'messages[0].function_call',
     ],
     ['no messages', { messages: [] }, 'messages'],
     ['messages of another kind', { messages: 'Hello' }, 'messages'],

@@ -11,7 +11,10 @@ function open(template: string, options: { queueLimit?: number; maxSequences?: n
   const network = new FakeNetwork()
   const chat = openChat(byteTokenizer, template)
   const render = vi.fn((...given: Parameters<typeof chat.render>) => chat.render(...given))
-  const engine = new Engine({ ...fakeParts(network), chat: { notes: [], render } }, options)
+  const engine = new Engine(
+    { ...fakeParts(network), chat: { source: template, notes: [], render } },
+    options,
+  )
   return { engine, render, network }
 }
 

@@ -9,9 +9,11 @@ import type {
   CompletionUsage,
   LogprobEntry,
 } from './openai-types.ts'
+import type { ChatRequest } from './request.ts'
 
 export type Answer = ReturnType<Ryzanstein['chat']>
 type Head = ReturnType<typeof headOf>
+type Asked = Pick<ChatRequest, 'includeUsage' | 'named'>
 type Result = IteratorResult<ChatCompletionChunk, void>
 
 /** Written for a probability of 0, as JSON has no -Infinity. */
@@ -24,9 +26,9 @@ export class ChunkStream implements AsyncGenerator<ChatCompletionChunk, void, un
   #first: Promise<Result> | undefined
   #left = false
 
-  constructor(head: Head, answers: readonly Answer[], includeUsage: boolean) {
+  constructor(head: Head, answers: readonly Answer[], asked: Asked) {
     this.#answers = answers
-    this.#chunks = chunksOf(head, answers, includeUsage)
+    this.#chunks = chunksOf(head, answers, asked)
   }
 
   /** Resolves with the first token, so that what refuses the request is no part of the stream. */
@@ -80,12 +82,12 @@ export class ChunkStream implements AsyncGenerator<ChatCompletionChunk, void, un
 async function* chunksOf(
   head: Head,
   answers: readonly Answer[],
-  includeUsage: boolean,
+  { includeUsage, named }: Asked,
 ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
   const common = { ...head, object: 'chat.completion.chunk' as const }
   const piece = (
     index: number,
-    delta: { role?: 'assistant'; content?: string },
+    delta: ChatCompletionChunk['choices'][number]['delta'],
     finish_reason: CompletionFinish | null = null,
     logprobs: ChoiceLogprobs | null = null,
   ): ChatCompletionChunk => ({
@@ -105,15 +107,24 @@ async function* chunksOf(
     begun.add(index)
     if (next.done) {
       asked.delete(index)
-      yield piece(index, {}, finishOf((await answers[index]!.result).finishReason))
+      const { finishReason } = await answers[index]!.result
+      yield piece(index, {}, finishOf(finishReason, named))
       continue
     }
     const again = ask(index)
     again.catch(() => undefined)
     asked.set(index, again)
-    const { text, logprobs } = next.value
-    if (text === '' && logprobs === undefined) continue
-    yield piece(index, { content: text }, null, logprobs ? choiceLogprobs(logprobs) : null)
+    const { text, logprobs, reasoning, toolCalls } = next.value
+    if (reasoning) yield piece(index, { reasoning_content: reasoning })
+    if (text !== '' || logprobs !== undefined) {
+      yield piece(index, { content: text }, null, logprobs ? choiceLogprobs(logprobs) : null)
+    }
+    for (const { index: call, id, type, function: called } of toolCalls ?? []) {
+      const begun = { index: call, id, type, function: { name: called.name, arguments: '' } }
+      yield piece(index, { tool_calls: [begun] })
+      const rest = { index: call, function: { arguments: called.arguments } }
+      yield piece(index, { tool_calls: [rest] })
+    }
   }
   if (includeUsage) {
     const results = await Promise.all(answers.map(answer => answer.result))
@@ -127,11 +138,14 @@ export function headOf(model: string) {
   return { id: `chatcmpl-${id}`, created: Math.floor(Date.now() / 1000), model }
 }
 
-export function finishOf(reason: FinishReason): CompletionFinish {
+/** @param named  the call of one function was asked for: nothing else could come */
+export function finishOf(reason: FinishReason, named: boolean): CompletionFinish {
   switch (reason) {
     case 'eos':
     case 'stop':
       return 'stop'
+    case 'tool_calls':
+      return named ? 'stop' : 'tool_calls'
     case 'length':
     case 'context':
       return 'length'

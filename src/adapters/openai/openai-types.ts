@@ -12,11 +12,15 @@ export interface ChatCompletionMessage {
   /** null and nothing are the empty text. */
   content?: string | readonly ContentPart[] | null
   name?: string
+  /** What an assistant message calls. */
   tool_calls?: unknown
+  /** The call that a message of the role 'tool' answers. */
   tool_call_id?: string
   function_call?: unknown
   refusal?: string | null
   audio?: unknown
+  /** What an assistant message was thought out with. */
+  reasoning_content?: string | null
 }
 
 /** What create() takes. null is as if left out; a field that is not listed is refused, nothing is ignored. */
@@ -48,12 +52,16 @@ export interface ChatCompletionRequest {
   repetition_penalty?: number | null
   /** Enforced token by token; see ResponseFormat. */
   response_format?: ResponseFormatParam | null
-  /** Only what happens anyway is taken of these: no tools, the usual tier. */
+  /** Variables of the chat template, such as { enable_thinking: false }. */
+  chat_template_kwargs?: Readonly<Record<string, unknown>> | null
   tools?: readonly unknown[] | null
-  functions?: readonly unknown[] | null
   tool_choice?: unknown
-  function_call?: unknown
   parallel_tool_calls?: boolean | null
+  /** Only 'none' is taken: the template is told not to reason. */
+  reasoning_effort?: string | null
+  functions?: readonly unknown[] | null
+  function_call?: unknown
+  /** Only what happens anyway is taken of these: text, the usual tier. */
   modalities?: readonly string[] | null
   service_tier?: string | null
   verbosity?: string | null
@@ -68,7 +76,6 @@ export interface ChatCompletionRequest {
   user?: unknown
   /** These are refused. */
   audio?: unknown
-  reasoning_effort?: unknown
   web_search_options?: unknown
 }
 
@@ -101,7 +108,21 @@ export interface ChoiceLogprobs {
   refusal: null
 }
 
-export type CompletionFinish = 'stop' | 'length'
+export type CompletionFinish = 'stop' | 'length' | 'tool_calls'
+
+export interface CompletionToolCall {
+  id: string
+  type: 'function'
+  function: { name: string; arguments: string }
+}
+
+export interface ToolCallPiece {
+  index: number
+  /** With the first piece of a call. */
+  id?: string
+  type?: 'function'
+  function: { name?: string; arguments?: string }
+}
 
 export interface CompletionUsage {
   prompt_tokens: number
@@ -117,7 +138,15 @@ export interface ChatCompletion {
   model: string
   choices: {
     index: number
-    message: { role: 'assistant'; content: string; refusal: null }
+    message: {
+      role: 'assistant'
+      /** null where there is nothing but calls. */
+      content: string | null
+      refusal: null
+      tool_calls?: CompletionToolCall[]
+      /** As other servers name it; not in the interface this one copies. */
+      reasoning_content?: string
+    }
     finish_reason: CompletionFinish
     logprobs: ChoiceLogprobs | null
   }[]
@@ -131,7 +160,12 @@ export interface ChatCompletionChunk {
   model: string
   choices: {
     index: number
-    delta: { role?: 'assistant'; content?: string }
+    delta: {
+      role?: 'assistant'
+      content?: string
+      tool_calls?: ToolCallPiece[]
+      reasoning_content?: string
+    }
     finish_reason: CompletionFinish | null
     logprobs: ChoiceLogprobs | null
   }[]

@@ -3,7 +3,7 @@
 // stream: chunks.ts.
 import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import { badOption, reading } from '../../options/rules.ts'
-import type { TokenLogprob } from '../../types/index.ts'
+import type { GenerateResult, TokenLogprob } from '../../types/index.ts'
 import { type Answer, ChunkStream, choiceLogprobs, finishOf, headOf, usageOf } from './chunks.ts'
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from './openai-types.ts'
 import { type ChatRequest, readRequest } from './request.ts'
@@ -50,7 +50,7 @@ export function openai(engine: Engine): OpenAiFacade {
     const answers = await ask(engine, asked)
     const head = headOf(asked.model ?? engine.model.name)
     if (!asked.stream) return whole(head, answers, asked)
-    const stream = new ChunkStream(head, answers, asked.includeUsage)
+    const stream = new ChunkStream(head, answers, asked)
     await stream.begun()
     return stream
   }
@@ -83,8 +83,8 @@ async function whole(
       const result = await answer.result
       const choice: ChatCompletion['choices'][number] = {
         index,
-        message: { role: 'assistant', content: result.text, refusal: null },
-        finish_reason: finishOf(result.finishReason),
+        message: messageOf(result),
+        finish_reason: finishOf(result.finishReason, asked.named),
         logprobs: asked.options.logprobs === undefined ? null : choiceLogprobs(logprobs),
       }
       return { choice, result }
@@ -99,5 +99,19 @@ async function whole(
   } finally {
     // Where one failed, the others are of no use.
     for (const answer of answers) answer.cancel()
+  }
+}
+
+function messageOf({
+  text,
+  toolCalls,
+  reasoning,
+}: GenerateResult): ChatCompletion['choices'][number]['message'] {
+  return {
+    role: 'assistant',
+    content: text === '' && toolCalls ? null : text,
+    refusal: null,
+    ...(toolCalls && { tool_calls: toolCalls }),
+    ...(reasoning !== undefined && { reasoning_content: reasoning }),
   }
 }

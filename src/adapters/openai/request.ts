@@ -1,6 +1,7 @@
 // Reads what chat.completions.create() is given: every field is honoured, or it asks for what happens anyway,
 // or it is refused by name. Called by openai.ts.
 import { GENERATE_RULES } from '../../options/generate.ts'
+import { CHAT_INPUT_RULES } from '../../options/input.ts'
 import {
   badOption,
   check,
@@ -16,17 +17,19 @@ import {
   text,
   whole,
 } from '../../options/rules.ts'
-import type { ChatMessage, GenerateOptions, ResponseFormat } from '../../types/index.ts'
+import type { ChatMessage, ChatOptions, ResponseFormat } from '../../types/index.ts'
 import type { ChatCompletionMessage, ChatCompletionRequest } from './openai-types.ts'
 
 /** A request in the SDK's words. */
 export interface ChatRequest {
   readonly messages: ChatMessage[]
-  readonly options: GenerateOptions
+  readonly options: ChatOptions
   readonly model: string | undefined
   readonly n: number
   readonly stream: boolean
   readonly includeUsage: boolean
+  /** One function was asked for by name: its call ends with 'stop', as in the interface this one copies. */
+  readonly named: boolean
 }
 
 const MAX_CHOICES = 128
@@ -78,13 +81,20 @@ export const REQUEST_RULES: Rules<ChatCompletionRequest> = {
       ? undefined
       : 'an object whose json_schema is { name, schema, strict }'
   },
-  // What happens anyway.
-  tools: empty,
-  functions: empty,
-  tool_choice: oneOf('none', 'auto'),
-  function_call: oneOf('none', 'auto'),
+  chat_template_kwargs: CHAT_INPUT_RULES.templateOptions,
+  // A template knows reasoning or none; efforts between are not told apart.
+  reasoning_effort: oneOf('none'),
+  tools: value => (Array.isArray(value) ? undefined : 'a list of functions'),
+  tool_choice: value =>
+    ['none', 'auto', 'required'].includes(value as string) || nameOf(value) !== undefined
+      ? undefined
+      : "'none', 'auto', 'required' or { type: 'function', function: { name } }",
   parallel_tool_calls: flag,
+  // Their successors are tools and tool_choice.
+  functions: empty,
+  function_call: oneOf('none', 'auto'),
   modalities: listOf(oneOf('text'), "times 'text'", 1),
+  // What happens anyway.
   service_tier: oneOf('auto', 'default'),
   verbosity: oneOf('medium'),
   // What changes no answer: it concerns a server's accounts, stores and caches.
@@ -98,7 +108,6 @@ export const REQUEST_RULES: Rules<ChatCompletionRequest> = {
   user: anything,
   // What cannot be done.
   audio: refused,
-  reasoning_effort: refused,
   web_search_options: refused,
 }
 
@@ -122,6 +131,7 @@ function read(request: ChatCompletionRequest, init: unknown): ChatRequest {
     n: asked.n ?? 1,
     stream: asked.stream === true,
     includeUsage: asked.stream_options?.include_usage === true,
+    named: nameOf(asked.tool_choice) !== undefined,
   }
 }
 
@@ -134,9 +144,9 @@ function withoutNulls(request: ChatCompletionRequest): ChatCompletionRequest {
   return Object.fromEntries(given) as unknown as ChatCompletionRequest
 }
 
-function translate(asked: ChatCompletionRequest): GenerateOptions {
+function translate(asked: ChatCompletionRequest): ChatOptions {
   const { seed } = asked
-  const options: GenerateOptions = {
+  const options: ChatOptions = {
     temperature: asked.temperature ?? 1,
     topP: asked.top_p ?? 1,
     topK: asked.top_k ?? 0,
@@ -152,7 +162,42 @@ function translate(asked: ChatCompletionRequest): GenerateOptions {
   if (asked.logprobs === true) options.logprobs = asked.top_logprobs ?? 0
   const format = asked.response_format
   if (format && format.type !== 'text') options.responseFormat = formatOf(format)
+  Object.assign(options, toolsOf(asked, options.responseFormat))
+  const variables = {
+    ...(asked.reasoning_effort === 'none' && { enable_thinking: false }),
+    ...asked.chat_template_kwargs,
+  }
+  if (Object.keys(variables).length > 0) options.templateOptions = variables
   return options
+}
+
+/** The tools, and what is to be done with them; nothing where there are none. */
+function toolsOf(
+  { tools, tool_choice: choice, parallel_tool_calls: parallel }: ChatCompletionRequest,
+  format: ResponseFormat | undefined,
+): Partial<ChatOptions> {
+  const name = nameOf(choice)
+  if (!tools || tools.length === 0) {
+    if (choice !== 'required' && name === undefined) return {}
+    throw badOption('tool_choice', choice, 'left out without tools')
+  }
+  if (name !== undefined && !tools.some(tool => nameOf(tool) === name)) {
+    throw badOption('tool_choice', name, 'the name of one of the tools')
+  }
+  if (format !== undefined && choice !== 'none') {
+    throw badOption('response_format', format.type, "left out with tools, or tool_choice: 'none'")
+  }
+  return {
+    tools: tools as ChatOptions['tools'],
+    toolChoice: name === undefined ? (choice as ChatOptions['toolChoice']) : { name },
+    parallelToolCalls: parallel ?? undefined,
+  }
+}
+
+/** The function of a tool or a tool_choice. */
+function nameOf(choice: unknown): string | undefined {
+  const name: unknown = Object(Object(choice).function).name
+  return typeof name === 'string' ? name : undefined
 }
 
 /** A schema is enforced whole; what cannot be enforced is refused, unless `strict: false` says otherwise. */
@@ -168,8 +213,8 @@ export function foldSeed(seed: number): number {
   return ((seed % 2 ** 32) ^ (seed < 0 ? ~high : high % 2 ** 32)) >>> 0
 }
 
-/** What a message may have beside role and content, when it says nothing. */
-const NOTHING = [undefined, null, '']
+/** Fields that the model cannot be told of, unless they say nothing. */
+const UNTOLD = ['function_call', 'audio', 'refusal']
 
 /** @throws RyzError BAD_OPTION naming the message and what cannot be said to the model */
 function readMessage(given: ChatCompletionMessage, i: number): ChatMessage {
@@ -178,19 +223,26 @@ function readMessage(given: ChatCompletionMessage, i: number): ChatMessage {
     if (typeof given !== 'object' || given === null) {
       throw badOption(at, given, 'a message { role, content }')
     }
-    const { role, content, name, ...others } = given
-    check(`${at}.role`, role, text)
-    for (const [field, value] of Object.entries(others)) {
-      if (NOTHING.includes(value as null) || (Array.isArray(value) && value.length === 0)) continue
-      throw badOption(`${at}.${field}`, value, refused(value)!)
+    const told: Record<string, unknown> = {}
+    for (const [field, value] of Object.entries(given)) {
+      if (value === undefined || value === null) continue
+      if (field !== 'content' && Array.isArray(value) && value.length === 0) continue
+      if (UNTOLD.includes(field)) throw badOption(`${at}.${field}`, value, refused(value)!)
+      // Of answers of the official client; the template has no use for it.
+      if (field !== 'annotations') told[field] = value
     }
-    const message: ChatMessage = { role, content: contentOf(content, at) }
-    if (NOTHING.includes(name)) return message
-    check(`${at}.name`, name, text)
-    return { ...message, name } as ChatMessage
+    // The name that other servers give it.
+    const { reasoning_content: reasoning, ...message } = told
+    return {
+      ...message,
+      role: given.role,
+      content: contentOf(given.content, at),
+      ...(reasoning !== undefined && { reasoning: reasoning as string }),
+    } as ChatMessage
   })
 }
 
+/** Texts of a message, joined; the SDK checks the rest. */
 function contentOf(content: ChatCompletionMessage['content'], at: string): string {
   if (content === undefined || content === null) return ''
   if (typeof content === 'string') return content

@@ -7,14 +7,19 @@ export class Replay {
   /** What the reader has. */
   readonly #tokens: number[] = []
   #text = ''
+  /** Characters of reasoning, and calls. */
+  #reasoning = 0
+  #calls = 0
   /** How far the engine of this attempt has come. */
   #at = 0
   #textAt = 0
+  #reasoningAt = 0
 
   /** The request begins again. */
   restart(): void {
     this.#at = 0
     this.#textAt = 0
+    this.#reasoningAt = 0
   }
 
   /**
@@ -34,9 +39,22 @@ export class Replay {
     const text = chunk.text.slice(knownText)
     for (const token of tokens) this.#tokens.push(token)
     this.#text += text
-    if (tokens.length === 0 && text === '') return undefined
-    const { logprobs } = chunk
-    return { ...chunk, text, tokens, ...(logprobs && { logprobs: logprobs.slice(known) }) }
+    const fresh: TokenChunk = { text, tokens }
+    if (chunk.logprobs) fresh.logprobs = chunk.logprobs.slice(known)
+    // Reasoning and calls follow from the tokens: where those are the same, so are these.
+    if (chunk.reasoning !== undefined) {
+      this.#reasoningAt += chunk.reasoning.length
+      const more = Math.max(0, this.#reasoningAt - this.#reasoning)
+      if (more > 0) fresh.reasoning = chunk.reasoning.slice(-more)
+      this.#reasoning += more
+    }
+    if (chunk.toolCalls !== undefined) {
+      const calls = chunk.toolCalls.filter(call => call.index >= this.#calls)
+      if (calls.length > 0) fresh.toolCalls = calls
+      this.#calls += calls.length
+    }
+    const { reasoning, toolCalls } = fresh
+    return tokens.length > 0 || text !== '' || reasoning || toolCalls ? fresh : undefined
   }
 }
 

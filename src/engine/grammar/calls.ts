@@ -59,6 +59,7 @@ export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['
       JSON.stringify(name) + between,
     )
     const values = yield* argumentsOf(compiler, name, parameters)
+    rules.needed.push({ rule: values, name: ofTool(name) })
     rules.step(writePieces(rules, rules.call(from, values), after), rules.rules[call].end)
   }
   let from = start
@@ -73,12 +74,16 @@ export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['
   return compiler.unenforced
 }
 
+function ofTool(name: string): string {
+  return `of the tool ${JSON.stringify(name)}`
+}
+
 function* argumentsOf(compiler: SchemaCompiler, name: string, parameters: Json): Work<number> {
   try {
     return yield* compiler.rule(parameters, true)
   } catch (caught) {
     if (!(caught instanceof GrammarFault)) throw caught
-    const place = `${caught.place} of the tool ${JSON.stringify(name)}`
+    const place = `${caught.place} ${ofTool(name)}`
     throw new GrammarFault(caught.message, place.trim(), caught.keyword, caught.unsupported)
   }
 }

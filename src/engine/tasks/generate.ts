@@ -7,14 +7,17 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
   FinishReason,
   GenerateResult,
+  MadeToolCall,
   QueueEvent,
   TokenChunk,
   TokenLogprob,
 } from '../../types/index.ts'
+import type { AnswerPlan } from '../answer/plan.ts'
+import type { Piece } from '../answer/reader.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
 import type { Next, Task, TaskTimes } from '../schedule/task.ts'
 import type { RequestGrammar } from './grammars.ts'
-import { isConstrained, type ResolvedGenerate } from './options.ts'
+import type { ResolvedGenerate } from './options.ts'
 import { slide } from './slide.ts'
 import { StopMatcher } from './stop-matcher.ts'
 
@@ -34,6 +37,10 @@ export interface GenerationSpec {
   readonly scratch: SamplerScratch
   /** Prompt and answer together hold at most this many tokens. */
   readonly contextLength: number
+  /** How the answer is read; as text, where absent. */
+  readonly plan?: AnswerPlan
+  /** A grammar will come: no token is drawn before. */
+  readonly constrained: boolean
   readonly events: GenerateEvents
 }
 
@@ -58,6 +65,13 @@ export class Generation implements Task {
   readonly #tokens: number[] = []
   #slides = 0
   #text = ''
+  #reasoning = ''
+  readonly #calls: MadeToolCall[] = []
+  #partialCall = ''
+  /** Tokens of reasoning so far. */
+  #reasoned = 0
+  /** Tokens that come next, whatever the model would draw. */
+  #forced: readonly number[] = []
   #finish: FinishReason | undefined
 
   constructor(spec: GenerationSpec) {
@@ -80,7 +94,7 @@ export class Generation implements Task {
   }
 
   get ready(): boolean {
-    return this.#grammar !== undefined || !isConstrained(this.#spec.options.responseFormat)
+    return this.#grammar !== undefined || !this.#spec.constrained
   }
 
   get wantedFrom(): number {
@@ -89,7 +103,7 @@ export class Generation implements Task {
 
   accept(row: Float32Array, at: number): Next {
     const { options, tokenizer, scratch, contextLength } = this.#spec
-    const token = this.#sampler.sample(row, at)
+    const token = this.#next(row, at)
     if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
     this.#sampler.answered(token)
     this.answer.push(token)
@@ -99,10 +113,10 @@ export class Generation implements Task {
       const found = logprobsOf(row, at, token, options.logprobs, scratch)
       chunk.logprobs = [found.map(entry => ({ ...entry, ...written(entry.token, tokenizer) }))]
     }
-    chunk.text = this.#matcher.push(this.#decoder.push(token))
-    this.#text += chunk.text
+    this.#write(chunk, token)
     this.#spec.events.token(chunk)
     if (this.#matcher.found !== undefined) return this.#end('stop')
+    if (this.#calls.length > 0 && this.#spec.plan!.single) return this.#end('eos')
     // Nothing but an end token could follow: it need not be computed.
     if (this.#grammar?.filter.ended) return this.#end('eos')
     if (this.#tokens.length >= options.maxTokens) return this.#end('length')
@@ -129,6 +143,9 @@ export class Generation implements Task {
     const result: GenerateResult = {
       text: this.#text,
       tokens: this.#tokens,
+      ...(this.#reasoning !== '' && { reasoning: this.#reasoning }),
+      ...(this.#calls.length > 0 && { toolCalls: this.#calls }),
+      ...(this.#partialCall !== '' && { partialToolCall: this.#partialCall }),
       finishReason: this.#finish ?? 'context',
       promptTokens: this.#spec.prompt.length,
       reusedTokens: times.reusedTokens,
@@ -139,6 +156,8 @@ export class Generation implements Task {
       ttftMs: times.prefilled - times.submitted,
       decodeMs: times.ended - times.prefilled,
     }
+    const unread = this.#spec.plan?.reader.unread ?? 0
+    if (unread > 0) result.unreadCalls = unread
     if (this.#matcher.found !== undefined) result.stopString = this.#matcher.found
     if (this.#grammar !== undefined) {
       const { filter, unenforced } = this.#grammar
@@ -155,13 +174,60 @@ export class Generation implements Task {
 
   /** Lets out the text that was held back, unless a stop string ends it. */
   #end(reason: FinishReason): 'end' {
-    const rest = this.#matcher.push(this.#decoder.flush()) + this.#matcher.flush()
-    if (rest !== '') {
-      this.#text += rest
-      this.#spec.events.token({ text: rest, tokens: [] })
+    const chunk: TokenChunk = { text: '', tokens: [] }
+    const { plan } = this.#spec
+    const last = this.#decoder.flush()
+    if (plan === undefined) chunk.text = this.#matcher.push(last)
+    else if (this.#matcher.found === undefined) {
+      this.#read(chunk, plan.reader.push(last))
+      const piece = plan.reader.end(reason === 'length' || reason === 'context')
+      this.#read(chunk, piece)
+      this.#partialCall = piece.partialCall
     }
-    this.#finish = this.#matcher.found === undefined ? reason : 'stop'
+    chunk.text += this.#matcher.flush()
+    this.#text += chunk.text
+    if (chunk.text !== '' || chunk.reasoning || chunk.toolCalls) this.#spec.events.token(chunk)
+    const calls = reason === 'eos' && this.#calls.length > 0
+    this.#finish = this.#matcher.found !== undefined ? 'stop' : calls ? 'tool_calls' : reason
     return 'end'
+  }
+
+  /** Draws the next token, unless reasoning has become too long and is being closed. */
+  #next(row: Float32Array, at: number): number {
+    const { plan } = this.#spec
+    if (plan?.reader.reasons && this.#reasoned++ >= plan.maxReasoning) {
+      this.#forced = plan.closing
+      this.#reasoned = Number.NEGATIVE_INFINITY // once
+    }
+    const [forced, ...rest] = this.#forced
+    if (forced === undefined) return this.#sampler.sample(row, at)
+    this.#forced = rest
+    return forced
+  }
+
+  /** What a token adds to the answer, as far as it is certain. */
+  #write(chunk: TokenChunk, token: number): void {
+    const { plan } = this.#spec
+    if (plan === undefined) chunk.text = this.#matcher.push(this.#decoder.push(token))
+    else {
+      const marker = plan.shown.get(token)
+      const text = marker === undefined ? this.#decoder.push(token) : this.#decoder.flush() + marker
+      this.#read(chunk, plan.reader.push(text))
+    }
+    this.#text += chunk.text
+  }
+
+  /** Stop strings end the answer itself, no reasoning and no call. */
+  #read(chunk: TokenChunk, { text, reasoning, calls }: Piece): void {
+    chunk.text += this.#matcher.push(text)
+    if (reasoning !== '') {
+      chunk.reasoning = (chunk.reasoning ?? '') + reasoning
+      this.#reasoning += reasoning
+    }
+    if (calls.length === 0) return
+    const kept = this.#spec.plan!.single ? calls.slice(0, 1 - this.#calls.length) : calls
+    chunk.toolCalls = [...(chunk.toolCalls ?? []), ...kept]
+    for (const { index: _, ...call } of kept) this.#calls.push(call)
   }
 
   /** Goes on with the system prefix and the newest half of what fits into `room` tokens. */

@@ -2,13 +2,13 @@
 // between the steps of other requests, and keeps what was compiled. Called by engine.ts.
 import { asRyzError, RyzError, throwIfAborted } from '../../errors.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { Unenforced } from '../../types/index.ts'
-import type { Compiled, GrammarSpec } from '../grammar/compile.ts'
+import type { ResponseFormat, Unenforced } from '../../types/index.ts'
+import type { Compiled, GrammarSpec, Lead } from '../grammar/compile.ts'
 import type { Fault, GrammarPart } from '../grammar/part.ts'
 import type { Vocabulary } from '../grammar/run/vocabulary.ts'
 import type { Work } from '../grammar/work.ts'
 import type { LogitFilter } from '../sampling/logit-filter.ts'
-import type { Constraint } from './options.ts'
+import { type Constraint, isConstrained } from './options.ts'
 
 /** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
 const SLICE_MS = 8
@@ -16,6 +16,12 @@ const SLICE_MS = 8
 const MAX_COMPILE_MS = 2000
 /** Compiled grammars kept. */
 const KEEP = 8
+
+/** What an answer is held to, and the option that asks for it. */
+export interface GrammarRequest {
+  readonly spec: GrammarSpec & { readonly lead?: Lead }
+  readonly option: 'responseFormat' | 'tools'
+}
 
 /** What a request gets of its format. */
 export interface RequestGrammar {
@@ -47,24 +53,27 @@ export class Grammars {
   }
 
   /**
-   * @param format  checked; a schema is plain JSON
+   * @param request  checked; its schemas are plain JSON
    * @throws RyzError BAD_OPTION with the place that is wrong, too large, or cannot be enforced; NETWORK
    *   when the grammar engine cannot be fetched; ABORTED
    */
-  async of(format: Constraint, signal: AbortSignal): Promise<RequestGrammar> {
+  async of(request: GrammarRequest, signal: AbortSignal): Promise<RequestGrammar> {
     const before = this.#last
-    const made = before.catch(() => undefined).then(() => this.#compile(specOf(format), signal))
+    const made = before.catch(() => undefined).then(() => this.#compile(request, signal))
     this.#last = made
     const abort = aborts(signal)
     try {
       const { grammar, unenforced } = await Promise.race([made, abort.promise])
-      return { filter: new NamedFilter(grammar.begin(), await this.#part!), unenforced }
+      return {
+        filter: new NamedFilter(grammar.begin(), await this.#part!, request.option),
+        unenforced,
+      }
     } finally {
       abort.release()
     }
   }
 
-  async #compile(spec: GrammarSpec, signal: AbortSignal): Promise<Compiled> {
+  async #compile({ spec, option }: GrammarRequest, signal: AbortSignal): Promise<Compiled> {
     throwIfAborted(signal, 'the request')
     const key = JSON.stringify(spec)
     const known = this.#kept.get(key)
@@ -73,7 +82,7 @@ export class Grammars {
       this.#kept.set(key, known)
       return known
     }
-    const part = await this.#open()
+    const part = await this.#open(option)
     try {
       const { endTokens, vocabSize } = this.#tokenizer
       this.#vocabulary ??= await this.#run(
@@ -86,8 +95,10 @@ export class Grammars {
         Number.POSITIVE_INFINITY,
         // What the first request began serves the next, should this one be cancelled.
         new AbortController().signal,
+        option,
       )
-      const compiled = await this.#run(part.compile(spec, this.#vocabulary), MAX_COMPILE_MS, signal)
+      const compiling = part.compile(spec, this.#vocabulary)
+      const compiled = await this.#run(compiling, MAX_COMPILE_MS, signal, option)
       this.#kept.set(key, compiled)
       for (const oldest of this.#kept.keys()) {
         if (this.#kept.size <= KEEP) break
@@ -96,17 +107,14 @@ export class Grammars {
       return compiled
     } catch (caught) {
       const fault = part.faultOf(caught)
-      throw fault === undefined ? caught : refusal(fault)
+      throw fault === undefined ? caught : refusal(fault, option)
     }
   }
 
-  async #open(): Promise<GrammarPart> {
+  async #open(option: Option): Promise<GrammarPart> {
     const load = this.#load
     if (load === undefined) {
-      throw new RyzError(
-        'BAD_OPTION',
-        'responseFormat: this engine was made without the grammar engine',
-      )
+      throw new RyzError('BAD_OPTION', `${option}: this engine was made without the grammar engine`)
     }
     this.#part ??= load()
     try {
@@ -118,7 +126,7 @@ export class Grammars {
   }
 
   /** Runs work piece by piece; a timer lets everything else run in between, which messages may not. */
-  async #run<T>(work: Work<T>, limitMs: number, signal: AbortSignal): Promise<T> {
+  async #run<T>(work: Work<T>, limitMs: number, signal: AbortSignal, option: Option): Promise<T> {
     let spent = 0
     for (;;) {
       const began = this.#now()
@@ -131,14 +139,21 @@ export class Grammars {
       if (spent > limitMs) {
         throw new RyzError(
           'BAD_OPTION',
-          `responseFormat takes more than ${limitMs / 1000} s to compile; make it simpler`,
-          { option: 'responseFormat' },
+          `${option} takes more than ${limitMs / 1000} s to compile; make it simpler`,
+          { option },
         )
       }
       await new Promise(resolve => setTimeout(resolve, 0))
       throwIfAborted(signal, 'the request')
     }
   }
+}
+
+type Option = GrammarRequest['option']
+
+/** A format as a grammar; undefined where it forbids nothing. */
+export function formatGrammar(format: ResponseFormat | undefined): GrammarRequest | undefined {
+  return isConstrained(format) ? { spec: specOf(format), option: 'responseFormat' } : undefined
 }
 
 function specOf(format: Constraint): GrammarSpec {
@@ -156,10 +171,10 @@ function specOf(format: Constraint): GrammarSpec {
   }
 }
 
-function refusal({ message, place, keyword }: Fault): RyzError {
-  const at = place === '' ? '' : ` at ${place}`
-  return new RyzError('BAD_OPTION', `responseFormat${at} ${message}`, {
-    option: 'responseFormat',
+function refusal({ message, place, keyword }: Fault, option: Option): RyzError {
+  const at = place === '' || place.startsWith('of ') ? place && ` ${place}` : ` at ${place}`
+  return new RyzError('BAD_OPTION', `${option}${at} ${message}`, {
+    option,
     place,
     ...(keyword === undefined ? {} : { keyword }),
   })
@@ -169,10 +184,12 @@ function refusal({ message, place, keyword }: Fault): RyzError {
 class NamedFilter implements LogitFilter {
   readonly #inner: LogitFilter
   readonly #part: GrammarPart
+  readonly #option: Option
 
-  constructor(inner: LogitFilter, part: GrammarPart) {
+  constructor(inner: LogitFilter, part: GrammarPart, option: Option) {
     this.#inner = inner
     this.#part = part
+    this.#option = option
   }
 
   #guard<T>(run: () => T): T {
@@ -180,7 +197,7 @@ class NamedFilter implements LogitFilter {
       return run()
     } catch (caught) {
       const fault = this.#part.faultOf(caught)
-      throw fault === undefined ? caught : refusal(fault)
+      throw fault === undefined ? caught : refusal(fault, this.#option)
     }
   }
 
@@ -193,7 +210,7 @@ class NamedFilter implements LogitFilter {
   }
 
   fork(): NamedFilter {
-    return new NamedFilter(this.#inner.fork(), this.#part)
+    return new NamedFilter(this.#inner.fork(), this.#part, this.#option)
   }
 
   restore(fork: LogitFilter): void {

@@ -8,6 +8,8 @@ import { ChatRenderer, type RenderOptions } from './renderer.ts'
 
 /** How chats become text. */
 export interface Chat {
+  /** The template that is used; '' where there is none. */
+  readonly source: string
   readonly notes: readonly string[]
   /** @throws RyzError TEMPLATE_ERROR | CONTEXT_FULL | ABORTED */
   render(request: ChatRequest, options?: RenderOptions): Promise<Runs>
@@ -44,11 +46,12 @@ export function openChat(tokenizer: Tokenizer, own?: string): Chat {
 }
 
 function withNotes(renderer: ChatRenderer, notes: readonly string[]): Chat {
-  return { notes, render: (request, options) => renderer.render(request, options) }
+  const { source } = renderer
+  return { source, notes, render: (request, options) => renderer.render(request, options) }
 }
 
 function broken(error: RyzError, notes: readonly string[]): Chat {
-  return { notes, render: () => Promise.reject(error) }
+  return { source: '', notes, render: () => Promise.reject(error) }
 }
 
 function namesOf(tokenizer: Tokenizer): { bos: string; eos: string } {

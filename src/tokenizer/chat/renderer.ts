@@ -30,6 +30,7 @@ export interface RenderOptions {
 
 /** A chat template, parsed once. */
 export class ChatRenderer {
+  readonly source: string
   readonly abilities: Abilities
   /** What it ignores, in words. */
   readonly notes: readonly string[]
@@ -43,6 +44,7 @@ export class ChatRenderer {
         `the chat template has ${source.length} characters; ${MAX_TEMPLATE_CHARS} are allowed`,
       )
     }
+    this.source = source
     this.#tokens = tokens
     try {
       this.#template = new Template(source)

@@ -91,7 +91,10 @@ export function silentFrom(rules: Rules, start: number): number[] {
  */
 export function* prepare(rules: Rules): Work<Int32Array> {
   const { productive, good } = yield* findProductive(rules)
-  if (productive[rules.root] === 0) throw unmet(rules, productive)
+  for (const { rule, name } of rules.needed) {
+    if (productive[rule] === 0) throw unmet(rules, productive, rule, name)
+  }
+  if (productive[rules.root] === 0) throw unmet(rules, productive, rules.root)
   yield* cutDeadEnds(rules, good, productive)
   const rank = new Int32Array(rules.rules.length).fill(-1)
   const order: number[] = []
@@ -130,10 +133,10 @@ export function* prepare(rules: Rules): Work<Int32Array> {
 }
 
 /** The fault of a grammar without any text: the innermost rule that has none, following first calls. */
-function unmet(rules: Rules, productive: Uint8Array): GrammarFault {
+function unmet(rules: Rules, productive: Uint8Array, root: number, name = ''): GrammarFault {
   const seen = new Set<number>()
-  let rule: number | undefined = rules.root
-  let last = rules.root
+  let rule: number | undefined = root
+  let last = root
   while (rule !== undefined) {
     seen.add(rule)
     last = rule
@@ -141,7 +144,8 @@ function unmet(rules: Rules, productive: Uint8Array): GrammarFault {
       id => productive[id] === 0 && !seen.has(id),
     )
   }
-  return new GrammarFault('cannot be met by any text', rules.rules[last].place)
+  const { place } = rules.rules[last]
+  return new GrammarFault('cannot be met by any text', `${place} ${name}`.trim())
 }
 
 function reachableCalls(rules: Rules, start: number): number[] {

@@ -41,6 +41,8 @@ export class Rules {
   readonly nodes: RuleNode[] = []
   readonly rules: Rule[] = []
   root = 0
+  /** Rules that must have a text although the root could do without, such as a tool beside others. */
+  readonly needed: { rule: number; name: string }[] = []
   readonly budget: Budget
   /** The characters that the vocabulary can write; undefined for all. */
   readonly writable: CharSet | undefined

@@ -1,0 +1,142 @@
+// What a chat's answer needs beside sampling: how it is read, and what it is held to. Made from the template, which
+// shows the forms its model was trained on, and from the end of the prompt. Called by engine.ts.
+import type { ChatInput } from '../../options/input.ts'
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import type { ResponseFormat } from '../../types/index.ts'
+import type { Lead } from '../grammar/compile.ts'
+import { Random } from '../sampling/random.ts'
+import { formatGrammar, type GrammarRequest } from '../tasks/grammars.ts'
+import { callForm, tagPiece, tagToken } from './call-form.ts'
+import { type Offered, offeredOf } from './calls.ts'
+import { type CallFormat, formatOf, type ReasoningTags, reasoningOf } from './formats.ts'
+import { AnswerReader } from './reader.ts'
+
+/** How one answer is read while it comes. */
+export interface AnswerPlan {
+  readonly reader: AnswerReader
+  /** Control tokens that are written into the text for the reader. */
+  readonly shown: ReadonlyMap<number, string>
+  /** It ends with its first call. */
+  readonly single: boolean
+  /** Tokens of reasoning at most. */
+  readonly maxReasoning: number
+  /** What closes reasoning that is too long. */
+  readonly closing: readonly number[]
+}
+
+/** Of the end of a prompt, where tags that the template wrote are looked for. */
+const TAIL_TOKENS = 32
+
+/** What a chat asks of its answer; the same for all its attempts. */
+export class ChatPlan {
+  readonly #input: ChatInput
+  readonly #tokenizer: Tokenizer
+  readonly #format: CallFormat
+  readonly #reasoning: ReasoningTags | undefined
+  readonly #offered: Offered | undefined
+
+  constructor(input: ChatInput, template: string, tokenizer: Tokenizer) {
+    this.#input = input
+    this.#tokenizer = tokenizer
+    this.#format = formatOf(template)
+    this.#reasoning = input.reasoning === false ? undefined : reasoningOf(template)
+    const { tools, toolChoice } = input
+    this.#offered = tools && toolChoice !== 'none' ? offeredOf(tools) : undefined
+  }
+
+  /** Whether the answer is read at all; else it is text. */
+  get reads(): boolean {
+    return this.#offered !== undefined || this.#reasoning !== undefined
+  }
+
+  /** @param seed  of the request: the ids of calls follow from it and the prompt */
+  answer(prompt: readonly number[], seed: number): AnswerPlan {
+    const { tags, begun } = this.#reasoningAfter(prompt)
+    const calls = this.#offered && { format: this.#format, offered: this.#offered }
+    const newId = ids(prompt, seed, this.#format.shortIds)
+    return {
+      reader: new AnswerReader({ calls, reasoning: tags, reasoningBegun: begun, newId }),
+      shown: this.#shown(),
+      single: this.#input.parallelToolCalls === false,
+      maxReasoning: this.#input.maxReasoningTokens ?? Number.POSITIVE_INFINITY,
+      closing: tags
+        ? this.#tokenizer.encode(`\n${tags.close}\n\n`, { addSpecial: false, parseSpecial: true })
+        : [],
+    }
+  }
+
+  /** What the answer is held to, if to anything. */
+  constraint(
+    prompt: readonly number[],
+    format: ResponseFormat | undefined,
+  ): GrammarRequest | undefined {
+    const held = this.#calls() ?? formatGrammar(format)
+    if (held === undefined) return undefined
+    const { tags, begun } = this.#reasoningAfter(prompt)
+    if (tags === undefined) return held
+    const lead: Lead = {
+      open: begun ? [] : [tagPiece(tags.open, this.#tokenizer)],
+      close: [tagPiece(tags.close, this.#tokenizer)],
+      required: begun,
+    }
+    return { ...held, spec: { ...held.spec, lead } }
+  }
+
+  #calls(): GrammarRequest | undefined {
+    const { tools = [], toolChoice = 'auto', parallelToolCalls = true } = this.#input
+    const strict = tools.some(tool => tool.function.strict === true)
+    if (this.#offered === undefined || toolChoice === 'none') return undefined
+    if (toolChoice === 'auto' && !strict) return undefined
+    return {
+      option: 'tools',
+      spec: {
+        kind: 'calls',
+        tools: tools.map(({ function: { name, parameters } }) => ({
+          name,
+          ...(parameters && { parameters: parameters as never }),
+        })),
+        form: callForm(this.#format, this.#tokenizer),
+        choice: toolChoice,
+        parallel: parallelToolCalls && typeof toolChoice !== 'object',
+        strict,
+      },
+    }
+  }
+
+  /** Reasoning may follow, unless the template has closed it in the prompt; it may have opened it there. */
+  #reasoningAfter(prompt: readonly number[]): { tags?: ReasoningTags; begun: boolean } {
+    const tags = this.#reasoning
+    if (tags === undefined) return { begun: false }
+    const end = this.#tokenizer
+      .decode(prompt.slice(-TAIL_TOKENS), { special: true, continuation: true })
+      .trimEnd()
+    if (end.endsWith(tags.close)) return { begun: false }
+    return { tags, begun: end.endsWith(tags.open) }
+  }
+
+  #shown(): Map<number, string> {
+    const markers = this.#offered ? [...this.#format.markers] : []
+    if (this.#reasoning) markers.push(this.#reasoning.open, this.#reasoning.close)
+    const shown = new Map<number, string>()
+    for (const marker of markers) {
+      const token = tagToken(marker, this.#tokenizer)
+      if (token !== undefined && this.#tokenizer.tokenBytes(token).length === 0) {
+        shown.set(token, marker)
+      }
+    }
+    return shown
+  }
+}
+
+const LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
+
+/** Ids that follow from the request, so that one that is asked again gives the same. */
+function ids(prompt: readonly number[], seed: number, short: boolean): (index: number) => string {
+  let hash = 2166136261 ^ seed
+  for (const token of prompt) hash = Math.imul(hash ^ token, 16777619)
+  return index => {
+    const random = new Random((hash + index) >>> 0)
+    const letters = Array.from({ length: short ? 9 : 24 }, () => LETTERS[random.uint32() % 62])
+    return `${short ? '' : 'call_'}${letters.join('')}`
+  }
+}
