@@ -30,6 +30,14 @@ export function modelUrl(source: string | URL, base = globalThis.location?.href)
       `browsers refuse URLs with a name and password in them; give the option headers: { Authorization: 'Basic ...' }`,
     )
   }
+  // javascript:, mailto:, about: and the like name no place that has files beside each other.
+  if (!isLocalUrl(url) && !url.pathname.startsWith('/')) {
+    const shown = JSON.stringify(text.slice(0, 200))
+    throw new RyzError(
+      'BAD_OPTION',
+      `${shown} is no URL of a model: nothing is read by ${url.protocol}`,
+    )
+  }
   url.hash = ''
   return url
 }

@@ -66,6 +66,9 @@ function whatBlocks(url: string): string | undefined {
   if (protocol === 'file:') {
     return 'a page may not read file: URLs; let the user choose the file, or serve it over HTTP'
   }
+  if (['ftp:', 'ws:', 'wss:'].includes(protocol)) {
+    return `browsers do not read ${protocol} URLs; serve the model over HTTP`
+  }
   const local =
     hostname === 'localhost' ||
     hostname.endsWith('.localhost') ||

@@ -13,6 +13,8 @@ const CASES: readonly (readonly [string, Uint8Array<ArrayBuffer>])[] = [
   ['empty', new Uint8Array(0)],
   ['a web page', latin('\n <!doctype html><p>Sorry')],
   ['a web page', latin('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>')],
+  ['a picture', latin('<svg xmlns="http://www.w3.org/2000/svg"></svg>')],
+  ['a picture', latin('\x89PNG\r\n\x1a\n')],
   ['gzip-compressed', latin('\x1f\x8b\x08\0\0\0\0\0')],
   ['a zip archive, as PyTorch', latin('PK\x03\x04\x14\0\0\0archive/data.pkl')],
   ['zstd-compressed', latin('\x28\xb5\x2f\xfd\x24\0\0\0')],

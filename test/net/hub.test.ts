@@ -7,6 +7,14 @@ import type { LoadOptions } from '../../src/types/index.ts'
 
 const HUB = 'https://huggingface.co'
 
+test.each(['javascript:alert(1)', 'mailto:a@b.test', 'about:blank', ' '])(
+  '%s is no URL of a model',
+  url => {
+    const refused = expect.objectContaining({ code: 'BAD_OPTION' })
+    expect(() => modelUrl(url, 'https://app.test/')).toThrow(refused)
+  },
+)
+
 describe('a name', () => {
   test.each([
     ['hf:a/b', { repo: 'a/b', revision: 'main', path: '' }],

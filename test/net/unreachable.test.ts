@@ -98,8 +98,11 @@ test('http from a page of https is mixed content, and localhost is not', async (
   await expect(trying(fetch, 'http://localhost:1/m.gguf')).rejects.not.toThrow('mixed content')
 })
 
-test('a file: URL is explained', async () => {
+test.each([
+  ['file:///home/me/m.gguf', 'choose the file'],
+  ['ftp://models.test/m.gguf', 'do not read ftp: URLs'],
+])('%s is explained', async (url, told) => {
   page('https://app.test')
   const { fetch } = browser({ cors: refused })
-  await expect(trying(fetch, 'file:///home/me/m.gguf')).rejects.toThrow('choose the file')
+  await expect(trying(fetch, url)).rejects.toThrow(told)
 })
