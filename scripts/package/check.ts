@@ -1,8 +1,8 @@
 // The package as npm would publish it, looked at from outside: publint and attw judge its fields and exports,
-// and a user's file is compiled against its declarations with every check on and nothing else installed. Run
-// by `make check` after the build.
+// a user's file and the code of the documents are compiled against its declarations with every check on and
+// nothing else installed. Run by `make check` after the build.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 
 const root = resolve(import.meta.dirname, '../..')
@@ -28,6 +28,32 @@ console.log(ryzanstein().name)
 await load('/model.gguf', { thread: 2 })
 `
 
+/** As much of React as the documents use. */
+const REACT = `declare module 'react' {
+  export function useEffect(run: () => void | (() => void), dependencies: readonly unknown[]): void
+  export function useState<T>(first: T): [T, (next: T | ((before: T) => T)) => void]
+}
+`
+
+/** What a piece of the documents takes from its reader's page. */
+const PAGE = `declare const engine: import('ryzanstein').Ryzanstein
+declare function show(value: unknown): void
+declare function save(value: unknown): void
+`
+
+/** The code of the documents, each piece a file. */
+function documented(): Record<string, string> {
+  const files: Record<string, string> = {}
+  for (const name of ['README.md', 'docs/QUICKSTART.md', 'docs/INTEGRATION_GUIDE.md']) {
+    const pieces = readFileSync(join(root, name), 'utf8').matchAll(/```(?:js|tsx?)\n([\s\S]*?)```/g)
+    let count = 0
+    for (const [, code] of pieces) {
+      files[`${name.replaceAll(/\W/g, '-')}-${++count}.ts`] = code!
+    }
+  }
+  return files
+}
+
 rmSync(work, { recursive: true, force: true })
 mkdirSync(join(work, 'node_modules/ryzanstein'), { recursive: true })
 run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', work])
@@ -39,7 +65,8 @@ const untyped = ['--exclude-entrypoints', './coi-service-worker.js', './dist/*']
 run(bin('attw'), [tarball, '--quiet', '--profile', 'esm-only', ...untyped])
 
 writeFileSync(join(work, 'package.json'), '{ "type": "module" }')
-writeFileSync(join(work, 'user.ts'), USER)
+const sources = { 'user.ts': USER, 'react.d.ts': REACT, 'page.d.ts': PAGE, ...documented() }
+for (const [file, code] of Object.entries(sources)) writeFileSync(join(work, file), code)
 for (const [module, moduleResolution] of [
   ['nodenext', 'nodenext'],
   ['esnext', 'bundler'],
@@ -49,7 +76,7 @@ for (const [module, moduleResolution] of [
     ...{ target: 'es2022', lib: ['es2022', 'dom', 'dom.asynciterable'], types: [] },
     ...{ module, moduleResolution },
   }
-  const files = ['user.ts']
+  const files = Object.keys(sources)
   writeFileSync(join(work, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
   run(bin('tsc'), ['-p', 'tsconfig.json'], work)
 }
