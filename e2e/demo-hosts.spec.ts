@@ -113,6 +113,8 @@ test('a URL that answers 404 shows NETWORK, and Try again asks again', async ({ 
   await expect(page.locator('#notice-message')).toContainText('404')
   there = true
   await page.getByRole('button', { name: 'Try again' }).click()
+  await page.locator('#question-load').click()
+  await expect(page.locator('#model-facts')).not.toBeEmpty()
   await ready(page)
 })
 
@@ -120,7 +122,9 @@ test('a URL that answers with a web page shows NOT_A_MODEL', async ({ page }) =>
   await openDemo(page, HOSTS.isolated.url)
   await loadUrl(page, `${HOSTS.isolated.url}index.html`)
   await expect(page.locator('#notice-code')).toHaveText('NOT_A_MODEL')
-  await expect(page.locator('#status')).toContainText('could not be loaded')
+  await expect(page.locator('#status')).toHaveText(
+    'index.html could not be loaded. ryz-tales is still open.',
+  )
 })
 
 test('a host that cannot be reached shows NETWORK', async ({ page }) => {

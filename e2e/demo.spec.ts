@@ -228,6 +228,174 @@ test('a file that is no model ends in a readable notice', async ({ page }) => {
   await expect(page.locator('#notice')).toBeHidden()
 })
 
+test('a picture dropped while it writes ends nothing', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await useEngine(page, { backend: 'reference' })
+  await slide(page, 'maxTokens', 64)
+  await page.locator('#write').click()
+  await expect(page.locator('#tale-text')).not.toBeEmpty()
+  const transfer = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer()
+    const bytes = Uint8Array.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a])
+    transfer.items.add(new File([bytes], 'holiday.png', { type: 'image/png' }))
+    return transfer
+  })
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer })
+  await expect(page.locator('#notice-code')).toHaveText(/NOT_A_MODEL|TRUNCATED/)
+  await expect(page.locator('#sheet')).toHaveAttribute('data-state', 'writing')
+  await finished(page)
+  await expect(page.locator('#tale-summary')).toContainText('64 tokens')
+  // The path is the one that was open.
+  await expect(path(page)).toHaveText(/^Reference/)
+  await page.getByRole('button', { name: 'Dismiss' }).click()
+  await page.locator('#write').click()
+  await finished(page)
+})
+
+test('Escape closes the question, and the focus goes back to where it was', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await page.locator('#write').focus()
+  const bytes = readFileSync(MODEL_FILE).toString('base64')
+  const transfer = await page.evaluateHandle(base64 => {
+    const data = Uint8Array.from(atob(base64), c => c.charCodeAt(0))
+    const transfer = new DataTransfer()
+    transfer.items.add(new File([data], 'dropped.gguf'))
+    return transfer
+  }, bytes)
+  await page.dispatchEvent('body', 'drop', { dataTransfer: transfer })
+  await expect(page.locator('#question-load')).toBeFocused()
+  await expect(page.locator('#status')).toHaveText('Ready.')
+  await page.keyboard.press('Escape')
+  await expect(page.locator('#question')).toBeHidden()
+  await expect(page.locator('#write')).toBeFocused()
+  await page.keyboard.press('Enter')
+  await finished(page)
+})
+
+test('a prompt that is too long says so and leaves the tale that is there', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await slide(page, 'maxTokens', 16)
+  await page.locator('#write').click()
+  await finished(page)
+  const tale = (await page.locator('#tale').textContent()) ?? ''
+  await page.locator('#prompt').evaluate(prompt => {
+    ;(prompt as HTMLTextAreaElement).value = 'The old king said. '.repeat(60_000)
+    prompt.dispatchEvent(new Event('input'))
+  })
+  await page.locator('#write').click()
+  await expect(page.locator('#notice-code')).toHaveText('CONTEXT_FULL')
+  await expect(page.locator('#status')).toHaveText('Nothing was written.')
+  await expect(page.locator('#tale')).toHaveText(tale)
+  const box = await page.locator('#prompt').boundingBox()
+  expect(box?.height).toBeLessThan(600)
+})
+
+test('options applied offline leave the engine that is open', async ({ page, context }) => {
+  await openDemo(page, URL_ISOLATED)
+  const before = await path(page).textContent()
+  await page.locator('#engine summary').click()
+  await page.locator('#opt-backend').selectOption('reference')
+  await context.setOffline(true)
+  // What the browser has of the package's own files is of no use then.
+  await page.route('**/worker*.js', route => route.abort())
+  await page.locator('#engine').getByRole('button', { name: 'Apply' }).click()
+  await expect(page.locator('#notice')).toBeVisible({ timeout: 40_000 })
+  await expect(page.locator('#status')).toHaveText(/could not be loaded. ryz-tales is still open.$/)
+  expect(await path(page).textContent()).toBe(before)
+  await page.locator('#write').click()
+  await finished(page)
+  await context.setOffline(false)
+  trouble = trouble.filter(text => !text.includes('Failed to load resource'))
+})
+
+test('a model that does not fit beside the open one is said to replace it', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await page.locator('#engine summary').click()
+  await openModelFold(page)
+  const budget = page.locator('#opt-memoryBudget')
+  // Room for one: a megabyte more than the question says that it needs.
+  await page.locator('#model-files').setInputFiles(MODEL_FILE)
+  const question = page.locator('#question')
+  await expect(question).toContainText('MB of memory')
+  await expect(question).not.toContainText('no room for it beside')
+  const needed = /(\d+) MB of memory/.exec((await question.textContent()) ?? '')?.[1]
+  await page.keyboard.press('Escape')
+  await budget.fill(String(Number(needed) + 1))
+  // The same file once more, as a visitor picks it.
+  const picking = page.waitForEvent('filechooser')
+  await page.locator('#model-files').click()
+  await (await picking).setFiles(MODEL_FILE)
+  await expect(question).toContainText('no room for it beside ryz-tales')
+  await page.locator('#question-load').click()
+  await ready(page)
+  await page.locator('#write').click()
+  await finished(page)
+})
+
+test('a download can be cancelled, and what is open stays open', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  let held = true
+  await page.route('**/*.gguf?slow', async route => {
+    const range = route.request().headers().range ?? ''
+    // The header comes, the weights do not.
+    if (!/^bytes=(0|65536)-/.test(range)) while (held) await new Promise(r => setTimeout(r, 100))
+    await route.continue().catch(() => undefined)
+  })
+  await openModelFold(page)
+  const url = `${URL_ISOLATED}models/ryz-tales-tq2_0-embq8_0.gguf?slow`
+  await page.locator('#model-url').fill(url)
+  await page.locator('#url-form').getByRole('button', { name: 'Load' }).click()
+  await page.locator('#question-load').click()
+  await expect(page.locator('#progress')).toBeVisible()
+  await page.getByRole('button', { name: 'Cancel loading' }).click()
+  await expect(page.locator('#status')).toHaveText(
+    'Loading was cancelled. ryz-tales is still open.',
+  )
+  await expect(page.locator('#loading')).toBeHidden()
+  held = false
+  await page.locator('#write').click()
+  await finished(page)
+})
+
+test('a tale, the folds and the engine are there again after leaving and coming back', async ({
+  page,
+}) => {
+  await openDemo(page, URL_ISOLATED)
+  await useEngine(page, { variant: 'simd128' })
+  await slide(page, 'maxTokens', 16)
+  await page.locator('#write').click()
+  await finished(page)
+  const tale = await page.locator('#tale').textContent()
+  const summary = await page.locator('#tale-summary').textContent()
+  await page.getByRole('link', { name: 'Benchmarks' }).click()
+  await expect(page).toHaveURL(/bench/)
+  await page.goBack()
+  await ready(page)
+  await expect(page.locator('#tale')).toHaveText(tale ?? '')
+  await expect(page.locator('#tale-summary')).toHaveText(summary ?? '')
+  await expect(page.locator('#engine')).toHaveAttribute('open', '')
+  await expect(page.locator('#opt-variant')).toHaveValue('simd128')
+  await expect(path(page)).toHaveText(/^WebAssembly, SIMD/)
+  await page.reload()
+  await ready(page)
+  await page.getByRole('button', { name: 'Continue the tale' }).click()
+  await finished(page)
+  expect(await page.locator('#tale').textContent()).toContain(tale)
+})
+
+test('a tale that was being written when the page was left can be continued', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await useEngine(page, { backend: 'reference' })
+  await slide(page, 'maxTokens', 496)
+  await page.locator('#write').click()
+  await expect(page.locator('#tale-text')).not.toBeEmpty()
+  await page.reload()
+  await ready(page)
+  await expect(page.locator('#tale-text')).not.toBeEmpty()
+  await expect(page.locator('#tale-summary')).toHaveText('Broken off when the page was left.')
+  await expect(page.getByRole('button', { name: 'Continue the tale' })).toBeVisible()
+})
+
 test('the keyboard alone is enough', async ({ page }) => {
   await openDemo(page, URL_ISOLATED)
   await page.keyboard.press('Tab')

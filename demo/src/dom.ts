@@ -8,6 +8,20 @@ export function byId<T extends Element>(id: string, type: new () => T): T {
 }
 
 /**
+ * Call before a box appears that may take the focus; the result, called when it goes away, gives the focus back
+ * if the box has it, so that a keyboard's user goes on where they were.
+ */
+export function keepFocus(box: HTMLElement): () => void {
+  const before = document.activeElement
+  return () => {
+    if (!box.contains(document.activeElement)) return
+    const there = before instanceof HTMLElement && before !== document.body && before.isConnected
+    const to = there && !box.contains(before) ? before : document.getElementById('prompt')
+    to?.focus()
+  }
+}
+
+/**
  * Marks a button as unusable but leaves it in the tab order, so that focus is not lost when a state
  * changes under the user's finger. Handlers ask isOff().
  */

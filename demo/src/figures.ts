@@ -53,7 +53,7 @@ export class Figures {
   }
 
   /** @returns the final tokens per second */
-  finish(result: GenerateResult | null): number {
+  finish(result?: GenerateResult): number {
     let rate = this.rate
     if (result && result.tokens.length > 1 && result.decodeMs > 0) {
       rate = (result.tokens.length - 1) / (result.decodeMs / 1000)

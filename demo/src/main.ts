@@ -1,107 +1,77 @@
 // The page: isolate if need be, load the embedded model, then write when asked. Wires the session to
-// the views; holds which model was chosen and what the buttons may do.
-import type { EngineStats, GenerateResult, Isolation, LoadProgress } from 'ryzanstein'
-import { isolate, RyzError } from 'ryzanstein'
+// the views, and decides what the buttons and keys may do; opening.ts has the way to a model.
+import { type EngineStats, type GenerateResult, type Isolation, isolate } from 'ryzanstein'
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
-import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
+import { fillEngineForm, onEngineApply } from './engine-form.ts'
 import { Figures, showMemory, showPath } from './figures.ts'
-import { type ChosenModel, embeddedModel, onModelChosen } from './model-chooser.ts'
+import { type ChosenModel, embeddedModel, modelAt, onModelChosen } from './model-chooser.ts'
 import { Notice } from './notice.ts'
+import { Opening, THEN_WRITES } from './opening.ts'
 import { SamplingForm } from './sampling-form.ts'
 import { Session } from './session.ts'
 import { Tale } from './tale.ts'
-import { Question } from './will-it-run.ts'
-import { amountText, count, finishText, modelText, phaseText } from './wording.ts'
+import { engineNow, foldsNow, lastVisit, rememberVisit, setEngine, setFolds } from './visit.ts'
+import { count, finishText, modelText } from './wording.ts'
 
 const session = new Session()
 const form = new SamplingForm()
 const figures = new Figures()
 const notice = new Notice()
 const tale = new Tale()
-const question = new Question()
 const writeButton = byId('write', HTMLButtonElement)
 const stopButton = byId('stop', HTMLButtonElement)
-const progress = byId('progress', HTMLProgressElement)
-const loading = byId('loading', HTMLElement)
-const amount = byId('amount', HTMLElement)
 const status = byId('status', HTMLElement)
 
-const THEN_WRITES = 'Then it writes.'
+/** Characters. */
+const LONG_PROMPT = 20_000
 
 let isolation: Isolation
-let chosen = embeddedModel()
 /** Someone pressed Write before the model was there. */
 let writeWhenReady = false
 let lastSeed = 0
 
-/** A model from elsewhere is loaded when the visitor has seen what it takes; our own at once. */
-async function chooseModel(model: ChosenModel): Promise<void> {
-  if (model.source instanceof URL) return openModel(model)
-  notice.hide()
-  const before = status.textContent
-  status.textContent = `Looking at ${model.label}.`
-  const answer = await question.ask(model, readEngineOptions())
-  if (answer !== 'cancel') await openModel(model)
-  else if (status.textContent === `Looking at ${model.label}.`) status.textContent = before
-}
+const opening = new Opening(
+  {
+    session,
+    notice,
+    isAwaited: () => writeWhenReady,
+    onOpened,
+    onFailed() {
+      writeWhenReady = false
+      if (!session.isOpen) showPath(null, isolation)
+    },
+  },
+  embeddedModel(),
+)
 
-async function openModel(model: ChosenModel): Promise<void> {
-  chosen = model
-  question.dismiss()
-  notice.hide()
-  setOff(stopButton, true)
-  loading.hidden = false
-  amount.textContent = ''
-  progress.removeAttribute('value')
-  status.textContent = `Loading ${model.label}.`
-  try {
-    const options = { ...readEngineOptions(), onProgress: showProgress }
-    const stats = await session.open(model.source, options)
-    loading.hidden = true
-    form.limitTokens(stats.contextLength)
-    showModel(model.label, stats)
-    await refreshStored()
-    status.textContent = 'Ready.'
-    if (writeWhenReady) await write(form.settings.prompt)
-  } catch (caught) {
-    // The load that took over reports for itself.
-    if (caught instanceof RyzError && caught.code === 'ABORTED') return
-    loading.hidden = true
-    writeWhenReady = false
-    showPath(null, isolation)
-    status.textContent = `${model.label} could not be loaded.`
-    notice.show(caught, () => openModel(model))
-  }
-}
-
-function showProgress(p: LoadProgress): void {
-  if (p.totalBytes > 0 && p.phase === 'weights') progress.value = p.loadedBytes / p.totalBytes
-  amount.textContent = amountText(p)
-  // The status is a live region, so it names each phase once and leaves the numbers to the bar.
-  const text = writeWhenReady ? `${phaseText(p.phase)} ${THEN_WRITES}` : phaseText(p.phase)
-  if (status.textContent !== text) status.textContent = text
-}
-
-function showModel(label: string, stats: EngineStats): void {
-  byId('model-name', HTMLElement).textContent = stats.model.name || label
+async function onOpened(model: ChosenModel, stats: EngineStats): Promise<void> {
+  form.limitTokens(stats.contextLength)
+  byId('model-name', HTMLElement).textContent = stats.model.name || model.label
   byId('model-facts', HTMLElement).textContent = modelText(stats)
   showMemory(stats)
   showPath(stats, isolation)
+  await refreshStored()
+  status.textContent = 'Ready.'
+  if (writeWhenReady) await write(form.settings.prompt)
 }
 
 /** @param continued true to go on with the tale on the sheet; `prompt` is then all of it */
 async function write(prompt: string, continued = false): Promise<void> {
-  if (!session.isOpen) {
+  // A tale that is asked for while a model loads is meant for that one.
+  if (!session.isOpen || session.isLoading) {
     writeWhenReady = true
     status.textContent = THEN_WRITES
-    if (loading.hidden) await openModel(chosen)
+    if (!session.isLoading) await opening.open(opening.chosen)
     return
   }
   writeWhenReady = false
   notice.hide()
+  const before = tale.told
+  // A prompt of megabytes takes seconds to lay out, and mostly does not fit: it is shown with its first word.
+  let onSheet = continued || prompt.length < LONG_PROMPT
   if (continued) tale.resume()
-  else tale.begin(prompt)
+  else if (onSheet) tale.begin(prompt)
   figures.start()
   setOff(writeButton, true)
   setOff(stopButton, false)
@@ -110,13 +80,19 @@ async function write(prompt: string, continued = false): Promise<void> {
     const { prompt: _, seed, ...sampling } = form.settings
     const options = { ...sampling, ...(seed === null ? {} : { seed }) }
     const result = await session.write(prompt, options, (text, tokens) => {
+      if (!onSheet) tale.begin(prompt)
+      onSheet = true
       tale.add(text)
       figures.add(tokens)
     })
+    if (!onSheet) tale.begin(prompt)
     finish(result)
   } catch (caught) {
-    tale.end('', false)
-    status.textContent = 'The tale broke off.'
+    // What was written can be copied, and gone on with; of nothing the sheet keeps nothing.
+    const began = figures.tokens > 0 || continued
+    if (began) tale.end('The tale broke off.', true)
+    else tale.putBack(before)
+    status.textContent = began ? 'The tale broke off.' : 'Nothing was written.'
     notice.show(caught, () => write(continued ? prompt : form.settings.prompt, continued))
   } finally {
     setOff(writeButton, false)
@@ -126,19 +102,28 @@ async function write(prompt: string, continued = false): Promise<void> {
   if (stats) showMemory(stats)
 }
 
-function finish(result: GenerateResult | null): void {
+function finish(outcome: GenerateResult | 'stopped' | 'replaced'): void {
+  const result = typeof outcome === 'string' ? undefined : outcome
+  const reason = typeof outcome === 'string' ? outcome : outcome.finishReason
   const rate = figures.finish(result)
-  const reason = result?.finishReason ?? 'stopped'
   const facts = [`${count(figures.tokens)} tokens`]
   if (rate > 0) facts.push(`${count(rate)} per second`)
   if (result) {
     lastSeed = result.seed
     facts.push(`seed ${result.seed}`)
   }
-  byId('keep-seed', HTMLButtonElement).hidden = result === null
+  byId('keep-seed', HTMLButtonElement).hidden = result === undefined
   facts.push(finishText(reason))
-  tale.end(`${facts.join(' · ')}.`, reason === 'length' || reason === 'stopped')
-  status.textContent = result ? `Finished: ${count(figures.tokens)} tokens.` : 'Stopped.'
+  tale.end(`${facts.join(' · ')}.`, reason !== 'eos' && reason !== 'stop' && reason !== 'context')
+  if (result) status.textContent = `Finished: ${count(figures.tokens)} tokens.`
+  else if (reason === 'stopped') status.textContent = 'Stopped.'
+}
+
+/** Escape: what came last goes first. */
+function takeBack(): void {
+  if (opening.cancel()) return
+  if (session.isWriting) session.stop()
+  else notice.hide()
 }
 
 function writeIfIdle(): void {
@@ -155,7 +140,7 @@ function bindKeysAndButtons(): void {
     if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
       event.preventDefault()
       writeIfIdle()
-    } else if (event.key === 'Escape') session.stop()
+    } else if (event.key === 'Escape' && !event.isComposing) takeBack()
   })
   byId('continue', HTMLButtonElement).addEventListener('click', () => {
     if (!isOff(writeButton)) write(tale.whole, true)
@@ -167,17 +152,44 @@ function bindKeysAndButtons(): void {
   const copy = byId('copy', HTMLButtonElement)
   copy.hidden = !navigator.clipboard
   copy.addEventListener('click', async () => {
-    await navigator.clipboard.writeText(tale.whole)
-    status.textContent = 'Copied.'
+    status.textContent = await navigator.clipboard.writeText(tale.whole).then(
+      () => 'Copied.',
+      () => 'The browser does not let this page copy; mark the tale and copy it by hand.',
+    )
   })
+}
+
+/** What this tab showed before it was left, by back, forward or a reload. */
+function restoreVisit(): ChosenModel | undefined {
+  const visit = lastVisit()
+  if (visit.tale) {
+    tale.restore(visit.tale)
+    byId('keep-seed', HTMLButtonElement).hidden = true
+  }
+  if (visit.engine) setEngine(visit.engine)
+  // On a phone the settings would push the figures off the screen; there they start folded.
+  byId('sampling', HTMLDetailsElement).open = matchMedia('(min-width: 60rem)').matches
+  if (visit.folds) setFolds(visit.folds)
+  rememberVisit(() => ({
+    tale: tale.told,
+    modelUrl: opening.chosen.isOurs ? undefined : urlOf(opening.chosen),
+    engine: engineNow(),
+    folds: foldsNow(),
+  }))
+  return visit.modelUrl === undefined ? undefined : modelAt(visit.modelUrl)
+}
+
+function urlOf({ source }: ChosenModel): string | undefined {
+  return typeof source === 'string' ? source : undefined
 }
 
 bindKeysAndButtons()
 fillEngineForm()
-onModelChosen(chooseModel)
-onEngineApply(() => openModel(chosen))
-// On a phone the settings would push the figures off the screen; there they start folded.
-byId('sampling', HTMLDetailsElement).open = matchMedia('(min-width: 60rem)').matches
+onModelChosen(model => opening.choose(model))
+onEngineApply(() => opening.reopen())
+const before = restoreVisit()
 status.textContent = 'Starting.'
 isolation = await isolate('./coi-service-worker.js')
-await openModel(chosen)
+await opening.open(embeddedModel())
+// One from elsewhere is asked about again: it may not be here any more.
+if (before) await opening.restore(before)

@@ -6,12 +6,19 @@ import { byId } from './dom.ts'
 export interface ChosenModel {
   source: ModelSource
   label: string
+  /** The model of this site, small and always there. */
+  isOurs?: true
 }
 
 const EMBEDDED_PATH = 'models/ryz-tales-tq2_0-embq8_0.gguf'
 
 export function embeddedModel(): ChosenModel {
-  return { source: new URL(EMBEDDED_PATH, document.baseURI), label: 'ryz-tales' }
+  return { source: new URL(EMBEDDED_PATH, document.baseURI), label: 'ryz-tales', isOurs: true }
+}
+
+export function modelAt(url: string): ChosenModel {
+  const name = new URL(url, document.baseURI).pathname.replace(/\/$/, '').split('/').at(-1)
+  return { source: url, label: name || url }
 }
 
 /** Calls back with every choice the user makes. */
@@ -25,11 +32,14 @@ export function onModelChosen(choose: (model: ChosenModel) => void): void {
 
   byId('url-form', HTMLFormElement).addEventListener('submit', event => {
     event.preventDefault()
-    const url = byId('model-url', HTMLInputElement).value.trim()
-    choose({ source: url, label: url.replace(/\/$/, '').split('/').at(-1) || url })
+    choose(modelAt(byId('model-url', HTMLInputElement).value.trim()))
   })
 
   const picker = byId('model-files', HTMLInputElement)
+  // The same file may be chosen again: after it was repaired, or its question was declined.
+  picker.addEventListener('click', () => {
+    picker.value = ''
+  })
   picker.addEventListener('change', () => fromFiles([...(picker.files ?? [])]))
 
   onDrop(fromFiles)

@@ -1,4 +1,4 @@
-// The one engine of the page: opens a model (closing the one before), writes, stops. Knows nothing of
+// The one engine of the page: opens a model in place of the one before, writes, stops. Knows nothing of
 // the DOM; main.ts shows what it reports. At most one load and one request are alive.
 import {
   type EngineStats,
@@ -24,28 +24,34 @@ export class Session {
     return this.#engine !== null
   }
 
+  get isLoading(): boolean {
+    return this.#loading !== null
+  }
+
+  get isWriting(): boolean {
+    return this.#writing !== null
+  }
+
   /**
-   * Loads a model; the one before is closed first, so that both never stand in memory together.
-   * @throws RyzError any load code; ABORTED when another open() took over
+   * Loads a model. What is open goes on meanwhile and stays when loading fails.
+   * @param keep  false closes what is open first, where memory has no room for both
+   * @throws RyzError any load code; ABORTED after cancelLoading(), or when another open() took over
    */
-  async open(source: ModelSource, options: LoadOptions): Promise<EngineStats> {
-    this.stop()
-    this.#loading?.abort()
+  async open(source: ModelSource, options: LoadOptions, keep: boolean): Promise<EngineStats> {
+    this.cancelLoading()
     const own = new AbortController()
     this.#loading = own
-    const before = this.#engine
-    this.#engine = null
-    await before?.close()
     let engine: Ryzanstein | null = null
     try {
+      if (!keep) await this.#replaceBy(null)
       engine = await load(source, { ...options, signal: own.signal })
       const stats = await engine.stats()
-      if (own.signal.aborted) throw new RyzError('ABORTED', 'another model was chosen')
-      this.#engine = engine
+      own.signal.throwIfAborted()
+      await this.#replaceBy(engine)
       return stats
     } catch (caught) {
-      await engine?.close()
-      throw own.signal.aborted ? new RyzError('ABORTED', 'another model was chosen') : caught
+      if (this.#engine !== engine) await engine?.close()
+      throw own.signal.aborted ? new RyzError('ABORTED', 'loading was cancelled') : caught
     } finally {
       if (this.#loading === own) this.#loading = null
     }
@@ -53,14 +59,14 @@ export class Session {
 
   /**
    * Continues the prompt; pieces arrive through `onPiece`.
-   * @returns null when stop() ended it
+   * @returns 'stopped' when stop() ended it, 'replaced' when another model took the place of this one
    * @throws RyzError any generate code; after a fatal one the session is no longer open
    */
   async write(
     prompt: string,
     options: GenerateOptions,
     onPiece: (text: string, tokens: number) => void,
-  ): Promise<GenerateResult | null> {
+  ): Promise<GenerateResult | 'stopped' | 'replaced'> {
     const engine = this.#engine
     if (!engine) throw new RyzError('CLOSED', 'no model is loaded')
     this.stop()
@@ -71,7 +77,7 @@ export class Session {
       for await (const piece of stream) onPiece(piece.text, piece.tokens.length)
       return await stream.result
     } catch (caught) {
-      if (own.signal.aborted) return null
+      if (own.signal.aborted) return this.#engine === engine ? 'stopped' : 'replaced'
       if (caught instanceof RyzError && FATAL.has(caught.code) && this.#engine === engine) {
         this.#engine = null
         await engine.close()
@@ -80,6 +86,19 @@ export class Session {
     } finally {
       if (this.#writing === own) this.#writing = null
     }
+  }
+
+  /** Ends the load that is under way, if any; what is open stays. */
+  cancelLoading(): void {
+    this.#loading?.abort()
+  }
+
+  async #replaceBy(engine: Ryzanstein | null): Promise<void> {
+    const before = this.#engine
+    if (before === engine) return
+    this.#engine = engine
+    this.stop()
+    await before?.close()
   }
 
   /** Ends the running request, if any. */

@@ -3,6 +3,14 @@
 // because the engine may make several tokens between two frames.
 import { byId } from './dom.ts'
 
+/** A tale as it stands on the sheet. */
+export interface ToldTale {
+  prompt: string
+  text: string
+  summary: string
+  canContinue: boolean
+}
+
 export class Tale {
   readonly #sheet = byId('sheet', HTMLElement)
   readonly #prompt = byId('tale-prompt', HTMLElement)
@@ -20,6 +28,31 @@ export class Tale {
   /** Prompt and continuation as one string. */
   get whole(): string {
     return this.#prompt.textContent + this.#ink.data + this.#waiting
+  }
+
+  /** What stands there now; undefined while the sheet is empty. */
+  get told(): ToldTale | undefined {
+    if (this.#sheet.dataset.state === 'empty') return undefined
+    const writing = this.#sheet.dataset.state === 'writing'
+    return {
+      prompt: this.#prompt.textContent ?? '',
+      text: this.#ink.data + this.#waiting,
+      summary: writing ? 'Broken off when the page was left.' : (this.#summary.textContent ?? ''),
+      canContinue: writing || !byId('continue', HTMLButtonElement).hidden,
+    }
+  }
+
+  /** Puts a tale of before on the sheet. */
+  restore({ prompt, text, summary, canContinue }: ToldTale): void {
+    this.begin(prompt)
+    this.#ink.data = text
+    this.end(summary, canContinue)
+  }
+
+  /** The sheet as before a tale of which nothing came. */
+  putBack(before: ToldTale | undefined): void {
+    this.restore(before ?? { prompt: '', text: '', summary: '', canContinue: false })
+    if (!before) this.#sheet.dataset.state = 'empty'
   }
 
   /** Clears the sheet for a new tale. */
@@ -43,7 +76,7 @@ export class Tale {
   }
 
   end(summary: string, canContinue: boolean): void {
-    const inView = this.#flush()
+    const inView = this.#flush() && this.#sheet.dataset.state === 'writing'
     this.#sheet.dataset.state = 'done'
     this.#sheet.setAttribute('aria-busy', 'false')
     this.#summary.textContent = summary

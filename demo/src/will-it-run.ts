@@ -1,18 +1,38 @@
-// The question before a chosen model is loaded: what it will download, take and reach here, with Load
-// and Cancel. Asks the SDK from the header alone; loads nothing itself. main.ts acts on the answer.
+// What a chosen model would download, take and reach here, found from the header alone, and the question
+// whether to load it. Loads nothing itself; opening.ts acts on the answer.
 import {
   evictionCandidates,
   type LoadOptions,
   type RunForecast,
+  RyzError,
   storageEstimate,
   willItRun,
 } from 'ryzanstein'
-import { byId } from './dom.ts'
+import { byId, keepFocus } from './dom.ts'
 import type { ChosenModel } from './model-chooser.ts'
 import { forecastText, roomText } from './wording.ts'
 
-/** 'unknown' when the header cannot be read or is refused: loading says why in the usual place. */
-export type Answer = 'load' | 'cancel' | 'unknown'
+/** LoadOptions.memoryBudget, where the visitor says nothing. */
+const BUDGET = 500e6
+
+/**
+ * What is known of a model before it is loaded.
+ * @throws RyzError why it cannot be read or would not run; ABORTED
+ */
+export async function lookAt(
+  model: ChosenModel,
+  options: LoadOptions,
+  signal: AbortSignal,
+): Promise<RunForecast> {
+  const told = await willItRun(model.source, { ...options, signal })
+  if (told.refusal) throw new RyzError(told.refusal.code, told.refusal.message)
+  return told
+}
+
+/** Whether a model may be loaded beside one that takes `openBytes` already. */
+export function bothFit(told: RunForecast, options: LoadOptions, openBytes: number): boolean {
+  return openBytes + told.peakBytes.total <= (options.memoryBudget ?? BUDGET)
+}
 
 export class Question {
   readonly #box = byId('question', HTMLElement)
@@ -20,63 +40,58 @@ export class Question {
   readonly #text = byId('question-text', HTMLElement)
   readonly #lowered = byId('question-lowered', HTMLUListElement)
   readonly #load = byId('question-load', HTMLButtonElement)
-  #asking: AbortController | null = null
-  #answer: (answer: Answer) => void = () => {}
+  #answer: ((load: boolean) => void) | null = null
+  #giveFocusBack: () => void = () => {}
 
   constructor() {
-    this.#load.addEventListener('click', () => this.#close('load'))
-    byId('question-cancel', HTMLButtonElement).addEventListener('click', () =>
-      this.#close('cancel'),
-    )
+    this.#load.addEventListener('click', () => this.#close(true))
+    byId('question-cancel', HTMLButtonElement).addEventListener('click', () => this.#close(false))
   }
 
-  /** Resolves with what the visitor decides; a later question answers this one with 'cancel'. */
-  async ask(model: ChosenModel, options: LoadOptions): Promise<Answer> {
-    this.dismiss()
-    const own = new AbortController()
-    this.#asking = own
-    let told: RunForecast
-    try {
-      told = await willItRun(model.source, { ...options, signal: own.signal })
-    } catch {
-      return own.signal.aborted ? 'cancel' : 'unknown'
-    }
-    if (own.signal.aborted) return 'cancel'
-    if (!told.fits) return 'unknown'
+  get isShown(): boolean {
+    return this.#answer !== null
+  }
+
+  /**
+   * Resolves with what the visitor decides; a later question answers this one with no.
+   * @param replaces  what has to be closed before, when there is no room for both
+   */
+  async ask(model: ChosenModel, told: RunForecast, replaces: string | null): Promise<boolean> {
     const room = await roomFor(told)
-    if (own.signal.aborted) return 'cancel'
+    this.dismiss()
+    const first =
+      replaces === null
+        ? ''
+        : ` There is no room for it beside ${replaces}, which is closed before it is loaded.`
     return new Promise(resolve => {
       this.#answer = resolve
-      this.#show(model, told, room)
+      this.#title.textContent = `Load ${told.name || model.label}?`
+      this.#text.textContent = forecastText(told) + room + first
+      this.#lowered.replaceChildren(
+        ...told.lowered.map(({ from, to, reason }) => {
+          const item = document.createElement('li')
+          item.textContent = `${to} instead of ${from}: ${reason}.`
+          return item
+        }),
+      )
+      this.#giveFocusBack = keepFocus(this.#box)
+      this.#box.hidden = false
+      this.#box.scrollIntoView({ block: 'nearest', behavior: 'instant' })
+      this.#load.focus()
     })
   }
 
-  /** Takes the question away, unanswered. */
+  /** Takes the question away: the answer is no. */
   dismiss(): void {
-    this.#asking?.abort()
-    this.#asking = null
-    this.#close('cancel')
+    if (this.isShown) this.#close(false)
   }
 
-  #show(model: ChosenModel, told: RunForecast, room: string): void {
-    this.#title.textContent = `Load ${told.name || model.label}?`
-    this.#text.textContent = forecastText(told) + room
-    this.#lowered.replaceChildren(
-      ...told.lowered.map(({ from, to, reason }) => {
-        const item = document.createElement('li')
-        item.textContent = `${to} instead of ${from}: ${reason}.`
-        return item
-      }),
-    )
-    this.#box.hidden = false
-    this.#load.focus()
-  }
-
-  #close(answer: Answer): void {
+  #close(load: boolean): void {
+    this.#giveFocusBack()
     this.#box.hidden = true
     const waiting = this.#answer
-    this.#answer = () => {}
-    waiting(answer)
+    this.#answer = null
+    waiting?.(load)
   }
 }
 

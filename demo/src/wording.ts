@@ -53,16 +53,17 @@ export function amountText(p: LoadProgress): string {
   return `${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}${rate}${left}`
 }
 
-const FINISHES: Record<FinishReason | 'stopped', string> = {
+const FINISHES: Record<FinishReason | 'stopped' | 'replaced', string> = {
   eos: 'the tale ended',
   stop: 'ended at a stop string',
   length: 'reached the token limit',
   context: 'filled the context',
   tool_calls: 'called a function',
   stopped: 'stopped by you',
+  replaced: 'ended for the new model',
 }
 
-export function finishText(reason: FinishReason | 'stopped'): string {
+export function finishText(reason: keyof typeof FINISHES): string {
   return FINISHES[reason]
 }
 
