@@ -114,16 +114,19 @@ test('two tabs have one engine, one worker and one download', async ({ context }
     const stream = engine.generate('Once upon a time', { temperature: 0, maxTokens: 24 })
     const ids = await engine.tokenize('Once upon a time')
     const score = await engine.score(ids, { logits: true })
+    const { embeddings } = await engine.embed(['A fox', ids])
     return [
       await stream.text(),
       await engine.detokenize(ids),
       score.logits?.length,
       engine.model.vocab,
+      embeddings.map(vector => vector.length),
     ]
   })
   expect(text[0]).toContain(GREEDY)
   expect(text[1]).toContain('Once upon a time')
   expect(text[2]).toBe(4 * Number(text[3]))
+  expect(text[4]).toEqual([256, 256])
   await Promise.all([begin(first), begin(second)])
   expect(await answerOf(first)).toBe(await answerOf(second))
 })

@@ -32,13 +32,16 @@ test('a software adapter is refused by name, and taken when it is allowed', asyn
     const options = { backend: 'webgpu', contextLength: 128 } as const
     const refused = await ryzanstein.load(model, options)
     const before = await refused.stats()
+    const cpu = await refused.embed('Once upon a time')
     await refused.close()
     const engine = await ryzanstein.load(model, { ...options, allowSoftwareAdapter: true })
     const stream = engine.generate('Once upon a time', { temperature: 0, maxTokens: 10 })
     const text = await stream.text()
     const after = await engine.stats()
+    const gpu = await engine.embed('Once upon a time')
     await engine.close()
-    return { before, text, after }
+    const cosine = cpu.embeddings[0]!.reduce((sum, x, i) => sum + x * gpu.embeddings[0]![i]!, 0)
+    return { before, text, after, cosine }
   }, MODEL)
   expect(told.before.backend).toBe('wasm')
   expect(told.before.fallbacks[0]).toMatchObject({ from: 'WebGPU' })
@@ -50,6 +53,8 @@ test('a software adapter is refused by name, and taken when it is allowed', asyn
   expect(told.after.gpu!.stepDispatches).toBe(4 * 10 + 6)
   expect(GOLDEN).toContain(told.text.slice(0, 30))
   expect(told.text.length).toBeGreaterThan(20)
+  // An activation that rounds the other way moves a vector by one or two in ten thousand.
+  expect(told.cosine).toBeGreaterThan(0.999)
 })
 
 test('no adapter is asked for unless the GPU is', async ({ page }) => {

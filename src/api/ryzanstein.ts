@@ -8,6 +8,7 @@ import { ANSWER_RULES, checkAnswer } from '../options/answer.ts'
 import {
   DETOKENIZE_RULES,
   type DetokenizeOptions,
+  EMBED_RULES,
   GENERATE_RULES,
   SAVE_RULES,
   type SaveOptions,
@@ -19,6 +20,7 @@ import {
   anyInput,
   CHAT_INPUT_RULES,
   chatInput,
+  embedTexts,
   type Input,
   textOrTokens,
   tokenIds,
@@ -30,12 +32,15 @@ import type {
   ChatInputOptions,
   ChatMessage,
   ChatOptions,
+  EmbedOptions,
+  EmbedResult,
   EngineStats,
   Fallback,
   GenerateOptions,
   LoadOptions,
   ModelInfo,
   ModelSource,
+  QueueEvent,
   RestoredSession,
   ScoreOptions,
   ScoreResult,
@@ -48,6 +53,13 @@ import type { Shared } from './link/shared.ts'
 import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
 import { checkSource, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
+
+/** What messages with a whole answer hold. */
+interface Whole {
+  scored: ScoreResult
+  embedded: EmbedResult
+}
+type PortSend = Parameters<EngineLink['request']>[0]
 
 declare global {
   // For users whose `lib` is older than `await using`, which is what needs it.
@@ -167,25 +179,24 @@ export class Ryzanstein {
   async score(input: string | readonly number[], options: ScoreOptions = {}): Promise<ScoreResult> {
     const sent = textOrTokens('input', input)
     const { signal, ...wire } = checkOptions(SCORE_RULES, options, 'score()')
-    return new Promise((resolve, reject) => {
-      if (signal?.aborted) return reject(aborted('the request'))
-      let call: PortCall | undefined
-      const unlisten = onAbort(signal, () => {
-        call?.cancel()
-        reject(aborted('the request'))
-      })
-      call = this.#connection.request(
-        (remote, port) => remote.score(sent, wire, port),
-        message => {
-          unlisten()
-          if (message.type === 'scored') resolve(message.result)
-        },
-        error => {
-          unlisten()
-          reject(error)
-        },
-      )
-    })
+    return this.#ask('scored', signal, (remote, port) => remote.score(sent, wire, port))
+  }
+
+  /**
+   * A vector for each text (or list of token ids), from its hidden states: texts that mean the like have a large
+   * dot product. Texts run side by side where seats are free, as one request.
+   * @throws RyzError CONTEXT_FULL naming the text | QUEUE_FULL | QUEUE_TIMEOUT | BAD_OPTION | ABORTED | CLOSED
+   * @example
+   * const { embeddings } = await engine.embed(['a cat', 'a kitten'])
+   */
+  async embed(
+    texts: string | readonly (string | readonly number[])[],
+    options: EmbedOptions = {},
+  ): Promise<EmbedResult> {
+    const sent = embedTexts('texts', texts)
+    const { signal, onQueue, ...wire } = checkOptions(EMBED_RULES, options, 'embed()')
+    const send: PortSend = (remote, port) => remote.embed(sent, wire, port)
+    return this.#ask('embedded', signal, send, onQueue)
   }
 
   /** Token ids of a text; `special` recognises control tokens written out, `bos` prepends bos. */
@@ -264,6 +275,35 @@ export class Ryzanstein {
   /** `await using engine = await load(...)` closes it at the end of the block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** A request with one answer. */
+  #ask<Type extends keyof Whole>(
+    type: Type,
+    signal: AbortSignal | undefined,
+    send: PortSend,
+    onQueue?: (event: QueueEvent) => void,
+  ): Promise<Whole[Type]> {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(aborted('the request'))
+      let call: PortCall | undefined
+      const unlisten = onAbort(signal, () => {
+        call?.cancel()
+        reject(aborted('the request'))
+      })
+      call = this.#connection.request(
+        send,
+        message => {
+          if (message.type === 'queue') return tell(onQueue, message.event)
+          unlisten()
+          if (message.type === type) resolve(message.result as Whole[Type])
+        },
+        error => {
+          unlisten()
+          reject(error)
+        },
+      )
+    })
   }
 
   /** @param read  gives what is sent; what it throws ends the stream */

@@ -1,15 +1,16 @@
 // One loaded model and its requests: turns inputs into tasks, hands them to the scheduler, reports
 // stats, and closes everything once. Knows no worker and no backend. Called by worker/main.ts.
 import { pathFields, pathId, pathName } from '../backend/factory.ts'
-import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
+import { RyzError } from '../errors.ts'
 import { checkAnswer } from '../options/answer.ts'
-import { GENERATE_DEFAULTS, GENERATE_RULES, MAX_PRIORITY } from '../options/generate.ts'
-import type { Input } from '../options/input.ts'
+import { GENERATE_DEFAULTS, MAX_PRIORITY } from '../options/generate.ts'
+import type { Input, PlainInput } from '../options/input.ts'
 import { LOAD_DEFAULTS, LOAD_RULES } from '../options/load.ts'
 import { check } from '../options/rules.ts'
 import type {
   CacheStats,
   Calibration,
+  EmbedOptions,
   EngineStats,
   GenerateOptions,
   GpuStats,
@@ -20,17 +21,14 @@ import type {
 import { ChatPlan } from './answer/plan.ts'
 import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
+import { type PlaceOptions, type Prepared, Requests } from './requests.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
-import { orderOf } from './schedule/queue.ts'
-import {
-  Scheduler,
-  type SchedulerOptions,
-  type SubmitOptions,
-  type Submitted,
-} from './schedule/scheduler.ts'
-import type { Placed, Task } from './schedule/task.ts'
+import { Scheduler, type SchedulerOptions, type Submitted } from './schedule/scheduler.ts'
+import type { Task } from './schedule/task.ts'
 import { Sessions } from './sessions/sessions.ts'
+import { Embedding, type EmbedEvents } from './tasks/embed.ts'
+import { embedSpec } from './tasks/embed-texts.ts'
 import { type GenerateEvents, Generation } from './tasks/generate.ts'
 import { formatGrammar, Grammars } from './tasks/grammars.ts'
 import { resolveGenerate } from './tasks/options.ts'
@@ -68,8 +66,6 @@ export type EngineOptions = Pick<
   'maxSequences' | 'queueLimit' | 'queueTimeoutMs' | 'prefillPiece'
 >
 
-type PlaceOptions = Pick<GenerateOptions, 'queueTimeoutMs' | 'priority'>
-
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
   loadMs?: number
   /** Brings the grammar engine when the first request needs it; without it responseFormat is refused. */
@@ -83,11 +79,9 @@ export class Engine {
   readonly #scratch: SamplerScratch
   readonly #sessions: Sessions
   readonly #grammars: Grammars
-  readonly #queueTimeoutMs: number
+  readonly #requests: Requests
   readonly #loadMs: number
   readonly #now: () => number
-  /** Requests whose prompt is being made, with their order in the queue. */
-  readonly #preparing = new Map<AbortController, number>()
   readonly #asides = new Set<AbortController>()
   #closing: Promise<void> | undefined
 
@@ -97,13 +91,18 @@ export class Engine {
     this.#now = extras.now ?? (() => performance.now())
     this.#loadMs = extras.loadMs ?? 0
     const limits = limitsOf(options)
-    this.#queueTimeoutMs = limits.queueTimeoutMs
     this.#scratch = new SamplerScratch(parts.network.config.vocab)
     this.#scheduler = new Scheduler(parts.network, {
       ...limits,
       now: this.#now,
       turn: extras.turn,
       onFatal: () => void this.close(),
+    })
+    this.#requests = new Requests({
+      scheduler: this.#scheduler,
+      queueTimeoutMs: limits.queueTimeoutMs,
+      now: this.#now,
+      requireOpen: () => void this.#open(),
     })
     this.#grammars = new Grammars(parts.tokenizer, extras.grammar, this.#now)
     this.#sessions = new Sessions(parts, this.#scheduler.prefixes, task => this.#runTask(task))
@@ -161,6 +160,14 @@ export class Engine {
     return this.#start(input, options, events, prompt => [
       new Scoring(prompt, vocab, options, events),
     ])
+  }
+
+  /** Starts embedding; whatever happens, `events` gets embedded or error once. */
+  embed(inputs: readonly PlainInput[], options: EmbedOptions, events: EmbedEvents): Submitted {
+    return this.#requests.start(options, events, async signal => {
+      const spec = await embedSpec(inputs, options, this.#parts, { signal, events })
+      return { submit: place => new Embedding(spec, this.#scheduler, place) }
+    })
   }
 
   /** @throws RyzError BAD_OPTION | CLOSED */
@@ -253,7 +260,8 @@ export class Engine {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#scheduler.close().then(() => this.#parts.close())
-      for (const abort of [...this.#preparing.keys(), ...this.#asides]) abort.abort()
+      this.#requests.close()
+      for (const abort of this.#asides) abort.abort()
     }
     return this.#closing
   }
@@ -295,77 +303,25 @@ export class Engine {
     })
   }
 
-  /** @throws RyzError BAD_OPTION, counted as failed */
-  #placeOf(options: PlaceOptions, submitted: number): Required<SubmitOptions> {
-    try {
-      const { queueTimeoutMs = this.#queueTimeoutMs, priority = GENERATE_DEFAULTS.priority } =
-        options
-      check('queueTimeoutMs', queueTimeoutMs, GENERATE_RULES.queueTimeoutMs)
-      check('priority', priority, GENERATE_RULES.priority)
-      return { submitted, queueTimeoutMs, priority }
-    } catch (caught) {
-      this.#scheduler.counters.count('failed')
-      throw caught
-    }
-  }
-
-  /** Input -> tokens -> task -> queue. Cancel is heard while the template is rendered, too. */
+  /** Input -> tokens -> task -> queue. */
   #start(
     input: Input,
     options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow' | 'penaltyWindow'>,
     events: { error(error: RyzError): void },
-    makeTask: (
-      prompt: readonly number[],
-    ) => [Task, beside?: (signal: AbortSignal) => Promise<void>],
+    makeTask: (prompt: readonly number[]) => [task: Task, beside?: Prepared['beside']],
   ): Submitted {
-    const submitted = this.#now()
-    const abort = new AbortController()
-    let running: Placed | undefined
-    const begin = async (): Promise<void> => {
-      const place = this.#placeOf(options, submitted)
-      // The place is taken before the prompt is made: a burst of chats is refused before any is rendered.
-      this.#scheduler.requirePlace(place, [...this.#preparing.values()])
-      this.#preparing.set(abort, orderOf(submitted, place.priority))
-      let task: Task
-      let beside: ((signal: AbortSignal) => Promise<void>) | undefined
-      try {
-        const { network } = this.#parts
-        const { vocab } = network.config
-        const { noBos, overflow, penaltyWindow } = options
-        const { signal } = abort
-        const { contextLength } = network.kv
-        // What a slide leaves, and what penalties look back at.
-        const last = contextLength + (penaltyWindow ?? GENERATE_DEFAULTS.penaltyWindow)
-        const room =
-          overflow === 'slide' ? { ends: { first: contextLength, last } } : { contextLength }
-        const prompt = { vocab, noBos, signal, ...room }
-        ;[task, beside] = makeTask(await promptTokens(input, this.#parts, prompt))
-        this.#open()
-        throwIfAborted(abort.signal, 'the request')
-      } catch (caught) {
-        const cancelled = abort.signal.aborted && this.#closing === undefined
-        this.#scheduler.counters.count(cancelled ? 'cancelled' : 'failed')
-        this.#open()
-        throw caught
-      } finally {
-        this.#preparing.delete(abort)
-      }
-      running = this.#scheduler.submit(task, place)
-      try {
-        await beside?.(abort.signal)
-      } catch (caught) {
-        running.fail(asRyzError(caught, 'INTERNAL', 'the request could not start'))
-      }
-    }
-    begin().catch((caught: unknown) => {
-      events.error(asRyzError(caught, 'INTERNAL', 'the request could not start'))
+    return this.#requests.start(options, events, async signal => {
+      const { vocab } = this.#parts.network.config
+      const { noBos, overflow, penaltyWindow } = options
+      const { contextLength } = this.#parts.network.kv
+      // What a slide leaves, and what penalties look back at.
+      const last = contextLength + (penaltyWindow ?? GENERATE_DEFAULTS.penaltyWindow)
+      const room =
+        overflow === 'slide' ? { ends: { first: contextLength, last } } : { contextLength }
+      const prompt = { vocab, noBos, signal, ...room }
+      const [task, beside] = makeTask(await promptTokens(input, this.#parts, prompt))
+      return { submit: place => this.#scheduler.submit(task, place), beside }
     })
-    return {
-      cancel() {
-        abort.abort()
-        running?.cancel()
-      },
-    }
   }
 }
 

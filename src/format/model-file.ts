@@ -3,6 +3,7 @@
 // detail passes this file.
 import type { ByteSource } from '../net/byte-source.ts'
 import type { TextList } from '../text-list.ts'
+import type { Pooling } from '../types/index.ts'
 
 export type { ByteSource }
 
@@ -79,6 +80,8 @@ export interface HfModelFile {
   readonly tokenizerConfigJson?: string
   /** chat_template.jinja where it is a file of its own. */
   readonly chatTemplate?: string
+  /** What the files of sentence-transformers say of embeddings, where there are some. */
+  readonly pooling?: Pooling
   /** By name, files that a server answered with something else, and what that is. */
   readonly odd?: ReadonlyMap<string, string>
 }

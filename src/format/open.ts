@@ -83,11 +83,14 @@ function httpOpener(base: URL, search: string, options: OpenOptions): Opener {
 
 async function openFiles(files: readonly Blob[], options: OpenOptions): Promise<ModelFile> {
   const named = files
-    .map((file, i) => ({ file, name: nameOf(file, i), depth: depthOf(file) }))
+    .map((file, i) => ({ file, name: nameOf(file, i), path: pathOf(file) }))
     // Of a whole folder, what lies at its top.
-    .sort((a, b) => a.depth - b.depth)
+    .sort((a, b) => depthOf(a.path) - depthOf(b.path))
   const opener: Opener = async name => {
-    const found = named.find(entry => entry.name === name)
+    // Of a chosen folder, what lies in a folder of it has its name in its path.
+    const found = named.find(entry =>
+      name.includes('/') ? entry.path.endsWith(`/${name}`) : entry.name === name,
+    )
     return found && blobSource(found.file, name)
   }
   const ggufs = files.length === 1 ? named : named.filter(({ name }) => /\.gguf$/i.test(name))
@@ -123,8 +126,11 @@ function nameOf(file: Blob, index: number): string {
   return file instanceof File && file.name !== '' ? file.name : `blob ${index + 1}`
 }
 
-/** Folders above a file of a chosen folder. */
-function depthOf(file: Blob): number {
-  const path = 'webkitRelativePath' in file ? String(file.webkitRelativePath) : ''
+/** Of a file of a chosen folder: folders and name. */
+function pathOf(file: Blob): string {
+  return 'webkitRelativePath' in file ? String(file.webkitRelativePath) : ''
+}
+
+function depthOf(path: string): number {
   return path.split('/').length
 }

@@ -87,10 +87,21 @@ const NEUTRAL: readonly (readonly [string, number | boolean, string])[] = [
   ['expert_count', 0, 'a mixture of experts'],
   ['expert_used_count', 0, 'a mixture of experts'],
   ['use_parallel_residual', false, 'a parallel residual'],
-  ['pooling_type', 0, 'an embedding model'],
   ['nextn_predict_layers', 0, 'multi-token prediction'],
   ['leading_dense_block_count', 0, 'a mixture of experts'],
 ]
+
+/** llama.cpp's numbers, of which 0 is none. */
+const POOLINGS: ReadonlyMap<GgufValue | undefined, ModelConfig['pooling']> = new Map<
+  GgufValue | undefined,
+  ModelConfig['pooling']
+>([
+  [undefined, undefined],
+  [0, undefined],
+  [1, 'mean'],
+  [2, 'cls'],
+  [3, 'last'],
+])
 
 const ACTIVATIONS: ReadonlyMap<unknown, ModelConfig['activation']> = new Map<
   unknown,
@@ -194,6 +205,7 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
     activation: activationOf(key, get) ?? base.activation,
     tiedHead: !file.tensors.has('output.weight'),
     scaleTensors: scaled ? 'multiply' : 'none',
+    ...poolingOf(key('pooling_type'), get('pooling_type')),
     notes,
   }
 }
@@ -209,6 +221,13 @@ function uniform(
   const values = Array.from(value as ArrayLike<GgufValue>)
   if (values.some(v => v !== values[0])) refuse(key(name), values, 'layers of different shape')
   return values[0]
+}
+
+/** @throws RyzError UNSUPPORTED_FEATURE for ranks, and for what nobody knows */
+function poolingOf(key: string, value: GgufValue | undefined): Pick<ModelConfig, 'pooling'> {
+  if (!POOLINGS.has(value)) refuse(key, value, value === 4 ? 'a reranking model' : 'this pooling')
+  const pooling = POOLINGS.get(value)
+  return pooling === undefined ? {} : { pooling }
 }
 
 function activationOf(

@@ -134,6 +134,7 @@ export function configFromHf(file: HfModelFile): ModelConfig {
     tiedHead: tied(file, notes),
     masters: family.subNorms || quantization.bitnet,
     scaleTensors: quantization.scaleTensors,
+    ...(file.pooling && { pooling: file.pooling }),
     notes,
   }
 }
@@ -151,7 +152,9 @@ function familyOf(config: Json): Family {
   const list = own(config, 'architectures')
   const type = own(config, 'model_type')
   const named = Array.isArray(list) && list.length > 0 ? list[0] : BY_MODEL_TYPE.get(type)
-  const family = typeof named === 'string' ? FAMILIES.get(named) : undefined
+  // Saved without its head, for embeddings.
+  const whole = typeof named === 'string' ? named.replace(/Model$/, 'ForCausalLM') : ''
+  const family = FAMILIES.get(whole)
   if (family) return family
   const found = String(JSON.stringify(named ?? type ?? null)).slice(0, 60)
   throw new RyzError(
@@ -260,6 +263,12 @@ function tied(file: HfModelFile, notes: string[]): boolean {
   const hasHead = file.tensors.has('output.weight')
   if (value === undefined && !hasHead) {
     notes.push('There is no lm_head and tie_word_embeddings is absent; the head is taken as tied')
+  }
+  if (value === false && !hasHead && file.pooling !== undefined) {
+    notes.push(
+      'The model was saved for embeddings, without its head; generate() takes its table as one',
+    )
+    return true
   }
   return value ?? !hasHead
 }

@@ -63,7 +63,8 @@ export function bufferWidths({ hidden, ffn, heads, kvHeads, headDim }: ModelConf
 export class Graph {
   /** The residual stream, f32 [maxRows][hidden]; after lastNorm() the hidden states. */
   readonly x: Slot
-  readonly #inputs: Slot
+  /** What linears read, f32 [maxRows][at least hidden]; free after lastNorm(). */
+  readonly inputs: Slot
   readonly #outputs: Slot
   readonly #config: ModelConfig
   readonly #weights: NetworkWeights
@@ -79,7 +80,7 @@ export class Graph {
     const widths = bufferWidths(c)
     const slot = (n: number, name: string) => backend.alloc(4 * options.maxRows * n, name)
     this.x = slot(widths.x, 'residual')
-    this.#inputs = slot(widths.inputs, 'inputs of linears')
+    this.inputs = slot(widths.inputs, 'inputs of linears')
     this.#outputs = slot(widths.outputs, 'outputs of linears')
     this.#attendSpecs = weights.layers.map((w, layer) => ({
       kv: options.kv,
@@ -106,7 +107,7 @@ export class Graph {
     const c = this.#config
     const layer = this.#weights.layers[l]
     const x = this.x
-    const inputs = this.#inputs
+    const inputs = this.inputs
     const outputs = this.#outputs
     const { activations } = this.#options
     const n = step.count

@@ -1,4 +1,5 @@
 // The hyper-parameters of a network, whatever file they came from. Filled and validated by config.ts.
+import type { Pooling } from '../types/index.ts'
 
 export interface ModelConfig {
   readonly name: string
@@ -28,6 +29,8 @@ export interface ModelConfig {
   readonly masters: boolean
   /** What a separate scale tensor (`X.scale`, `weight_scale`) does to the codes. */
   readonly scaleTensors: 'multiply' | 'divide' | 'none'
+  /** How hidden states become the vector of a text, where the file says so. */
+  readonly pooling?: Pooling
   /** Assumptions made while reading, for stats(). */
   readonly notes: readonly string[]
 }

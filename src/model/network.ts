@@ -66,7 +66,7 @@ export interface Network {
   readonly kv: KvBook
   /** Rows of a step at most. */
   readonly maxRows: number
-  /** Rows of a step that may want logits or hidden states. */
+  /** Rows of a step that may want logits; all may want hidden states. */
   readonly maxWantedRows: number
   /** Milliseconds that a step should take at most, where what computes also draws the page. */
   readonly stepMs?: number

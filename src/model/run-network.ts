@@ -17,7 +17,7 @@ export interface NetworkOptions extends Omit<GraphOptions, 'kv' | 'rope'> {
   readonly kv: KvType
   readonly kvBlocks: number
   readonly contextLength: number
-  /** Rows of a step that may want logits or hidden states. */
+  /** Rows of a step that may want logits. */
   readonly wantedRows: number
   /** The book of the cache, where one goes on; a new one otherwise. */
   readonly book?: KvCache
@@ -41,7 +41,7 @@ const NONE = new Float32Array(0)
 export function activationBytes(c: ModelConfig, maxRows: number, wantedRows: number): number {
   const widths = bufferWidths(c)
   const perRow = Object.values(widths).reduce((sum, n) => sum + n, 0)
-  return 4 * (maxRows * perRow + wantedRows * (2 * c.hidden + c.vocab)) + 64 * 8
+  return 4 * (maxRows * perRow + wantedRows * (c.hidden + c.vocab)) + 64 * 8
 }
 
 /** See Network. */
@@ -56,9 +56,8 @@ export class BackendNetwork implements Network {
   readonly #graph: Graph
   readonly #repair: StepRepair | undefined
   readonly #cache: Kv
-  /** Inputs of the head, and hidden states that are read: f32 [wantedRows][hidden] each. */
+  /** Inputs of the head: f32 [wantedRows][hidden]. */
   readonly #selected: Slot
-  readonly #hidden: Slot
   readonly #logits: Slot
   readonly #ids: Int32Array
   /** Rows of the step that want logits, and those that want their hidden state. */
@@ -90,7 +89,6 @@ export class BackendNetwork implements Network {
     const rope = backend.createRope(tables.cos, tables.sin, ropeDim)
     this.#graph = new Graph(config, backend, weights, { ...options, kv: this.#cache, rope })
     this.#selected = backend.alloc(4 * wantedRows * hidden, 'rows for the head')
-    this.#hidden = backend.alloc(4 * wantedRows * hidden, 'hidden states')
     this.#logits = backend.alloc(4 * wantedRows * vocab, 'logits')
     const copy = (from: number, to: number) => backend.copyBlock(this.#cache, from, to)
     this.kv = options.book ?? new KvCache(options.kvBlocks, contextLength, copy)
@@ -245,14 +243,11 @@ export class BackendNetwork implements Network {
     if (logitRows > this.maxWantedRows) return this.#readMany(rows, logitRows, backend, ops)
     if (logitRows > 0) this.#head(0, logitRows, backend, ops)
     const hiddenRows = this.#find(rows, 'hidden')
-    if (hiddenRows > this.maxWantedRows) {
-      throw new RangeError(`${hiddenRows} hidden states of at most ${this.maxWantedRows}`)
-    }
-    if (hiddenRows > 0) {
-      backend.gather(this.#hidden, this.#graph.x, this.#wanted, hiddenRows, hidden)
-    }
+    // Any number of rows: what the layers needed is free now, and as long.
+    const found = this.#graph.inputs
+    if (hiddenRows > 0) backend.gather(found, this.#graph.x, this.#wanted, hiddenRows, hidden)
     const logits = logitRows > 0 ? ops.read(this.#logits, 0, logitRows * this.config.vocab) : NONE
-    const states = hiddenRows > 0 ? ops.read(this.#hidden, 0, hiddenRows * hidden) : NONE
+    const states = hiddenRows > 0 ? ops.read(found, 0, hiddenRows * hidden) : NONE
     if (logits instanceof Promise || states instanceof Promise) {
       return Promise.all([logits, states]).then(([l, h]) => this.#give(l, h))
     }

@@ -1,7 +1,7 @@
-// What a request may be told: bounds and defaults of the options of generate(), chat(), score() and the
-// tokenizer's calls. What depends on the model (token ids) is checked in the engine. Used by src/api and
+// What a request may be told: bounds and defaults of the options of generate(), chat(), score(), embed()
+// and the tokenizer's calls. What depends on the model (token ids) is checked in the engine. Used by src/api and
 // src/engine.
-import type { GenerateOptions, ScoreOptions } from '../types/index.ts'
+import type { EmbedOptions, GenerateOptions, ScoreOptions } from '../types/index.ts'
 import { queueTimeout } from './load.ts'
 import { responseFormat } from './response-format.ts'
 import {
@@ -109,6 +109,14 @@ export const SCORE_RULES: Rules<ScoreOptions> = {
   from: whole(1, ANY),
   alternatives: listOf(whole(0, ANY), 'token ids', MAX_ALTERNATIVES),
   logits: flag,
+}
+
+export const EMBED_RULES: Rules<EmbedOptions> = {
+  ...REQUEST_RULES,
+  pooling: oneOf('last', 'mean', 'cls'),
+  normalize: flag,
+  truncate: flag,
+  onQueue: callback,
 }
 
 export interface TokenizeOptions {

@@ -23,10 +23,12 @@ import {
 } from './rules.ts'
 
 /** What generate() and chat() take. Token ids are used as they are, without bos. */
-export type Input =
+export type Input = PlainInput | ChatInput
+
+/** A text or token ids. */
+export type PlainInput =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'tokens'; readonly tokens: readonly number[] }
-  | ChatInput
 
 /** A chat, what is rendered with it, and how its answer is read. */
 export interface ChatInput extends Readonly<ChatInputOptions>, Readonly<ChatAnswerOptions> {
@@ -57,11 +59,24 @@ export function tokenIds(name: string, value: unknown): number[] {
 }
 
 /** A text or token ids. @throws RyzError BAD_OPTION */
-export function textOrTokens(name: string, value: unknown): Input {
+export function textOrTokens(name: string, value: unknown): PlainInput {
   if (typeof value === 'string') return { kind: 'text', text: value }
   return reading(name, () => {
     if (!isList(value)) throw badOption(name, value, 'a string or a list of token ids')
     return { kind: 'tokens', tokens: tokenIds(name, value) }
+  })
+}
+
+/** Texts of one embed call at most. */
+const MAX_TEXTS = 2048
+
+/** A text, or a list of texts and lists of token ids, as a list. @throws RyzError BAD_OPTION naming the entry */
+export function embedTexts(name: string, value: unknown): PlainInput[] {
+  if (typeof value === 'string') return [{ kind: 'text', text: value }]
+  return reading(name, () => {
+    const some = Array.isArray(value) && value.length > 0 && value.length <= MAX_TEXTS
+    if (!some) throw badOption(name, value, `a text or a list of 1 to ${MAX_TEXTS} texts`)
+    return Array.from(value, (text: unknown, i) => textOrTokens(`${name}[${i}]`, text))
   })
 }
 

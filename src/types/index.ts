@@ -2,6 +2,7 @@
 // boundary), except the AbortSignal and the callbacks, which src/api keeps on the page's side.
 
 export type * from './chat.ts'
+export type * from './embed.ts'
 export type * from './generate.ts'
 export type * from './load.ts'
 export type * from './score.ts'

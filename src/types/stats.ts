@@ -1,5 +1,6 @@
 // What stats() and willItRun() tell. Part of the public types, see index.ts.
 import type { ErrorCode } from '../errors.ts'
+import type { Pooling } from './embed.ts'
 import type { ActivationMode, BackendName, HeadType, KernelVariant, KvType } from './load.ts'
 
 /** Something better was wanted and could not be had; `what` names it and `reason` says why. */
@@ -59,6 +60,8 @@ export interface ModelInfo {
   headDim: number
   vocab: number
   contextLength: number
+  /** How the file says that embed() makes a vector of a text; absent where it says nothing. */
+  pooling?: Pooling
   parameters: number
   /** The token that begins a text, where the model has one, and whether texts get it unless `noBos` is set. */
   bos?: number

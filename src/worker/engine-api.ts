@@ -136,6 +136,19 @@ export function createEngineApi(
       )
     },
 
+    embed(inputs, options, port) {
+      serve(port, () =>
+        loaded().embed(inputs, options, {
+          queue: event => send(port, { type: 'queue', event }),
+          embedded: result => {
+            const buffers = result.embeddings.map(vector => vector.buffer as ArrayBuffer)
+            end(port, { type: 'embedded', result }, buffers)
+          },
+          error: error => end(port, failure(error)),
+        }),
+      )
+    },
+
     tokenize: (text, options) => loaded().tokenize(text, options),
     detokenize: (ids, options) => loaded().detokenize(ids, options),
     countTokens: input => loaded().countTokens(input),
@@ -160,6 +173,7 @@ export function createEngineApi(
           ...api,
           generate: (input, options, own) => api.generate(input, options, track(own)),
           score: (input, options, own) => api.score(input, options, track(own)),
+          embed: (inputs, options, own) => api.embed(inputs, options, track(own)),
           load: leadersOnly,
           willItRun: leadersOnly,
           attach: leadersOnly,

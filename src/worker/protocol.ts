@@ -2,9 +2,11 @@
 // each request has a MessagePort of its own that carries its events in order and its cancel back.
 // The one file of the worker layer that api/ knows.
 import type { DetokenizeOptions, SaveOptions, TokenizeOptions } from '../options/generate.ts'
-import type { Input } from '../options/input.ts'
+import type { Input, PlainInput } from '../options/input.ts'
 import type { PackageUrls } from '../package-files.ts'
 import type {
+  EmbedOptions,
+  EmbedResult,
   EngineStats,
   GenerateOptions,
   GenerateResult,
@@ -41,15 +43,17 @@ export interface WireLoadOptions
 }
 export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
+export type WireEmbedOptions = Omit<EmbedOptions, 'signal' | 'onQueue'>
 /** A URL travels as its text. */
 export type WireSource = Exclude<ModelSource, URL>
 
-/** Worker -> page on the port of a request; after done, scored or error nothing follows. */
+/** Worker -> page on the port of a request; after done, scored, embedded or error nothing follows. */
 export type PortMessage =
   | { readonly type: 'queue'; readonly event: QueueEvent }
   | { readonly type: 'token'; readonly chunk: TokenChunk }
   | { readonly type: 'done'; readonly result: GenerateResult }
   | { readonly type: 'scored'; readonly result: ScoreResult }
+  | { readonly type: 'embedded'; readonly result: EmbedResult }
   | { readonly type: 'error'; readonly error: WireError }
 
 /** Worker -> page on the port of load(). */
@@ -76,13 +80,14 @@ export interface Pong {
   readonly path: PathRef
 }
 
-/** The worker's calls. All reject with RyzError; generate and score report on their port only. */
+/** The worker's calls. All reject with RyzError; generate, score and embed report on their port only. */
 export interface EngineApi {
   load(source: WireSource, options: WireLoadOptions, port: MessagePort): Promise<ModelInfo>
   /** Reads the header only; a worker that is asked needs no model. Rejects with ABORTED | BAD_OPTION | NETWORK. */
   willItRun(source: WireSource, options: WireLoadOptions): Promise<RunForecast>
   generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
   score(input: Input, options: WireScoreOptions, port: MessagePort): void
+  embed(inputs: readonly PlainInput[], options: WireEmbedOptions, port: MessagePort): void
   tokenize(text: string, options: TokenizeOptions): Promise<number[]>
   detokenize(ids: readonly number[], options: DetokenizeOptions): Promise<string>
   countTokens(input: Input): Promise<number>

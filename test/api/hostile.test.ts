@@ -15,7 +15,7 @@ import {
   importModel,
 } from '../../src/cache/manage.ts'
 import { RyzError } from '../../src/errors.ts'
-import { GENERATE_RULES, SCORE_RULES } from '../../src/options/generate.ts'
+import { EMBED_RULES, GENERATE_RULES, SCORE_RULES } from '../../src/options/generate.ts'
 import { CHAT_INPUT_RULES } from '../../src/options/input.ts'
 import { LOAD_RULES } from '../../src/options/load.ts'
 import { hostileValues } from '../support/hostile.ts'
@@ -86,6 +86,10 @@ const calls: Record<string, Call> = {
   'chat(_, options)': x => engine.chat(messages, x as object).result,
   'score(input)': x => engine.score(x as string),
   'score(_, options)': x => engine.score('x', x as object),
+  'embed(texts)': x => engine.embed(x as string),
+  'embed([text])': x => engine.embed(['x', x as string]),
+  'embed([[id]])': x => engine.embed([[x as number]]),
+  'embed(_, options)': x => engine.embed('x', x as object),
   'tokenize(text)': x => engine.tokenize(x as string),
   'tokenize(_, options)': x => engine.tokenize('x', x as object),
   'tokenize(_, { special })': x => engine.tokenize('x', { special: x as boolean }),
@@ -164,6 +168,10 @@ for (const name of Object.keys(SCORE_RULES)) {
   calls[`score(_, { ${name} })`] = x => engine.score('x', { [name]: x })
 }
 
+for (const name of Object.keys(EMBED_RULES)) {
+  calls[`embed(_, { ${name} })`] = x => engine.embed('x', { [name]: x })
+}
+
 /** Fields of a server's concern, which change no answer. */
 const IGNORED = /metadata|prediction|prompt_cache|safety_identifier|store|user }/
 
@@ -218,6 +226,9 @@ describe('BAD_OPTION names what is wrong', () => {
   const wrong: [string, () => unknown, string, string][] = [
     ['detokenize(undefined)', () => engine.detokenize(undefined as never), 'ids', 'undefined'],
     ['score(undefined)', () => engine.score(undefined as never), 'input', 'undefined'],
+    ['embed([])', () => engine.embed([]), 'texts', 'a list'],
+    ['embed(["x", 5])', () => engine.embed(['x', 5 as never]), 'texts[1]', '5'],
+    ['embed pooling', () => engine.embed('x', { pooling: 'max' as never }), 'pooling', '"max"'],
     ['saveSession(undefined)', () => engine.saveSession(undefined as never), 'input', 'undefined'],
     ['tokenize(5)', () => engine.tokenize(5 as never), 'text', '5'],
     ['detokenize([1, -1])', () => engine.detokenize([1, -1]), 'ids[1]', '-1'],

@@ -153,6 +153,25 @@ test('four requests at once give the texts that they give alone', async () => {
   })
 })
 
+test('texts of the like are nearer, the same on every path', async () => {
+  const texts = ['Once upon a time there was a king', 'There was once a king', 'he ran, and ran']
+  const all: Float32Array[][] = []
+  for (const options of [{}, { backend: 'reference' }] as LoadOptions[]) {
+    await withEngine(options, async engine => {
+      const { backend } = await engine.stats()
+      expect(backend).toBe(options.backend ?? 'wasm')
+      const { embeddings, tokens, pooling } = await engine.embed(texts, { pooling: 'mean' })
+      expect([pooling, tokens.length]).toEqual(['mean', 3])
+      all.push(embeddings)
+    })
+  }
+  const [wasm, reference] = all as [Float32Array[], Float32Array[]]
+  expect(reference).toEqual(wasm)
+  const dot = (a: Float32Array, b: Float32Array) => a.reduce((sum, x, i) => sum + x * b[i]!, 0)
+  for (const vector of wasm) expect(dot(vector, vector)).toBeCloseTo(1, 5)
+  expect(dot(wasm[0]!, wasm[1]!)).toBeGreaterThan(dot(wasm[0]!, wasm[2]!))
+})
+
 test('score agrees with the log-probabilities of generate', async () => {
   await withEngine({}, async engine => {
     const { tokens } = await engine.generate('Once upon a time', { ...GREEDY, maxTokens: 5 }).result

@@ -3,10 +3,13 @@
 import { afterEach } from 'vitest'
 import { Engine, type EngineExtras, type EngineOptions } from '../../src/engine/engine.ts'
 import type { RyzError } from '../../src/errors.ts'
-import type { Input } from '../../src/options/input.ts'
+import { embedTexts, type Input } from '../../src/options/input.ts'
 import type {
+  EmbedOptions,
+  EmbedResult,
   GenerateOptions,
   GenerateResult,
+  ModelInfo,
   QueueEvent,
   ScoreOptions,
   ScoreResult,
@@ -23,9 +26,11 @@ export function start(
   fake: FakeOptions = {},
   options: EngineOptions = {},
   extras: EngineExtras = {},
+  info: Partial<ModelInfo> = {},
 ) {
   const network = new FakeNetwork(fake)
-  const engine = new Engine(fakeParts(network), options, extras)
+  const parts = fakeParts(network)
+  const engine = new Engine({ ...parts, info: { ...parts.info, ...info } }, options, extras)
   open.push(engine)
   return { network, engine }
 }
@@ -84,6 +89,20 @@ export function score(
   return new Promise((scored, error) => {
     engine.score({ kind: 'tokens', tokens }, options, { scored, error })
   })
+}
+
+export function embed(
+  engine: Engine,
+  texts: readonly (string | readonly number[])[],
+  options: EmbedOptions = {},
+  queue?: (event: QueueEvent) => void,
+): Promise<EmbedResult> & { cancel(): void } {
+  let submitted!: { cancel(): void }
+  const result = new Promise<EmbedResult>((embedded, error) => {
+    submitted = engine.embed(embedTexts('texts', texts), options, { queue, embedded, error })
+  })
+  result.catch(() => undefined)
+  return Object.assign(result, { cancel: () => submitted.cancel() })
 }
 
 /** n token ids, spread; `from` makes texts differ from the first token on. */

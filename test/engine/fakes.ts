@@ -76,17 +76,19 @@ export class FakeNetwork implements Network {
     const wanted = rows.filter(r => r.wants === 'logits').length
     if (wanted > this.maxWantedRows) throw new RangeError(`${wanted} rows want logits`)
     const out = new Float32Array(wanted * VOCAB)
+    const hidden: number[] = []
     let k = 0
     for (const { seq, token, wants } of rows) {
       this.#memory[seq.blocks[Math.floor(seq.length / KV_BLOCK)]!]![seq.length % KV_BLOCK] = token
       this.kv.advance(seq, 1)
       const held = this.tokensOf(seq)
+      if (wants === 'hidden') hidden.push(...pseudoHidden(held))
       if (wants !== 'logits') continue
       const row = out.subarray(k * VOCAB, ++k * VOCAB)
       if (this.#options.logits) this.#options.logits(row, held)
       else pseudoLogits(row, held)
     }
-    return { logits: out, hidden: new Float32Array(0) }
+    return { logits: out, hidden: Float32Array.from(hidden) }
   }
 
   /** All tokens of a sequence, read from its blocks. */
@@ -112,6 +114,11 @@ export class FakeNetwork implements Network {
   close() {
     this.closed++
   }
+}
+
+/** Two values that depend on all tokens and their order. */
+export function pseudoHidden(tokens: readonly number[]): [number, number] {
+  return [Math.sin(tokens.reduce((sum, token, i) => sum + token * (i + 1), 0)), tokens.length]
 }
 
 /** Letters only, spread by a hash of all tokens. */

@@ -236,6 +236,24 @@ export function loadRyzTales(): RyzTalesGolden {
   }
 }
 
+type Vectors = Record<'last' | 'mean' | 'cls', Float32Array>
+
+/** Vectors of length 1 for prompts of the embedded model (strict), by pooling; see make/embeddings.py. */
+export function loadEmbeddings() {
+  const tensors = readF32Tensors('ryz-tales/embeddings.safetensors')
+  const { cases } = readJson<{ cases: { text: string; ids: number[] }[] }>(
+    'ryz-tales/embeddings.json',
+  )
+  const pooled = (name: string): Vectors => {
+    const of = (pooling: string) => rowsOf(tensors, `${name}.${pooling}`).data
+    return { last: of('last'), mean: of('mean'), cls: of('cls') }
+  }
+  return cases.map((given, i) => ({
+    ...given,
+    want: { int8: pooled(`text.${i}.int8`), float: pooled(`text.${i}.float`) },
+  }))
+}
+
 // ---- judging
 
 /** Largest absolute difference; NaN counts as infinite. */

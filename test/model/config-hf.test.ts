@@ -202,3 +202,76 @@ describe('Hugging Face', () => {
     expect(({} as Record<string, unknown>).hidden_size).toBeUndefined()
   })
 })
+
+describe('a model for embeddings', () => {
+  const module = (name: string, path = '') => ({
+    type: `sentence_transformers.models.${name}`,
+    path,
+  })
+  const modules = [module('Transformer'), module('Pooling', '1_Pooling'), module('Normalize')]
+  /** A chosen folder: what lies deeper has the same name as the file at the top. */
+  const folder = (list: unknown, pooling?: object, options?: Parameters<typeof smallHf>[1]) => {
+    const files = [...smallHf('Qwen3ForCausalLM', options).files]
+    const add = (path: string, content: unknown) => {
+      const file = new File([JSON.stringify(content)], path.slice(path.lastIndexOf('/') + 1))
+      files.push(Object.defineProperty(file, 'webkitRelativePath', { value: `model/${path}` }))
+    }
+    add('modules.json', list)
+    if (pooling) add('1_Pooling/config.json', pooling)
+    return openModel(files)
+  }
+
+  test.each([
+    [{ pooling_mode_lasttoken: true, pooling_mode_mean_tokens: false }, 'last'],
+    [{ pooling_mode_mean_tokens: true }, 'mean'],
+    [{ pooling_mode_cls_token: true, include_prompt: true }, 'cls'],
+    [{ pooling_mode: 'lasttoken' }, 'last'],
+    [{ pooling_mode: 'mean' }, 'mean'],
+  ] as const)('has the pooling that its files name: %o', async (pooling, want) => {
+    expect(readConfig(await folder(modules, pooling)).pooling).toBe(want)
+  })
+
+  test('whose files name none has none', async () => {
+    expect(readConfig(await folder([module('Transformer')])).pooling).toBeUndefined()
+    expect(readConfig(await folder(modules)).pooling).toBeUndefined()
+    expect((await hf('Qwen3ForCausalLM')).pooling).toBeUndefined()
+  })
+
+  test.each([
+    ['UNSUPPORTED_FEATURE', [...modules, module('Dense', '2_Dense')], {}, 'Dense'],
+    ['UNSUPPORTED_FEATURE', modules, { pooling_mode_max_tokens: true }, 'max_tokens'],
+    ['UNSUPPORTED_FEATURE', modules, { pooling_mode: 'weightedmean' }, 'weightedmean'],
+    [
+      'UNSUPPORTED_FEATURE',
+      modules,
+      { pooling_mode_cls_token: true, pooling_mode_mean_tokens: true },
+      'cls_token with',
+    ],
+    ['UNSUPPORTED_FEATURE', modules, {}, 'no pooling'],
+    ['BAD_CONFIG', {}, {}, 'no list'],
+    ['BAD_CONFIG', [module('Pooling', '../x')], {}, 'no folder'],
+  ] as const)('is refused with %s where it asks for more', async (code, list, pooling, word) => {
+    expect((await failure(code, () => folder(list, pooling))).message).toContain(word)
+  })
+
+  test('may be saved without its head and the names of one', async () => {
+    const model = smallHf('Qwen3ForCausalLM')
+    const weights = new TextDecoder('latin1').decode(model.weights)
+    // The header keeps its length: spaces follow JSON as they may.
+    const length = Number(new DataView(model.weights.buffer).getBigUint64(0, true))
+    const header = weights.slice(8, 8 + length).replaceAll('"model.', '"')
+    const bytes = new Uint8Array(model.weights)
+    bytes.set(new TextEncoder().encode(header.padEnd(length)), 8)
+    const config = { ...model.config, architectures: ['Qwen3Model'], tie_word_embeddings: false }
+    const files = [
+      new File([JSON.stringify(config)], 'config.json'),
+      new File([bytes], 'model.safetensors'),
+    ]
+    const pooled = await openModel([...files, new File(['[]'], 'modules.json')])
+    // Without a word on embeddings, a head that is missing is missing.
+    await failure('MISSING_TENSOR', async () => readConfig(pooled))
+    const read = readConfig({ ...pooled, pooling: 'last' } as typeof pooled)
+    expect(read).toMatchObject({ architecture: 'qwen3', tiedHead: true, pooling: 'last' })
+    expect(read.notes.join()).toContain('without its head')
+  })
+})

@@ -275,3 +275,36 @@ test('the list of tensors names each one once, with its role', async () => {
   })
   expect(list.some(t => t.optional || t.name === 'output.weight')).toBe(false)
 })
+
+describe('the pooling of a GGUF', () => {
+  test.each([
+    [undefined, undefined],
+    [0, undefined],
+    [1, 'mean'],
+    [2, 'cls'],
+    [3, 'last'],
+  ] as const)('%s is %s', async (number, pooling) => {
+    const meta = number === undefined ? {} : { pooling_type: { u32: number } }
+    expect((await gguf('qwen3', { meta })).pooling).toBe(pooling)
+  })
+
+  test.each([
+    [4, 'a reranking model'],
+    [5, 'this pooling'],
+  ])('%s is refused by name', async (number, what) => {
+    const refused = await failure('UNSUPPORTED_FEATURE', () =>
+      gguf('qwen3', { meta: { pooling_type: { u32: number } } }),
+    )
+    expect(refused.message).toContain(what)
+  })
+
+  test('the norms inside the linears of BitNet embedding models are refused by name', async () => {
+    const refused = await failure('UNSUPPORTED_FEATURE', () =>
+      gguf('qwen3', {
+        meta: { pooling_type: { u32: 3 } },
+        tensors: { 'blk.0.attn_q_norm_in.weight': [1, 64] },
+      }),
+    )
+    expect(refused.message).toContain('blk.0.attn_q_norm_in.weight')
+  })
+})

@@ -116,7 +116,7 @@ export class Connection implements EngineLink {
 
   /**
    * A request with a port: `send` starts it, `receive` gets its messages in order. It ends with one
-   * done or scored, or one call of `failed`.
+   * done, scored or embedded, or one call of `failed`.
    */
   request(
     send: (remote: Remote<EngineApi>, port: MessagePort) => Promise<unknown>,

@@ -116,6 +116,7 @@ async function openParts(
       headDim: config.headDim,
       vocab: config.vocab,
       contextLength: config.contextLength,
+      ...(config.pooling && { pooling: config.pooling }),
       parameters: poured.parameters,
       ...(tokenizer.bos !== undefined && { bos: tokenizer.bos }),
       addsBos: tokenizer.addBos && tokenizer.bos !== undefined,

@@ -2,7 +2,7 @@
 // bookkeeping; the decisions are in scheduler.ts.
 import type { Sequence, StepRow, Wanted } from '../../model/network.ts'
 import { blockKey, type PrefixNode } from './prefix-index.ts'
-import type { Task, TaskTimes } from './task.ts'
+import type { Part, Task, TaskTimes } from './task.ts'
 
 export interface Job {
   readonly task: Task
@@ -11,6 +11,8 @@ export interface Job {
   readonly deadline: number
   /** Its place among those that wait: lower goes first. */
   readonly order: number
+  /** Of a request that has several; undefined when it is one by itself. */
+  readonly part: Part | undefined
   /** The position in the queue that it was told last; 0 none. */
   toldPosition: number
   /** Its place in the KV cache, while it has one. */
@@ -35,12 +37,19 @@ export interface Share {
   count: number
 }
 
-export function newJob(task: Task, submitted: number, deadline: number, order: number): Job {
+export function newJob(
+  task: Task,
+  submitted: number,
+  deadline: number,
+  order: number,
+  part?: Part,
+): Job {
   return {
     task,
     times: { submitted, started: 0, prefilled: 0, ended: 0, reusedTokens: 0 },
     deadline,
     order,
+    part,
     toldPosition: 0,
     seq: undefined,
     fed: 0,

@@ -46,6 +46,21 @@ export function promptTooLong(atLeast: number, units: number, contextLength: num
   )
 }
 
+/** @param tokens  or at least so many, where `counted` is false */
+export function textTooLong(
+  index: number,
+  tokens: number,
+  contextLength: number,
+  counted = true,
+): RyzError {
+  const least = counted ? '' : 'at least '
+  return new RyzError(
+    'CONTEXT_FULL',
+    `text ${index} has ${least}${tokens} tokens, the context holds ${contextLength}; split it, load with a larger contextLength, or use truncate: true`,
+    { index, ...(counted ? { tokens } : { atLeast: tokens }), contextLength },
+  )
+}
+
 /** What a call gets after the engine closed because of another error. */
 export function closedAfter(error: RyzError): RyzError {
   return new RyzError('CLOSED', `the engine has closed after ${error.code}: ${error.message}`, {

@@ -1,5 +1,5 @@
 // Decides which rows run in the next step: queue, admission, time limits, cancel, memory. A step is
-// one piece of one prompt (the prompts take turns) plus one row of every sequence that generates;
+// one piece of a prompt, or several of short ones (they take turns), plus one row of every sequence that generates;
 // between steps the event loop gets a turn. Knows no sampling and no text. Called by engine.ts.
 //
 // Memory: a prompt's KV blocks are taken when it is admitted, the answer's as it grows. When blocks
@@ -9,11 +9,11 @@
 // memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Network } from '../../model/network.ts'
-import { type Job, newJob, type Share, shareOf, wantedOf } from './job.ts'
+import { type Job, newJob, type Share, shareOf } from './job.ts'
 import { Room } from './kv-room.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
-import { nextPrompt, pauseFor, runnableOf } from './prompts.ts'
+import { type PromptRoom, pauseFor, sharePrompts } from './prompts.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueTimeout } from './refusals.ts'
 import { Revival } from './revival.ts'
@@ -60,6 +60,7 @@ export class Scheduler {
   /** In order of admission. */
   #active: Job[] = []
   readonly #shares: Share[] = []
+  readonly #promptRoom: PromptRoom = { step: 0, rows: 0, logits: 0 }
   /** Took their last logits in this step; completed when its time is on the books. */
   readonly #finished: Job[] = []
   #steps = 0
@@ -122,6 +123,11 @@ export class Scheduler {
     return this.#active.length + this.#paused.length
   }
 
+  /** A request could start now. */
+  get idle(): boolean {
+    return this.waiting + this.running < this.#seats
+  }
+
   /** The longest step so far; a silence of the engine shorter than this is no bad sign. */
   get longestStepMs(): number {
     return this.#piece.longestMs
@@ -140,14 +146,15 @@ export class Scheduler {
    * @throws RyzError QUEUE_FULL | CONTEXT_FULL | CLOSED; nothing is called on the task then
    */
   submit(task: Task, options: SubmitOptions = {}): Placed {
-    this.requirePlace(options)
+    const { submitted = this.#now(), priority = 0, part } = options
+    if (part !== 'later') this.requirePlace(options)
+    else if (this.#closed !== undefined) throw this.#closed
     this.#requireFit(task)
-    const { submitted = this.#now(), priority = 0 } = options
     const deadline = submitted + (options.queueTimeoutMs ?? this.#options.queueTimeoutMs)
-    const job = newJob(task, submitted, deadline, orderOf(submitted, priority))
+    const job = newJob(task, submitted, deadline, orderOf(submitted, priority), part)
     this.#waiting.insert(job)
     this.#admit(job)
-    if (this.#waiting.length > this.#options.queueLimit) {
+    if (part !== 'later' && this.#waiting.length > this.#options.queueLimit) {
       this.#waiting.remove(job) // a seat is free, but memory is short
       throw this.#refused(this.#full(options, [], 0)!)
     }
@@ -234,24 +241,16 @@ export class Scheduler {
     return count
   }
 
-  /** A piece of the prompt whose last turn is longest ago. @returns its tokens */
+  /** @returns tokens of prompts in this step */
   #sharePrefill(shares: Share[]): number {
-    const next = nextPrompt(this.#active)
-    if (next === undefined) return 0
-    const left = runnableOf(next)
-    const { maxRows, maxWantedRows } = this.#network
-    const alone = shares.length === 0
-    let count = Math.min(
-      left,
-      this.#piece.tokens(alone, this.#network.stepMs),
-      maxRows - shares.length,
-    )
-    const tooMany = wantedOf(next, count) - (maxWantedRows - shares.length)
-    if (tooMany > 0) count -= tooMany
-    if (count <= 0) return 0
-    next.turnAt = this.#steps + 1
-    shares.push(shareOf(next, count))
-    return count
+    const { maxRows, maxWantedRows, stepMs } = this.#network
+    const decoding = shares.length
+    const piece = this.#piece.tokens(decoding === 0, stepMs)
+    const room = this.#promptRoom
+    room.step = this.#steps + 1
+    room.rows = Math.min(piece, maxRows - decoding)
+    room.logits = maxWantedRows - decoding
+    return sharePrompts(this.#active, shares, room)
   }
 
   /** Reserves one token for `job`, pausing younger ones if need be; its seq is gone if it had to yield. */
@@ -286,12 +285,12 @@ export class Scheduler {
     this.#leave(job)
     job.over = true
     job.times.ended = this.#now()
-    this.#waiting.learn(job.times.ended - job.times.started)
+    if (job.part === undefined) this.#waiting.learn(job.times.ended - job.times.started)
     try {
       job.task.complete(job.times)
-      this.counters.count('served')
+      this.#count(job, 'served')
     } catch (caught) {
-      this.counters.count('failed')
+      this.#count(job, 'failed')
       job.task.fail(asRyzError(caught, 'INTERNAL', 'a result could not be delivered'))
     }
   }
@@ -305,8 +304,12 @@ export class Scheduler {
     // What failed may have left numbers behind that nobody should begin with.
     if (outcome === 'failed') this.#room.distrust(job)
     this.#leave(job)
-    this.counters.count(outcome)
+    this.#count(job, outcome)
     job.task.fail(error)
+  }
+
+  #count(job: Job, outcome: Outcome): void {
+    if (job.part === undefined) this.counters.count(outcome)
   }
 
   /** Takes a job out of the running ones and gives its memory back, after the step if one runs. */

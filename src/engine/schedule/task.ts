@@ -1,5 +1,5 @@
 // What the scheduler runs: something with tokens to feed, which takes logits and says whether
-// it goes on. Implemented by generate.ts and score.ts; the scheduler knows nothing of sampling or text.
+// it goes on. Implemented by generate.ts, score.ts and embed.ts; the scheduler knows nothing of sampling or text.
 import type { RyzError } from '../../errors.ts'
 import type { QueueEvent } from '../../types/index.ts'
 
@@ -62,7 +62,14 @@ export interface SubmitOptions {
   priority?: number
   /** When the caller asked, on the scheduler's clock. */
   submitted?: number
+  part?: Part
 }
+
+/**
+ * One of the tasks of a request that has several: their outcome is counted by who made them. The later ones
+ * have the place of the first, whatever the limit of the queue.
+ */
+export type Part = 'first' | 'later'
 
 /** A request that was accepted. */
 export interface Submitted {

@@ -1,13 +1,14 @@
 // Long texts beside everything else: tokenizing and detokenizing run for a few milliseconds, then the event
 // loop has a turn, so that other requests go on and a cancel is heard. A prompt that cannot fit is refused
-// from its length, or as soon as it has too many tokens. Called by prompt.ts and text-calls.ts.
+// from its length, or as soon as it has too many tokens. Called by prompt.ts, embed-texts.ts and
+// text-calls.ts.
 import { throwIfAborted } from '../../errors.ts'
 import type { EncodeOptions, Tokenizer } from '../../tokenizer/tokenizer.ts'
 import { promptTooLong } from '../schedule/refusals.ts'
 import { createTurn } from '../schedule/turn.ts'
 
 /** The event loop gets a turn this often: with a step of the scheduler between, every 8 ms. */
-const SLICE_MS = 4
+export const SLICE_MS = 4
 /** Texts up to here are tokenized to their end, so that a refusal says how many tokens they have. */
 const COUNTED_UNITS = 1 << 16
 
@@ -40,7 +41,7 @@ export async function inTurns<T>(
 }
 
 /** A channel of its own each time: Node serves up to a thousand messages of one before it looks at timers. */
-function nextTurn(): Promise<void> {
+export function nextTurn(): Promise<void> {
   const turn = createTurn()
   return new Promise(resolve => {
     turn.next(() => {

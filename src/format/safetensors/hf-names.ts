@@ -1,8 +1,8 @@
 // Hugging Face tensor names -> canonical (GGUF) names. Called by safetensors.ts.
 
 const OUTSIDE: ReadonlyMap<string, string> = new Map([
-  ['model.embed_tokens', 'token_embd'],
-  ['model.norm', 'output_norm'],
+  ['embed_tokens', 'token_embd'],
+  ['norm', 'output_norm'],
   ['lm_head', 'output'],
 ])
 
@@ -35,10 +35,11 @@ export function canonicalName(name: string): string {
   const dot = name.lastIndexOf('.')
   const part = PARTS.get(name.slice(dot + 1))
   if (!part) return name
-  const module = name.slice(0, dot)
+  // Models without a head have no `model.` before their names.
+  const module = name.slice(0, dot).replace(/^model\./, '')
   const outside = OUTSIDE.get(module)
   if (outside) return `${outside}.${part}`
-  const match = /^model\.layers\.(0|[1-9]\d{0,4})\.(.+)$/.exec(module)
+  const match = /^layers\.(0|[1-9]\d{0,4})\.(.+)$/.exec(module)
   const inLayer = match && IN_LAYER.get(match[2])
   return inLayer ? `blk.${match[1]}.${inLayer}.${part}` : name
 }

@@ -5,6 +5,7 @@ import { look, looksLikeHtml, notAModel } from '../first-bytes.ts'
 import type { ByteSource, HfModelFile, TensorInfo } from '../model-file.ts'
 import { type Opener, readWhole } from '../source.ts'
 import { readSafetensorsHeader } from './header.ts'
+import { readPooling } from './pooling.ts'
 
 const MAX_CONFIG_BYTES = 4 * 1024 * 1024
 const MAX_INDEX_BYTES = 16 * 1024 * 1024
@@ -37,6 +38,7 @@ export async function openHf(opener: Opener, options: HfOptions = {}): Promise<H
   }
   const config = parseObject(configText, 'config.json')
   const { files, tensors } = await openWeights(opener, text, options)
+  const pooling = await readPooling(name => text(name, MAX_CONFIG_BYTES))
   const generation = await text('generation_config.json', MAX_CONFIG_BYTES)
   return {
     container: 'safetensors',
@@ -48,6 +50,7 @@ export async function openHf(opener: Opener, options: HfOptions = {}): Promise<H
     tokenizerJson: await text('tokenizer.json', MAX_TOKENIZER_BYTES),
     tokenizerConfigJson: await text('tokenizer_config.json', MAX_INDEX_BYTES),
     chatTemplate: await text('chat_template.jinja', MAX_CONFIG_BYTES),
+    ...(pooling && { pooling }),
     odd,
   }
 }

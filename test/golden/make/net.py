@@ -68,6 +68,11 @@ class Net:
 
     def forward(self, ids, mode='int8', dtype=np.float64, past=None, margin=None):
         """logits [len(ids)][vocab]; past: dict layer -> (k, v), extended in place."""
+        x = self.states(ids, mode, dtype, past, margin)
+        return x @ self.dense('token_embd' if self.tied else 'output', dtype).T
+
+    def states(self, ids, mode='int8', dtype=np.float64, past=None, margin=None):
+        """hidden states after the last norm [len(ids)][hidden]"""
         past = {} if past is None else past
         first = past[0][0].shape[1] if past else 0
         n, hd = len(ids), self.head_dim
@@ -99,8 +104,7 @@ class Net:
             if self.sub_norms:
                 f = self.norm(f, p + 'ffn_sub_norm')
             x = x + lin(f, 'ffn_down')
-        x = self.norm(x, 'output_norm')
-        return x @ self.dense('token_embd' if self.tied else 'output', dtype).T
+        return self.norm(x, 'output_norm')
 
     def greedy(self, ids, steps, mode):
         """(tokens, top-1/top-2 gaps)"""

@@ -101,4 +101,5 @@ def main():
     print('the probes that came with the model are met')
 
 
-main()
+if __name__ == '__main__':
+    main()
