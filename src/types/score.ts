@@ -20,8 +20,8 @@ export interface ScoreResult {
   tokens: number[]
   /** log p(tokens[i] | tokens[0..i-1]); 0 for those before `from`. */
   logprobs: Float32Array
-  /** 1 where tokens[i] is the likeliest, what greedy sampling takes; 0 elsewhere, and before `from`. */
-  greedy: Uint8Array
+  /** What greedy sampling takes in the place of tokens[i]; -1 for those before `from`. */
+  likeliest: Int32Array
   /** Log-probabilities of the `alternatives`, in their order. */
   alternatives?: Float32Array
   /** Row i holds the logits after tokens[0..from-1+i]; the last row is what follows the text. */

@@ -124,8 +124,8 @@ export function createEngineApi(
       serve(port, () =>
         loaded().score(input, options, {
           scored: result => {
-            const { logprobs, greedy, alternatives, logits } = result
-            const given = [logprobs, greedy, alternatives, logits].filter(
+            const { logprobs, likeliest, alternatives, logits } = result
+            const given = [logprobs, likeliest, alternatives, logits].filter(
               list => list !== undefined,
             )
             const buffers = given.map(list => list.buffer as ArrayBuffer)

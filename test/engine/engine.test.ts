@@ -422,13 +422,13 @@ describe('scoring', () => {
     const { engine } = start({ logits: spelling('cab', 3) })
     const ids = [1, 2, 3, ...Array.from('cat', c => c.charCodeAt(0))]
     const scored = await score(engine, ids, { from: 3, alternatives: [99, 98, 0] })
-    expect([...scored.greedy]).toEqual([0, 0, 0, 1, 1, 0])
+    expect([...scored.likeliest]).toEqual([-1, -1, -1, 99, 97, 98])
     expect(scored.alternatives![0]).toBe(scored.logprobs[3])
     expect(scored.alternatives![1]).toBeCloseTo(-50, 3)
     expect(scored.alternatives![2]).toBe(scored.alternatives![1])
     // Of equals greedy sampling takes the lowest id.
     const { engine: flat } = start({ logits: out => out.fill(0) })
-    expect([...(await score(flat, [7, 0, 1])).greedy]).toEqual([0, 1, 0])
+    expect([...(await score(flat, [7, 0, 1])).likeliest]).toEqual([-1, 0, 0])
   })
 
   it.each([

@@ -32,7 +32,7 @@ export class Scoring implements Task {
   readonly #vocab: number
   readonly #events: ScoreEvents
   readonly #logprobs: Float32Array
-  readonly #greedy: Uint8Array
+  readonly #likeliest: Int32Array
   readonly #others: readonly number[]
   readonly #alternatives: Float32Array | undefined
   readonly #logits: Float32Array | undefined
@@ -68,7 +68,7 @@ export class Scoring implements Task {
     this.#vocab = vocab
     this.#events = events
     this.#logprobs = new Float32Array(n)
-    this.#greedy = new Uint8Array(n)
+    this.#likeliest = new Int32Array(n).fill(-1)
     this.#others = alternatives ?? []
     this.#alternatives = alternatives && new Float32Array(alternatives.length)
     this.#logits = logits ? new Float32Array((n - this.#first) * vocab) : undefined
@@ -86,7 +86,7 @@ export class Scoring implements Task {
     const next = this.#tokens[position + 1]
     if (next !== undefined) {
       this.#logprobs[position + 1] = row[at + next]! - norm
-      this.#greedy[position + 1] = isLikeliest(row, at, this.#vocab, next) ? 1 : 0
+      this.#likeliest[position + 1] = likeliest(row, at, this.#vocab)
     }
     if (i === 0) {
       for (let a = 0; a < this.#others.length; a++) {
@@ -105,7 +105,7 @@ export class Scoring implements Task {
     const result: ScoreResult = {
       tokens: [...this.#tokens],
       logprobs: this.#logprobs,
-      greedy: this.#greedy,
+      likeliest: this.#likeliest,
       vocabSize: this.#vocab,
     }
     if (this.#alternatives !== undefined) result.alternatives = this.#alternatives
@@ -118,12 +118,9 @@ export class Scoring implements Task {
   }
 }
 
-/** Whether greedy sampling takes this token: of equals it takes the lowest id. */
-function isLikeliest(row: Float32Array, at: number, vocab: number, token: number): boolean {
-  const value = row[at + token]!
-  for (let i = 0; i < vocab; i++) {
-    const other = row[at + i]!
-    if (other > value || (other === value && i < token)) return false
-  }
-  return true
+/** The token that greedy sampling takes: of equals the lowest id. */
+function likeliest(row: Float32Array, at: number, vocab: number): number {
+  let best = 0
+  for (let i = 1; i < vocab; i++) if (row[at + i]! > row[at + best]!) best = i
+  return best
 }
