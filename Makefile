@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-peers cachegrind soak
+	faults bench bench-gpu bench-grammar bench-peers cachegrind soak evals
 
 PORT ?= 4173
 
@@ -66,6 +66,11 @@ cachegrind: setup
 # arguments on, e.g. SOAK="--embedded 5000 --large 0 --out build/soak-out".
 soak: build
 	npx tsx e2e/soak/soak.ts $(SOAK)
+
+# Evaluates a model on task files, in Node; goes on where it was cut:
+#   make evals EVALS='--model FILE.gguf --task hellaswag --data hellaswag_val.jsonl'
+evals: kernels
+	npx tsx evals/run.ts $(EVALS)
 
 build: kernels
 	npm run build

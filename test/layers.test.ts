@@ -194,3 +194,51 @@ describe('layers', () => {
     expect(fault(file, specifier)).toBeDefined()
   })
 })
+
+/** What evals/ may import: the public package, its own files, and in Node's parts what Node needs. */
+const EVAL_PACKAGES: Readonly<Record<string, RegExp>> = {
+  ryzanstein: /./,
+  hyparquet: /^read\/parquet\.ts$/,
+  'node:': /^(node\/|[\w-]+\.ts$|set\/)/,
+  tools: /^[\w-]+\.ts$/,
+}
+
+/** What is wrong with one import of a file of evals/, or nothing. */
+function evalFault(file: string, specifier: string): string | undefined {
+  const allowed = (name: keyof typeof EVAL_PACKAGES) => EVAL_PACKAGES[name]!.test(file)
+  if (!specifier.startsWith('.')) {
+    const name = specifier.startsWith('node:') ? 'node:' : specifier
+    return EVAL_PACKAGES[name]?.test(file) ? undefined : `${file} imports the package ${specifier}`
+  }
+  const target = normalize(join('evals', dirname(file), specifier)).replaceAll('\\', '/')
+  if (target.startsWith('tools/') && allowed('tools')) return undefined
+  const inNode = target.startsWith('evals/node/') && !allowed('node:')
+  if (target.startsWith('evals/') && !inNode) return undefined
+  return `${file} imports ${specifier}`
+}
+
+describe('evals', () => {
+  const root = join(import.meta.dirname, '..', 'evals')
+  const own = readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .map(file => file.replaceAll('\\', '/'))
+    .filter(file => file.endsWith('.ts'))
+
+  it('know the public interface alone; only the commands know Node', () => {
+    expect(own.length).toBeGreaterThan(25)
+    const faults = own.flatMap(file =>
+      importsOf(readFileSync(join(root, file), 'utf8')).flatMap(s => evalFault(file, s) ?? []),
+    )
+    expect(faults).toEqual([])
+  })
+
+  it.each([
+    ['run/x.ts', '../../src/engine/engine.ts'],
+    ['run/x.ts', '../../tools/node-sdk.ts'],
+    ['run/x.ts', 'node:fs'],
+    ['run/x.ts', '../node/files.ts'],
+    ['tasks/x.ts', 'hyparquet'],
+    ['run.ts', '../src/types/index.ts'],
+  ])('refuse %s importing %s', (file, specifier) => {
+    expect(evalFault(file, specifier)).toBeDefined()
+  })
+})

@@ -1,0 +1,28 @@
+// Parquet, the form in which the Hugging Face hub gives out data sets: hyparquet reads it (MIT, no
+// dependencies, Snappy inside; other compressions are refused by it by name).
+import type { AsyncBuffer } from 'hyparquet'
+import { HarnessError } from '../harness-error.ts'
+import type { Row } from '../types.ts'
+
+/** @throws HarnessError when the file cannot be read */
+export async function readParquet(blob: Blob, name: string): Promise<Row[]> {
+  const { parquetReadObjects } = await import('hyparquet')
+  const file: AsyncBuffer = {
+    byteLength: blob.size,
+    slice: (start, end) => blob.slice(start, end).arrayBuffer(),
+  }
+  try {
+    return (await parquetReadObjects({ file })).map(plain) as Row[]
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message : String(cause)
+    throw new HarnessError(`${name} cannot be read as Parquet: ${why}`, { cause })
+  }
+}
+
+/** 64-bit whole numbers as numbers, all through. */
+function plain(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value)
+  if (Array.isArray(value)) return value.map(plain)
+  if (typeof value !== 'object' || value === null || ArrayBuffer.isView(value)) return value
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, plain(item)]))
+}
