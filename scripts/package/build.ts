@@ -23,8 +23,11 @@ const PARTS = {
   grammar: 'src/engine/grammar/part.ts',
 }
 
+/** Entries of their own, which no page pays that does not import them: `ryzanstein/openai`. */
+const SUBPATHS = { openai: 'src/adapters/openai/engine-fetch.ts' }
+
 /** Entries whose types users see. */
-const TYPED = ['index', 'adapters/vite/vite']
+const TYPED = ['index', 'adapters/openai/engine-fetch', 'adapters/vite/vite']
 
 /**
  * Bundlers turn small files into data: URLs, which strict policies refuse and of which no SharedWorker is made:
@@ -119,7 +122,9 @@ for (const [name, file] of Object.entries(WORKERS)) {
   await buildScript(name, file, 'iife')
   checkWorker(name)
 }
-for (const [name, file] of Object.entries(PARTS)) await buildScript(name, file, 'es')
+for (const [name, file] of Object.entries({ ...PARTS, ...SUBPATHS })) {
+  await buildScript(name, file, 'es')
+}
 slimMaps()
 for (const file of readdirSync(join(root, 'build/wasm'))) {
   if (file.endsWith('.wasm')) copyFileSync(join(root, 'build/wasm', file), join(dist, file))

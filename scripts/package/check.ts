@@ -13,6 +13,7 @@ const run = (command: string, args: readonly string[], cwd = root): void => {
 }
 
 const USER = `import { type GenerateOptions, load, RyzError, type Ryzanstein, willItRun } from 'ryzanstein'
+import { engineFetch } from 'ryzanstein/openai'
 import { ryzanstein } from 'ryzanstein/vite'
 
 const options: GenerateOptions = { maxTokens: 4 }
@@ -24,6 +25,7 @@ try {
   if (error instanceof RyzError) console.log(error.code satisfies string)
 }
 console.log(ryzanstein().name)
+console.log((await engineFetch(engine)('http://local/v1/models')).status)
 // @ts-expect-error an unknown option is a fault
 await load('/model.gguf', { thread: 2 })
 `

@@ -26,7 +26,10 @@ export interface ChatTool {
     name: string
     description?: string
     parameters?: Readonly<Record<string, unknown>>
-    [more: string]: unknown
+    /** What it gives; some templates show it. */
+    return?: Readonly<Record<string, unknown>>
+    /** true: calls of it are held to `parameters` token by token. */
+    strict?: boolean | null
   }
 }
 

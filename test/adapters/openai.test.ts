@@ -229,7 +229,7 @@ describe('openai facade', () => {
       { role: 'user', content: 'b', name: 'Ann' },
     ])
     expect(JSON.parse(JSON.stringify(engine.asked[0]!.options))).toEqual({
-      ...{ temperature: 1, topP: 1, topK: 0 },
+      ...{ temperature: 1, topP: 1, topK: 0, maxTokens: Number.MAX_SAFE_INTEGER },
     })
   })
 
@@ -389,6 +389,8 @@ describe('openai facade', () => {
     ['likeliest tokens without logprobs', { top_logprobs: 2 }, 'top_logprobs'],
     ['reasoning', { reasoning_effort: 'high' }, 'reasoning_effort'],
     ['a typing error', { temprature: 1 }, 'temprature'],
+    ['a typing error in stream_options', { stream_options: { usage: true } }, 'usage'],
+    ['moderation', { moderation: { model: 'm' } }, 'moderation'],
   ]
   it.each(wrong)('refuses %s by name, as it cannot be served', async (_, extra, option) => {
     const request = { messages, ...extra } as unknown as ChatCompletionRequest

@@ -2,6 +2,7 @@
 // without weights. It can fall silent, and die, on command.
 import { expose } from 'comlink'
 import type { WorkerLike } from '../../src/api/link/connection.ts'
+import type { GrammarPart } from '../../src/engine/grammar/part.ts'
 import { createEngineApi, type OpenParts } from '../../src/worker/engine-api.ts'
 import { FakeNetwork, type FakeOptions, fakeParts } from '../engine/fakes.ts'
 
@@ -12,7 +13,11 @@ export class FakeWorker implements WorkerLike {
   readonly #inside: MessagePort
   readonly #events = new EventTarget()
 
-  constructor(options: FakeOptions = {}, openParts?: OpenParts) {
+  constructor(
+    options: FakeOptions = {},
+    openParts?: OpenParts,
+    grammar?: () => Promise<GrammarPart>,
+  ) {
     const { port1, port2 } = new MessageChannel()
     this.#page = port1
     this.#inside = port2
@@ -20,7 +25,7 @@ export class FakeWorker implements WorkerLike {
       this.network = new FakeNetwork(options)
       return fakeParts(this.network)
     }
-    expose(createEngineApi(openParts ?? open), port2)
+    expose(createEngineApi(openParts ?? open, undefined, grammar), port2)
   }
 
   postMessage(message: unknown, transfer: Transferable[] = []): void {

@@ -23,15 +23,14 @@ export interface ChatCompletionMessage {
   reasoning_content?: string | null
 }
 
-/** What create() takes. null is as if left out; a field that is not listed is refused, nothing is ignored. */
-export interface ChatCompletionRequest {
-  messages: readonly ChatCompletionMessage[]
-  /** Echoed; the engine has one model. */
+/** Fields of chats and completions. null is as if left out. */
+export interface SharedFields {
+  /** The engine has one model: echoed by the facade, checked by engineFetch(). */
   model?: string
   stream?: boolean | null
   stream_options?: { include_usage?: boolean; include_obfuscation?: boolean } | null
+  /** Of an answer; without it a chat's ends by itself or with the context, a completion's after 16. */
   max_tokens?: number | null
-  max_completion_tokens?: number | null
   /** Default 1, as in the interface this one copies. */
   temperature?: number | null
   /** Default 1. */
@@ -39,8 +38,6 @@ export interface ChatCompletionRequest {
   frequency_penalty?: number | null
   presence_penalty?: number | null
   logit_bias?: Readonly<Record<string, number>> | null
-  logprobs?: boolean | null
-  top_logprobs?: number | null
   stop?: string | readonly string[] | null
   /** Any whole number; beyond 32 bits it is folded into them. */
   seed?: number | null
@@ -52,6 +49,16 @@ export interface ChatCompletionRequest {
   repetition_penalty?: number | null
   /** Enforced token by token; see ResponseFormat. */
   response_format?: ResponseFormatParam | null
+  /** Changes no answer, and is taken. */
+  user?: unknown
+}
+
+/** What create() takes; a field that is not listed is refused, nothing is ignored. */
+export interface ChatCompletionRequest extends SharedFields {
+  messages: readonly ChatCompletionMessage[]
+  max_completion_tokens?: number | null
+  logprobs?: boolean | null
+  top_logprobs?: number | null
   /** Variables of the chat template, such as { enable_thinking: false }. */
   chat_template_kwargs?: Readonly<Record<string, unknown>> | null
   tools?: readonly unknown[] | null
@@ -73,10 +80,23 @@ export interface ChatCompletionRequest {
   prompt_cache_retention?: unknown
   safety_identifier?: unknown
   store?: unknown
-  user?: unknown
   /** These are refused. */
   audio?: unknown
+  moderation?: unknown
   web_search_options?: unknown
+}
+
+/** What /v1/completions takes; a field that is not listed is refused. */
+export interface TextCompletionRequest extends SharedFields {
+  /** A text or token ids, or a list of such. */
+  prompt: string | readonly string[] | readonly number[] | readonly (readonly number[])[] | null
+  /** Likeliest tokens of each step, 0 to 5. */
+  logprobs?: number | null
+  /** Only what happens anyway is taken of these: 1 at most, false. */
+  best_of?: number | null
+  echo?: boolean | null
+  /** Refused. */
+  suffix?: string | null
 }
 
 export type ResponseFormatParam =
@@ -169,5 +189,38 @@ export interface ChatCompletionChunk {
     finish_reason: CompletionFinish | null
     logprobs: ChoiceLogprobs | null
   }[]
+  usage?: CompletionUsage | null
+}
+
+export interface TextLogprobs {
+  tokens: string[]
+  token_logprobs: number[]
+  /** Of each step, by text; left out where none were asked for. */
+  top_logprobs?: Record<string, number>[]
+  /** Where each token begins in the text, in UTF-16 units. */
+  text_offset: number[]
+}
+
+export interface TextChoice {
+  index: number
+  text: string
+  logprobs: TextLogprobs | null
+}
+
+export interface TextCompletion {
+  id: string
+  object: 'text_completion'
+  created: number
+  model: string
+  choices: (TextChoice & { finish_reason: 'stop' | 'length' })[]
+  usage: CompletionUsage
+}
+
+export interface TextCompletionChunk {
+  id: string
+  object: 'text_completion'
+  created: number
+  model: string
+  choices: (TextChoice & { finish_reason: 'stop' | 'length' | null })[]
   usage?: CompletionUsage | null
 }

@@ -3,10 +3,13 @@
 // stream: chunks.ts.
 import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import { badOption, reading } from '../../options/rules.ts'
-import type { GenerateResult, TokenLogprob } from '../../types/index.ts'
-import { type Answer, ChunkStream, choiceLogprobs, finishOf, headOf, usageOf } from './chunks.ts'
+import type { GenerateResult } from '../../types/index.ts'
+import { type Answer, AnswerStream, wholeAnswers } from './answer-stream.ts'
+import { chatWriter } from './chunks.ts'
 import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from './openai-types.ts'
+import { choiceLogprobs, finishOf, headOf, usageOf } from './parts.ts'
 import { type ChatRequest, readRequest } from './request.ts'
+import { checkChoices, nthOptions } from './sampling.ts'
 
 export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from './openai-types.ts'
 
@@ -48,58 +51,23 @@ export function openai(engine: Engine): OpenAiFacade {
   ): Promise<ChatCompletion | AsyncIterable<ChatCompletionChunk>> => {
     const asked = readRequest(request, init)
     const answers = await ask(engine, asked)
-    const head = headOf(asked.model ?? engine.model.name)
-    if (!asked.stream) return whole(head, answers, asked)
-    const stream = new ChunkStream(head, answers, asked)
-    await stream.begun()
-    return stream
+    const head = headOf(asked.model ?? engine.model.name, 'chatcmpl')
+    if (asked.stream) return new AnswerStream(answers, chatWriter(head, asked)).begun()
+    const { choices, results } = await wholeAnswers(answers, (index, result, logprobs) => ({
+      index,
+      message: messageOf(result),
+      finish_reason: finishOf(result.finishReason, asked.named),
+      logprobs: asked.options.logprobs === undefined ? null : choiceLogprobs(logprobs),
+    }))
+    return { ...head, object: 'chat.completion', choices, usage: usageOf(results) }
   }
   return { chat: { completions: { create: create as Create } } }
 }
 
 /** Starts every answer; those after the first have the seeds that follow. */
 async function ask(engine: Engine, { messages, options, n }: ChatRequest): Promise<Answer[]> {
-  if (n > 1) {
-    const { maxSequences } = await engine.stats()
-    if (n > maxSequences) {
-      throw badOption('n', n, `at most ${maxSequences}, the maxSequences of this engine`)
-    }
-  }
-  const { seed } = options
-  return Array.from({ length: n }, (_, i) =>
-    engine.chat(messages, seed === undefined ? options : { ...options, seed: (seed + i) >>> 0 }),
-  )
-}
-
-async function whole(
-  head: ReturnType<typeof headOf>,
-  answers: readonly Answer[],
-  asked: ChatRequest,
-): Promise<ChatCompletion> {
-  try {
-    const read = answers.map(async (answer, index) => {
-      const logprobs: TokenLogprob[][] = []
-      for await (const chunk of answer) logprobs.push(...(chunk.logprobs ?? []))
-      const result = await answer.result
-      const choice: ChatCompletion['choices'][number] = {
-        index,
-        message: messageOf(result),
-        finish_reason: finishOf(result.finishReason, asked.named),
-        logprobs: asked.options.logprobs === undefined ? null : choiceLogprobs(logprobs),
-      }
-      return { choice, result }
-    })
-    const all = await Promise.all(read)
-    return {
-      ...head,
-      object: 'chat.completion',
-      choices: all.map(one => one.choice),
-      usage: usageOf(all.map(one => one.result)),
-    }
-  } finally {
-    // Where one failed, the others are of no use.
-    for (const answer of answers) answer.cancel()
-  }
+  await checkChoices(engine, n)
+  return Array.from({ length: n }, (_, i) => engine.chat(messages, nthOptions(options, i)))
 }
 
 function messageOf({
