@@ -240,6 +240,32 @@ describe('completions', () => {
   })
 })
 
+describe('embeddings', () => {
+  it('are those of embed(), in decimals or bytes, of texts or token ids', async () => {
+    const input = ['a cat', 'the dog']
+    const { embeddings, tokens } = await engine.embed(input)
+    const used = tokens.reduce((sum, count) => sum + count, 0)
+    const told = (await (await post('embeddings', { model, input, user: 'u' })).json()) as Json
+    expect(told).toEqual({
+      ...{ object: 'list', model },
+      data: embeddings.map((vector, index) => ({
+        ...{ object: 'embedding', index },
+        embedding: Array.from(vector),
+      })),
+      usage: { prompt_tokens: used, total_tokens: used },
+    })
+    const encoded = { input: input[0], encoding_format: 'base64', dimensions: engine.model.hidden }
+    const { data } = (await (await post('embeddings', encoded)).json()) as Json
+    const bytes = Uint8Array.from(Buffer.from(data[0].embedding, 'base64'))
+    expect(new Float32Array(bytes.buffer)).toEqual(embeddings[0])
+    const ids = await engine.tokenize('a cat', { bos: true })
+    for (const tokens of [ids, [ids]]) {
+      const same = (await (await post('embeddings', { input: tokens })).json()) as Json
+      expect(same.data[0].embedding).toEqual(Array.from(embeddings[0]!))
+    }
+  })
+})
+
 describe('models', () => {
   it('are the one that is loaded, and its other names', async () => {
     const list = (await (await ask(`${BASE}models`)).json()) as Json
@@ -271,7 +297,35 @@ describe('what is wrong', () => {
     ],
     ['an unknown path', ['POST', 'responses', {}], 404, 'unknown_url', null],
     ['a path like a property', ['POST', 'constructor', {}], 404, 'unknown_url', null],
-    ['embeddings', ['POST', 'embeddings', { input: 'a' }], 404, 'not_supported', null],
+    [
+      'a long prompt',
+      text({ prompt: 'dog '.repeat(20_000) }),
+      400,
+      'context_length_exceeded',
+      'prompt',
+    ],
+    ['nothing to embed', ['POST', 'embeddings', { input: [] }], 400, 'bad_option', 'input'],
+    [
+      'a thing to embed',
+      ['POST', 'embeddings', { input: ['a', {}] }],
+      400,
+      'bad_option',
+      'input[1]',
+    ],
+    [
+      'a long text to embed',
+      ['POST', 'embeddings', { input: ['a', 'dog '.repeat(20_000)] }],
+      400,
+      'context_length_exceeded',
+      'input',
+    ],
+    [
+      'shorter vectors',
+      ['POST', 'embeddings', { input: 'a', dimensions: 8 }],
+      400,
+      'bad_option',
+      'dimensions',
+    ],
     ['a wrong method', ['GET', 'chat/completions', undefined], 405, 'method_not_allowed', null],
     ['another wrong method', ['DELETE', 'models', undefined], 405, 'method_not_allowed', null],
     ['no JSON', ['POST', 'chat/completions', '{"messages": ['], 400, 'invalid_json', null],

@@ -13,6 +13,8 @@ import {
   type Ryzanstein,
 } from 'ryzanstein'
 import {
+  type EmbeddingRequest,
+  type EmbeddingResponse,
   type EngineFetch,
   engineFetch,
   type TextCompletion,
@@ -23,6 +25,7 @@ import { expectTypeOf } from 'vitest'
 
 type Chat = OpenAI.ChatCompletionCreateParams
 type Text = OpenAI.CompletionCreateParams
+type Embed = OpenAI.EmbeddingCreateParams
 type Keys<T> = T extends unknown ? keyof T : never
 
 // Every request of the client is one of ours, and every field of it has a rule.
@@ -30,11 +33,18 @@ expectTypeOf<Chat>().toExtend<ChatCompletionRequest>()
 expectTypeOf<Keys<Chat>>().toExtend<keyof ChatCompletionRequest>()
 expectTypeOf<Text>().toExtend<TextCompletionRequest>()
 expectTypeOf<Keys<Text>>().toExtend<keyof TextCompletionRequest>()
+expectTypeOf<Embed>().toExtend<EmbeddingRequest>()
+expectTypeOf<Keys<Embed>>().toExtend<keyof EmbeddingRequest>()
 
 // Every answer of ours is one of the client's.
 expectTypeOf<ChatCompletion>().toExtend<OpenAI.ChatCompletion>()
 expectTypeOf<ChatCompletionChunk>().toExtend<OpenAI.ChatCompletionChunk>()
 expectTypeOf<TextCompletion>().toExtend<OpenAI.Completion>()
+expectTypeOf<
+  Omit<EmbeddingResponse, 'data'> & {
+    data: (Omit<EmbeddingResponse['data'][number], 'embedding'> & { embedding: number[] })[]
+  }
+>().toExtend<OpenAI.CreateEmbeddingResponse>()
 expectTypeOf<
   Omit<TextCompletionChunk, 'usage' | 'choices'> & {
     choices: Omit<TextCompletionChunk['choices'][number], 'finish_reason'>[]

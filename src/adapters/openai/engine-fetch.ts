@@ -1,13 +1,18 @@
 // A loaded engine as a server that is not there: a `fetch` that answers the paths of OpenAI's API, so that clients
 // written for it work unchanged and no request leaves the page. The file `openai.js` of the package. Knows HTTP;
-// what is asked and answered is openai.ts's and completions.ts's.
+// what is asked and answered is openai.ts's, completions.ts's and embeddings.ts's.
 import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import { check, checkOptions, listOf, reading, shown, text } from '../../options/rules.ts'
 import { readBody } from './body.ts'
 import { complete } from './completions.ts'
+import { embeddings } from './embeddings.ts'
 import { faultOf, Refusal } from './http-errors.ts'
 import { openai } from './openai.ts'
-import type { ChatCompletionRequest, TextCompletionRequest } from './openai-types.ts'
+import type {
+  ChatCompletionRequest,
+  EmbeddingRequest,
+  TextCompletionRequest,
+} from './openai-types.ts'
 import { serverSentEvents } from './sse.ts'
 
 export { type OpenAiFacade, openai } from './openai.ts'
@@ -15,6 +20,8 @@ export type {
   ChatCompletion,
   ChatCompletionChunk,
   ChatCompletionRequest,
+  EmbeddingRequest,
+  EmbeddingResponse,
   TextCompletion,
   TextCompletionChunk,
   TextCompletionRequest,
@@ -28,17 +35,21 @@ export interface EngineFetchOptions {
   models?: readonly string[]
 }
 
-type Engine = Pick<Ryzanstein, 'chat' | 'generate' | 'model' | 'stats'>
+type Engine = Pick<Ryzanstein, 'chat' | 'embed' | 'generate' | 'model' | 'stats'>
 
 /** What a route gives: a body, or a stream of them. */
 type Answer = object | AsyncGenerator<object, void, undefined>
-type Route = (body: Record<string, unknown>, signal: AbortSignal | undefined) => Promise<Answer>
+interface Route {
+  /** The field that holds what the model reads, to be named when it is too long. */
+  readonly content: string
+  run(body: Record<string, unknown>, signal: AbortSignal | undefined): Promise<Answer>
+}
 
 const OPTION_RULES = { models: listOf(text, 'names', 1000) }
 
 /**
- * A fetch over a loaded engine. It answers POST .../chat/completions and .../completions, streamed or not, and
- * GET .../models and .../models/NAME, whatever host and path stand before; errors have OpenAI's shape and status.
+ * A fetch over a loaded engine. It answers POST .../chat/completions and .../completions, streamed or not,
+ * .../embeddings, and GET .../models and .../models/NAME, whatever host and path stand before; errors have OpenAI's shape and status.
  * It rejects only as fetch does: with the signal's reason, or a TypeError for what is no request.
  * @throws RyzError BAD_OPTION
  * @example
@@ -63,13 +74,20 @@ export function engineFetch(engine: Engine, options: EngineFetchOptions = {}): E
   const modelOf = (id: string) => ({ id, object: 'model', created: since, owned_by: 'ryzanstein' })
 
   const posts: Readonly<Record<string, Route>> = {
-    'chat/completions': (body, signal) =>
-      facade.chat.completions.create(body as never as ChatCompletionRequest & { stream: false }, {
-        signal,
-      }),
-    completions: (body, signal) => complete(engine, body as never as TextCompletionRequest, signal),
-    embeddings: async () => {
-      throw new Refusal(404, 'embeddings are not supported by this engine', 'not_supported')
+    'chat/completions': {
+      content: 'messages',
+      run: (body, signal) => {
+        const request = body as never as ChatCompletionRequest & { stream: false }
+        return facade.chat.completions.create(request, { signal })
+      },
+    },
+    completions: {
+      content: 'prompt',
+      run: (body, signal) => complete(engine, body as never as TextCompletionRequest, signal),
+    },
+    embeddings: {
+      content: 'input',
+      run: (body, signal) => embeddings(engine, body as never as EmbeddingRequest, signal),
     },
   }
 
@@ -77,7 +95,7 @@ export function engineFetch(engine: Engine, options: EngineFetchOptions = {}): E
     const body = await readBody(request, signal)
     const { model } = body
     if (typeof model === 'string' && !names.includes(model)) throw noModel(model)
-    const answer = await route(body, signal)
+    const answer = await route.run(body, signal)
     if (!(Symbol.asyncIterator in answer)) return json(200, answer)
     return new Response(serverSentEvents(answer, signal), {
       headers: { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache' },
@@ -86,10 +104,10 @@ export function engineFetch(engine: Engine, options: EngineFetchOptions = {}): E
 
   const answer = (
     request: Request,
+    path: string,
     signal: AbortSignal | undefined,
   ): Promise<Response> | Response => {
     const { method } = request
-    const path = pathOf(request.url)
     const name = path.startsWith('models/') ? decoded(path.slice('models/'.length)) : undefined
     const route = Object.hasOwn(posts, path) ? posts[path] : undefined
     const allowed = route ? 'POST' : path === 'models' || name ? 'GET' : undefined
@@ -110,11 +128,14 @@ export function engineFetch(engine: Engine, options: EngineFetchOptions = {}): E
     const signal =
       init?.signal ?? (input instanceof Request ? input.signal : undefined) ?? undefined
     signal?.throwIfAborted()
+    const path = pathOf(request.url)
     try {
-      return await answer(request, signal)
+      return await answer(request, path, signal)
     } catch (caught) {
       signal?.throwIfAborted()
-      return failed(caught)
+      const content = Object.hasOwn(posts, path) ? posts[path]!.content : null
+      const { status, headers, error } = faultOf(caught, content)
+      return json(status, { error }, headers)
     }
   }
 }
@@ -145,9 +166,4 @@ function json(
     status,
     headers: { 'content-type': 'application/json', ...headers },
   })
-}
-
-function failed(caught: unknown): Response {
-  const { status, headers, error } = faultOf(caught)
-  return json(status, { error }, headers)
 }

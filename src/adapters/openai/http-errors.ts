@@ -34,7 +34,10 @@ const STATUS: Partial<Record<ErrorCode, number>> = {
 }
 
 /** Options of the SDK whose field has another name than theirs in snake case. */
-const FIELDS = new Map([['templateOptions', 'chat_template_kwargs']])
+const FIELDS = new Map([
+  ['templateOptions', 'chat_template_kwargs'],
+  ['texts', 'input'],
+])
 
 /** A request that is wrong whatever the engine says. */
 export class Refusal extends Error {
@@ -56,8 +59,11 @@ export class Refusal extends Error {
   }
 }
 
-/** What a client is told of an error of the engine. */
-export function faultOf(caught: unknown): HttpFault {
+/**
+ * What a client is told of an error of the engine.
+ * @param content  the field that holds what the model reads
+ */
+export function faultOf(caught: unknown, content: string | null = null): HttpFault {
   if (caught instanceof Refusal) return caught.fault
   const error = asRyzError(caught, 'INTERNAL', 'the request failed')
   const status = STATUS[error.code] ?? 500
@@ -67,7 +73,7 @@ export function faultOf(caught: unknown): HttpFault {
     error: {
       message: messageOf(error),
       type: typeOf(status),
-      param: paramOf(error),
+      param: paramOf(error, content),
       code: error.code === 'CONTEXT_FULL' ? 'context_length_exceeded' : error.code.toLowerCase(),
     },
   }
@@ -86,8 +92,8 @@ function typeOf(status: number): ApiError['type'] {
 }
 
 /** The field in the client's words, where an option is to blame. */
-function paramOf({ code, detail }: RyzError): string | null {
-  if (code === 'CONTEXT_FULL' || code === 'TEMPLATE_ERROR') return 'messages'
+function paramOf({ code, detail }: RyzError, content: string | null): string | null {
+  if (code === 'CONTEXT_FULL' || code === 'TEMPLATE_ERROR') return content
   return typeof detail.option === 'string' ? fieldOf(detail.option) : null
 }
 

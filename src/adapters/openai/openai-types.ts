@@ -224,3 +224,22 @@ export interface TextCompletionChunk {
   choices: (TextChoice & { finish_reason: 'stop' | 'length' | null })[]
   usage?: CompletionUsage | null
 }
+
+/** What /v1/embeddings takes; a field that is not listed is refused. */
+export interface EmbeddingRequest {
+  model?: string
+  /** A text or token ids, or a list of such. */
+  input: string | readonly string[] | readonly number[] | readonly (readonly number[])[]
+  encoding_format?: 'float' | 'base64' | null
+  /** Only what the model has. */
+  dimensions?: number | null
+  user?: unknown
+}
+
+export interface EmbeddingResponse {
+  object: 'list'
+  model: string
+  /** Of length 1, so that a dot product is the cosine. A string is base64 of float32, little-endian. */
+  data: { object: 'embedding'; index: number; embedding: number[] | string }[]
+  usage: { prompt_tokens: number; total_tokens: number }
+}

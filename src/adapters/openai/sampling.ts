@@ -60,17 +60,14 @@ export const SHARED_RULES: Rules<SharedFields> = {
  * The fields of a request, each checked; null is as if left out, as the official client's users write it.
  * @throws RyzError BAD_OPTION naming the field
  */
-export function checkedFields<T extends SharedFields>(
-  rules: Rules<T>,
-  request: T,
-  call: string,
-): T {
+export function checkedFields<T extends object>(rules: Rules<T>, request: T, call: string): T {
   if (typeof request !== 'object' || request === null || isList(request)) {
     throw badOption('the request', request, 'an object')
   }
   const given = Object.entries(request).filter(([, value]) => value !== null)
   const asked = checkOptions(rules, Object.fromEntries(given) as unknown as T, call)
-  if (asked.stream_options) checkOptions(STREAM_RULES, asked.stream_options, 'stream_options')
+  const { stream_options: stream } = asked as SharedFields
+  if (stream) checkOptions(STREAM_RULES, stream, 'stream_options')
   return asked
 }
 
