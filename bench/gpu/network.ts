@@ -77,9 +77,11 @@ export function openNetwork(gpu: Gpu, name: BenchShape, layers?: number): BenchN
       attnSubNorm: gain(attention),
       o: linear(attention, hidden),
       ffnNorm: gain(hidden),
-      gateUp: linear(hidden, ffn, ffn),
-      ffnSubNorm: gain(ffn),
-      down: linear(ffn, hidden),
+      feedForward: {
+        gateUp: linear(hidden, ffn, ffn),
+        subNorm: gain(ffn),
+        down: linear(ffn, hidden),
+      },
     })),
   }
   const network = new BackendNetwork(config, backend, weights, {

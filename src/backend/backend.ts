@@ -39,7 +39,13 @@
 //  - KV rounding of a head's vector: int8 as activations. int4, for 32 elements at a time: scale =
 //    (max(|x|) but at least 1e-5) / 7, its bits rounded up to the upper 16 (NaN: 0x7fc0);
 //    x4 = round-half-even(x * (1 / scale)), clipped to [-7, 7], NaN: 0.
-//  - exp, silu and the f16 rounding are defined in reference/math.ts, operation by operation.
+//  - routing of a row by its experts' logits z: softmax p = exp(z - max z), each divided by their sum in ascending
+//    order from +0; or sigmoid p = 1 / (1 + exp(-z)). Chosen are the `used` largest of z (softmax without a
+//    bias), else of p + bias; of equals the first. Weights are p of the chosen, without the bias; normalised: each
+//    divided by their sum, in ascending order of expert from +0, but at least 2^-14; then times the scale. A
+//    logit that is not finite makes every weight of its row NaN.
+//  - mix: out = out + weight * y, expert after expert in ascending order.
+//  - exp, silu and the f16 rounding are defined in exp.ts and reference/math.ts, operation by operation.
 
 import type { RyzError } from '../errors.ts'
 import type { LayoutId } from '../format/layouts/layout.ts'
@@ -149,6 +155,83 @@ export interface BackendLimits {
   readonly maxCols: number
   /** Elements of a head that RoPE turns, for planning its tables; 256 where it is not known. */
   readonly ropeDim?: number
+  /** Experts that a row is routed to at most; absent or 0 where nothing is routed. */
+  readonly routed?: number
+}
+
+/** How one layer chooses experts for a row; see "routing" above. */
+export interface RouterSpec {
+  readonly experts: number
+  /** Experts that a row is computed by, at most `experts`. */
+  readonly used: number
+  readonly scores: 'softmax' | 'sigmoid'
+  readonly normalise: boolean
+  readonly scale: number
+  /** f32 [experts], added to the scores while choosing. */
+  readonly bias?: Slot
+}
+
+/** A router of a backend, which counts what it chose. */
+export interface Router extends RouterSpec {
+  /** The backend's own. */
+  readonly at: number
+}
+
+/** Linears of one shape, one for each expert of a layer. */
+export interface Experts {
+  readonly experts: readonly (readonly Matrix[])[]
+  readonly cols: number
+  readonly outputs: number
+}
+
+/** Numbers of one entry of `routes`. */
+export const ROUTE_VALUES = 3
+
+/**
+ * What mixtures of experts need, and the attention of their architectures. A pair is (expert, row): `used` of them for each row, ordered by expert, then by row.
+ * `routes` is f32 [pairs][3]: expert, row, weight.
+ */
+export interface ExpertOps {
+  /** Load time only. @throws RyzError MEMORY_BUDGET */
+  createRouter(spec: RouterSpec): Router
+  /** Load time only. Experts must agree in cols and rows of their parts; layouts may differ. */
+  stackExperts(experts: readonly (readonly Matrix[])[]): Experts
+  /** routes [count * used][3] from logits f32 [count][experts]. */
+  route(routes: Slot, logits: Slot, router: Router, count: number): void
+  /**
+   * out f32 [count * used][w.outputs]: of each pair, its input times its expert's matrices; only those of chosen
+   * experts are read. Rounding as in linear.
+   * @param input  'rows': x is f32 [count][w.cols]; 'pairs': f32 [count * used][w.cols]
+   */
+  routedLinear(
+    out: Slot,
+    x: Slot,
+    w: Experts,
+    routes: Slot,
+    shape: RoutedShape,
+    activations: 'int8' | 'float',
+  ): void
+  /** out f32 [..][n] += weight * y f32 [pairs][n], each pair to its row. */
+  mix(out: Slot, y: Slot, routes: Slot, pairs: number, n: number): void
+  /** RMSNorm of columns first..first+n-1 of rows of `stride` values, in place. */
+  normColumns(x: Slot, gain: Slot, eps: number, count: number, columns: Columns): void
+  /** x f32 [count][n] += b f32 [n], to each row. */
+  bias(x: Slot, b: Slot, count: number, n: number): void
+  /** Rows that each expert of a router computed so far; a copy. */
+  use(router: Router): number[]
+}
+
+export interface RoutedShape {
+  readonly input: 'rows' | 'pairs'
+  readonly count: number
+  readonly used: number
+}
+
+/** Some columns of rows. */
+export interface Columns {
+  readonly stride: number
+  readonly first: number
+  readonly n: number
 }
 
 /** What others may rely on. Ask these, never the name of a backend. */
@@ -159,6 +242,8 @@ export interface BackendTraits {
   readonly immediate: boolean
   /** Slots hold the bytes of format/layouts, so that rows of a matrix can be read out again. */
   readonly cpuLayouts: boolean
+  /** It has `experts`. */
+  readonly experts: boolean
 }
 
 export interface Backend {
@@ -221,6 +306,8 @@ export interface Backend {
   gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void
   /** out f32 [count] += x f32 [count]. */
   add(out: Slot, x: Slot, count: number): void
+  /** Absent where it computes no mixture of experts; see BackendTraits.experts. */
+  readonly experts?: ExpertOps
   /** Copies rows `which` of x f32 [..][n] to out f32 [which.length][n]. */
   gather(out: Slot, x: Slot, which: Int32Array, count: number, n: number): void
   /**

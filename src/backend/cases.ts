@@ -55,6 +55,8 @@ export interface ModelNeeds {
   readonly linears: readonly LinearKind[]
   readonly gates: readonly (keyof typeof GATES)[]
   readonly headDim: number
+  /** It is a mixture of experts. */
+  readonly experts?: boolean
 }
 
 /** All there is. */
@@ -63,6 +65,7 @@ export const ALL_NEEDS: ModelNeeds = {
   linears: LINEAR_KINDS,
   gates: GATE_KINDS,
   headDim: 20,
+  experts: true,
 }
 
 /** 't2 in blocks of 64, int8' */

@@ -41,7 +41,12 @@ export interface Guards {
 }
 
 /** Traits of a backend that gives the reference's bits at once, in the reference's layouts. */
-export const EXACT: BackendTraits = { exact: true, immediate: true, cpuLayouts: true }
+export const EXACT: BackendTraits = {
+  exact: true,
+  immediate: true,
+  cpuLayouts: true,
+  experts: true,
+}
 
 export const REFERENCE_PATH: ExecutionPath = { backend: 'reference' }
 

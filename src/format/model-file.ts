@@ -30,8 +30,10 @@ export interface TensorInfo {
   /** Name in the file, for messages. */
   readonly sourceName: string
   readonly type: TensorType
-  /** Outputs N; 1 for vectors. Logical, not packed. */
+  /** Outputs N; 1 for vectors. Logical, not packed. Of all matrices of a stack together. */
   readonly rows: number
+  /** Matrices that stand one after the other in it (the product of the dimensions after the second); 1 where absent. */
+  readonly stack?: number
   /** Inputs K, contiguous in memory. */
   readonly cols: number
   /** Which of ModelFile.files. */

@@ -5,7 +5,8 @@ import type { HeadType } from '../types/index.ts'
 import { I4_MAX_COLS, type LayoutId, layoutBytes, tableLayout } from './layouts/layout.ts'
 import type { TensorInfo, TensorType } from './model-file.ts'
 
-export type Role = 'linear' | 'table' | 'vector'
+/** A router of experts keeps its values: what it reads and gives is never rounded. */
+export type Role = 'linear' | 'table' | 'vector' | 'router'
 
 export interface PlacementPolicy {
   /** A table is an embedding or head: rows are gathered from it. */
@@ -61,11 +62,11 @@ export function placementOf(info: Placed, policy: PlacementPolicy): Placement {
   const { type, cols, sourceName } = info
   const { role, accepts = () => true } = policy
   if (role === 'linear') return linear(type, policy.masters, accepts)
-  if (type === 'HF_T2' || (type === 'I2_S' && role === 'vector')) {
+  if (type === 'HF_T2' || (type === 'I2_S' && role !== 'table')) {
     throw new RyzError('UNSUPPORTED_TYPE', `${sourceName} is a ${role} of type ${type}`)
   }
   const values = { from: 'values', mayBeTernary: false, scaleBlock: 0 } as const
-  if (role === 'vector') return { layout: 'f32', ...values }
+  if (role === 'vector' || role === 'router') return { layout: 'f32', ...values }
   const layout = tableLayout(policy.head, type === 'F16' && accepts('f16'))
   if (!accepts(layout)) {
     throw new RyzError(

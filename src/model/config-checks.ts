@@ -49,6 +49,7 @@ export const LIMITS = {
   layers: 1024,
   hidden: 65_536,
   ffn: 1_048_576,
+  experts: 1024,
   heads: 1024,
   headDim: 1024,
   vocab: 4_194_304,

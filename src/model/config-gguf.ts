@@ -1,8 +1,9 @@
-// Hyper-parameters from GGUF metadata: bitnet, bitnet-b1.58 (bitnet-25), llama, qwen3. Whatever would
-// change the maths and is not implemented is refused by name. Called by config.ts.
+// Hyper-parameters from GGUF metadata: bitnet, bitnet-b1.58 (bitnet-25), llama, qwen3, and the mixtures of
+// experts (llama with experts, qwen3moe, qwen2moe, olmoe; see config-experts.ts). Whatever would the maths and is not implemented is refused by name. Called by config.ts.
 import { RyzError } from '../errors.ts'
 import type { GgufModelFile, GgufValue } from '../format/model-file.ts'
 import { checkHeads, integer, LIMITS, real, refuse } from './config-checks.ts'
+import { EXPERT_ARCHITECTURES, expertsFromGguf, hasQkvBias } from './config-experts.ts'
 import type { ModelConfig } from './model-config.ts'
 
 /** What the architecture alone decides; RoPE pairing is never in the file. */
@@ -10,7 +11,7 @@ const ARCHITECTURES: ReadonlyMap<
   string,
   Pick<
     ModelConfig,
-    'architecture' | 'ropePairing' | 'activation' | 'subNorms' | 'qkNorm' | 'masters'
+    'architecture' | 'ropePairing' | 'activation' | 'subNorms' | 'qkNorm' | 'wideQkNorm' | 'masters'
   >
 > = new Map([
   [
@@ -68,6 +69,40 @@ const ARCHITECTURES: ReadonlyMap<
       masters: false,
     },
   ],
+  [
+    'qwen3moe',
+    {
+      architecture: 'qwen3moe',
+      ropePairing: 'neox',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: true,
+      masters: false,
+    },
+  ],
+  [
+    'qwen2moe',
+    {
+      architecture: 'qwen2moe',
+      ropePairing: 'neox',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: false,
+      masters: false,
+    },
+  ],
+  [
+    'olmoe',
+    {
+      architecture: 'olmoe',
+      ropePairing: 'neox',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: true,
+      wideQkNorm: true,
+      masters: false,
+    },
+  ],
 ])
 
 /** Keys (behind the architecture's name) that must be absent or have this neutral value. */
@@ -84,11 +119,15 @@ const NEUTRAL: readonly (readonly [string, number | boolean, string])[] = [
   ['attention.clamp_kqv', 0, 'clamped attention inputs'],
   ['attention.max_alibi_bias', 0, 'ALiBi'],
   ['attention.causal', true, 'attention that is not causal'],
-  ['expert_count', 0, 'a mixture of experts'],
-  ['expert_used_count', 0, 'a mixture of experts'],
   ['use_parallel_residual', false, 'a parallel residual'],
   ['nextn_predict_layers', 0, 'multi-token prediction'],
-  ['leading_dense_block_count', 0, 'a mixture of experts'],
+  ['leading_dense_block_count', 0, 'a mixture of experts after dense layers'],
+]
+
+/** The same, of architectures that have no experts here. */
+const DENSE: typeof NEUTRAL = [
+  ['expert_count', 0, 'a mixture of experts'],
+  ['expert_used_count', 0, 'a mixture of experts'],
 ]
 
 /** llama.cpp's numbers, of which 0 is none. */
@@ -143,12 +182,9 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
     1,
     LIMITS.heads,
   )
-  const ffn = integer(
-    key('feed_forward_length'),
-    uniform(key, get, 'feed_forward_length'),
-    1,
-    LIMITS.ffn,
-  )
+  const experts = expertsFromGguf(file, base.architecture, key, get)
+  const width = experts ? experts.widthKey : 'feed_forward_length'
+  const ffn = integer(key(width), uniform(key, get, width), 1, LIMITS.ffn)
   const headDim = integer(
     key('attention.key_length'),
     get('attention.key_length') ?? hidden / heads,
@@ -169,6 +205,7 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
   const contextLength = int('context_length', 1, LIMITS.context)
   const theta = get('rope.freq_base')
   if (theta === undefined) notes.push('The file names no RoPE base; 10000 is assumed')
+  if (!EXPERT_ARCHITECTURES.has(base.architecture)) refuseKeys(DENSE, key, get)
   refuseUnknownMaths(file, key, get, contextLength, headDim)
 
   const table = file.tensors.get('token_embd.weight')
@@ -205,6 +242,8 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
     activation: activationOf(key, get) ?? base.activation,
     tiedHead: !file.tensors.has('output.weight'),
     scaleTensors: scaled ? 'multiply' : 'none',
+    ...(experts && { experts: experts.config }),
+    ...(base.architecture === 'qwen2moe' && { qkvBias: hasQkvBias(file) }),
     ...poolingOf(key('pooling_type'), get('pooling_type')),
     notes,
   }
@@ -242,6 +281,17 @@ function activationOf(
   return undefined
 }
 
+function refuseKeys(
+  neutral: typeof NEUTRAL,
+  key: (name: string) => string,
+  get: (name: string) => GgufValue | undefined,
+): void {
+  for (const [name, value, what] of neutral) {
+    const found = get(name)
+    if (found !== undefined && found !== value) refuse(key(name), found, what)
+  }
+}
+
 function refuseUnknownMaths(
   file: GgufModelFile,
   key: (name: string) => string,
@@ -249,10 +299,7 @@ function refuseUnknownMaths(
   contextLength: number,
   headDim: number,
 ): void {
-  for (const [name, neutral, what] of NEUTRAL) {
-    const value = get(name)
-    if (value !== undefined && value !== neutral) refuse(key(name), value, what)
-  }
+  refuseKeys(NEUTRAL, key, get)
   const scaling = get('rope.scaling.type')
   if (scaling !== undefined && scaling !== 'none' && scaling !== 'linear') {
     refuse(key('rope.scaling.type'), scaling, 'this RoPE scaling')

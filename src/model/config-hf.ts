@@ -1,8 +1,9 @@
 // Hyper-parameters from a Hugging Face config.json: BitNet (also 1bitLLM's BitnetForCausalLM), Llama,
-// Qwen3. Every field is read as an own property of untrusted JSON. Called by config.ts.
+// Qwen3, and the mixtures of experts Mixtral, Qwen3-MoE, Qwen2-MoE and OLMoE (config-experts.ts). Every field is read as an own property of untrusted JSON. Called by config.ts.
 import { RyzError } from '../errors.ts'
 import type { HfModelFile } from '../format/model-file.ts'
 import { bad, checkHeads, integer, LIMITS, real, refuse } from './config-checks.ts'
+import { expertsFromHf, type HfExpertFields, hasQkvBias } from './config-experts.ts'
 import type { ModelConfig } from './model-config.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -13,8 +14,10 @@ interface Family {
   readonly subNorms: boolean
   readonly qkNorm: boolean
   readonly ropeTheta: number
+  readonly wideQkNorm?: boolean
   /** head_dim where config.json names none; undefined = hidden / heads. */
   readonly headDim?: number
+  readonly experts?: HfExpertFields
 }
 
 const BITNET: Family = {
@@ -52,6 +55,72 @@ const FAMILIES: ReadonlyMap<string, Family> = new Map([
       headDim: 128,
     },
   ],
+  [
+    'MixtralForCausalLM',
+    {
+      architecture: 'llama',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: false,
+      ropeTheta: 1e6,
+      experts: {
+        count: 'num_local_experts',
+        used: 'num_experts_per_tok',
+        width: 'intermediate_size',
+        normalise: true,
+      },
+    },
+  ],
+  [
+    'Qwen3MoeForCausalLM',
+    {
+      architecture: 'qwen3moe',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: true,
+      ropeTheta: 10_000,
+      experts: {
+        count: 'num_experts',
+        used: 'num_experts_per_tok',
+        width: 'moe_intermediate_size',
+        normalise: false,
+      },
+    },
+  ],
+  [
+    'Qwen2MoeForCausalLM',
+    {
+      architecture: 'qwen2moe',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: false,
+      ropeTheta: 10_000,
+      experts: {
+        count: 'num_experts',
+        used: 'num_experts_per_tok',
+        width: 'moe_intermediate_size',
+        normalise: false,
+        sharedWidth: 'shared_expert_intermediate_size',
+      },
+    },
+  ],
+  [
+    'OlmoeForCausalLM',
+    {
+      architecture: 'olmoe',
+      activation: 'silu',
+      subNorms: false,
+      qkNorm: true,
+      wideQkNorm: true,
+      ropeTheta: 10_000,
+      experts: {
+        count: 'num_experts',
+        used: 'num_experts_per_tok',
+        width: 'intermediate_size',
+        normalise: false,
+      },
+    },
+  ],
 ])
 
 /** model_type, where `architectures` is missing. */
@@ -59,12 +128,15 @@ const BY_MODEL_TYPE: ReadonlyMap<unknown, string> = new Map<unknown, string>([
   ['bitnet', 'BitNetForCausalLM'],
   ['llama', 'LlamaForCausalLM'],
   ['qwen3', 'Qwen3ForCausalLM'],
+  ['mixtral', 'MixtralForCausalLM'],
+  ['qwen3_moe', 'Qwen3MoeForCausalLM'],
+  ['qwen2_moe', 'Qwen2MoeForCausalLM'],
+  ['olmoe', 'OlmoeForCausalLM'],
 ])
 
 /** Fields that must be absent, null, or this neutral value. */
 const NEUTRAL: readonly (readonly [string, unknown, string])[] = [
   ['attention_bias', false, 'an attention bias'],
-  ['qkv_bias', false, 'an attention bias'],
   ['mlp_bias', false, 'an MLP bias'],
   ['use_sliding_window', false, 'a sliding window'],
   ['attn_logit_softcapping', 0, 'soft-capping of attention'],
@@ -76,10 +148,10 @@ const NEUTRAL: readonly (readonly [string, unknown, string])[] = [
   ['residual_multiplier', 1, 'a scaled residual'],
   ['scale_depth', 1, 'a scaled residual'],
   ['clip_qkv', 0, 'clamped attention inputs'],
-  ['num_experts', 0, 'a mixture of experts'],
-  ['num_local_experts', 0, 'a mixture of experts'],
-  ['n_routed_experts', 0, 'a mixture of experts'],
 ]
+
+/** Fields that count experts, of families that have none here. */
+const EXPERT_COUNTS = ['num_experts', 'num_local_experts', 'n_routed_experts']
 
 /** @throws RyzError UNSUPPORTED_ARCH | UNSUPPORTED_FEATURE | BAD_HYPERPARAMS | MISSING_TENSOR */
 export function configFromHf(file: HfModelFile): ModelConfig {
@@ -93,6 +165,16 @@ export function configFromHf(file: HfModelFile): ModelConfig {
   for (const [key, neutral, what] of NEUTRAL) {
     const value = get(key)
     if (value !== undefined && value !== neutral) refuse(key, value, what)
+  }
+  const biased = get('qkv_bias') ?? false
+  const mayBias = family.architecture === 'qwen2moe'
+  if (biased !== false && !(mayBias && biased === true)) {
+    refuse('qkv_bias', biased, 'an attention bias')
+  }
+  for (const key of EXPERT_COUNTS) {
+    const value = get(key)
+    if (value === undefined || value === 0 || key === family.experts?.count) continue
+    refuse(key, value, 'a mixture of experts here')
   }
   const hidden = int('hidden_size', LIMITS.hidden)
   const heads = int('num_attention_heads', LIMITS.heads)
@@ -118,7 +200,7 @@ export function configFromHf(file: HfModelFile): ModelConfig {
     container: 'safetensors',
     layers: int('num_hidden_layers', LIMITS.layers),
     hidden,
-    ffn: int('intermediate_size', LIMITS.ffn),
+    ffn: int(family.experts?.width ?? 'intermediate_size', LIMITS.ffn),
     heads,
     kvHeads,
     headDim,
@@ -131,6 +213,9 @@ export function configFromHf(file: HfModelFile): ModelConfig {
     activation: activationOf(get('hidden_act'), family, notes),
     subNorms: family.subNorms,
     qkNorm: family.qkNorm,
+    ...(mayBias && { qkvBias: biased === true || hasQkvBias(file) }),
+    ...(family.wideQkNorm && { wideQkNorm: true }),
+    ...(family.experts && { experts: expertsFromHf(file, family.experts, get) }),
     tiedHead: tied(file, notes),
     masters: family.subNorms || quantization.bitnet,
     scaleTensors: quantization.scaleTensors,
@@ -208,9 +293,11 @@ function refuseWindows(config: Json, family: Family, contextLength: number): voi
   if (Array.isArray(types) && types.some(type => type !== 'full_attention')) {
     refuse('layer_types', types, 'attention other than full_attention')
   }
-  // Qwen3 files carry a window that use_sliding_window (refused above when true) leaves unused.
+  // Qwen files carry a window that use_sliding_window (refused above when true) leaves unused.
   const window = own(config, 'sliding_window')
-  if (window === undefined || family.qkNorm || own(config, 'use_sliding_window') === false) return
+  const unused =
+    family.architecture.startsWith('qwen') || own(config, 'use_sliding_window') === false
+  if (window === undefined || unused) return
   if (!(typeof window === 'number' && window >= contextLength)) {
     refuse('sliding_window', window, 'a sliding window')
   }
@@ -244,7 +331,7 @@ function quantizationOf(file: HfModelFile): {
   const norm = own(quantization, 'use_rms_norm') ?? false
   if (norm !== false) refuse('quantization_config.use_rms_norm', norm, 'a norm inside linears')
   const kept = own(quantization, 'modules_to_not_convert')
-  if (Array.isArray(kept) && kept.some(name => name !== 'lm_head' && name !== 'embed_tokens')) {
+  if (Array.isArray(kept) && !kept.every(isNoLinear)) {
     refuse('quantization_config.modules_to_not_convert', kept, 'leaving linears unquantised')
   }
   const linear = own(quantization, 'linear_class') ?? 'bitlinear'
@@ -253,6 +340,14 @@ function quantizationOf(file: HfModelFile): {
   }
   const how = linear === 'autobitlinear' ? 'multiply' : 'divide'
   return { bitnet: true, scaleTensors: scaled ? how : 'none' }
+}
+
+/** Head, embedding, and the routers of experts, which stay float in any case. */
+function isNoLinear(name: unknown): boolean {
+  return (
+    typeof name === 'string' &&
+    /^(lm_head|embed_tokens|(.*\.)?(gate|shared_expert_gate))$/.test(name)
+  )
 }
 
 function tied(file: HfModelFile, notes: string[]): boolean {

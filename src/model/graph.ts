@@ -3,13 +3,18 @@
 import type {
   AttendSpec,
   Backend,
+  Columns,
+  Experts,
   Kv,
   Linear,
   Matrix,
   Rope,
+  RoutedShape,
+  Router,
   Slot,
   StepRows,
 } from '../backend/backend.ts'
+import { ROUTE_VALUES } from '../backend/backend.ts'
 import type { ActivationMode } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
 import type { OpTimer } from './op-timer.ts'
@@ -17,14 +22,37 @@ import type { OpTimer } from './op-timer.ts'
 export interface LayerWeights {
   readonly attnNorm: Slot
   readonly qkv: Linear
+  readonly qkvBias?: Slot
   readonly qGain: Slot | undefined
   readonly kGain: Slot | undefined
   readonly attnSubNorm: Slot | undefined
   readonly o: Linear
   readonly ffnNorm: Slot
+  readonly feedForward: DenseWeights | ExpertWeights
+}
+
+export interface DenseWeights {
   readonly gateUp: Linear
-  readonly ffnSubNorm: Slot | undefined
+  readonly subNorm: Slot | undefined
   readonly down: Linear
+}
+
+/** A mixture of experts. */
+export interface ExpertWeights {
+  /** Multiplies the normed row itself, whatever the activations are. */
+  readonly router: Linear
+  readonly routing: Router
+  readonly gateUp: Experts
+  readonly down: Experts
+  /** The expert of every row. */
+  readonly shared:
+    | {
+        readonly ffn: number
+        readonly gateUp: Linear
+        readonly down: Linear
+        readonly gate: { readonly router: Linear; readonly routing: Router } | undefined
+      }
+    | undefined
 }
 
 export interface NetworkWeights {
@@ -49,14 +77,21 @@ export interface GraphOptions {
  * the one it reads, so six buffers of their own (21,504 columns in the 0.7B shape) would hold no more than
  * these (13,824).
  */
-export function bufferWidths({ hidden, ffn, heads, kvHeads, headDim }: ModelConfig) {
+export function bufferWidths({ hidden, ffn, heads, kvHeads, headDim, experts }: ModelConfig) {
+  const shared = experts?.shared?.ffn ?? 0
+  const used = experts?.used ?? 0
+  const feed = experts ? Math.max(used * Math.max(2 * ffn, hidden), 2 * shared) : 2 * ffn
   return {
     /** The residual stream. */
     x: hidden,
     /** What linears read: rows of a norm, of attention, of the gate. */
-    inputs: Math.max(hidden, heads * headDim, ffn),
+    inputs: Math.max(hidden, heads * headDim, experts ? shared : ffn),
     /** What linears write: q, k and v; gate and up; what is added to x. */
-    outputs: Math.max(hidden, (heads + 2 * kvHeads) * headDim, 2 * ffn),
+    outputs: Math.max(hidden, (heads + 2 * kvHeads) * headDim, feed),
+    /** Of experts: their logits, which of them compute a row, and what the chosen ones read. */
+    logits: experts?.count ?? 0,
+    routes: ROUTE_VALUES * used,
+    pairs: used * ffn,
   }
 }
 
@@ -66,10 +101,17 @@ export class Graph {
   /** What linears read, f32 [maxRows][at least hidden]; free after lastNorm(). */
   readonly inputs: Slot
   readonly #outputs: Slot
+  readonly #experts: Record<'logits' | 'routes' | 'pairs', Slot> | undefined
   readonly #config: ModelConfig
   readonly #weights: NetworkWeights
   readonly #options: GraphOptions
   readonly #attendSpecs: readonly AttendSpec[]
+  /** Of q and k in a row of qkv. */
+  readonly #qColumns: Columns
+  readonly #kColumns: Columns
+  /** One object each for all steps. */
+  readonly #rows: RoutedShape & { count: number }
+  readonly #pairs: RoutedShape & { count: number }
   readonly #norm: (ops: OpTimer, out: Slot, x: Slot, gain: Slot, count: number, n: number) => void
 
   /** @throws RyzError MEMORY_BUDGET */
@@ -82,6 +124,17 @@ export class Graph {
     this.x = slot(widths.x, 'residual')
     this.inputs = slot(widths.inputs, 'inputs of linears')
     this.#outputs = slot(widths.outputs, 'outputs of linears')
+    this.#experts = c.experts && {
+      logits: slot(widths.logits, 'logits of experts'),
+      routes: slot(widths.routes, 'routes'),
+      pairs: slot(widths.pairs, 'inputs of experts'),
+    }
+    const { used = 0 } = c.experts ?? {}
+    this.#rows = { input: 'rows', count: 0, used }
+    this.#pairs = { input: 'pairs', count: 0, used }
+    const width = (c.heads + 2 * c.kvHeads) * c.headDim
+    this.#qColumns = { stride: width, first: 0, n: c.heads * c.headDim }
+    this.#kColumns = { stride: width, first: c.heads * c.headDim, n: c.kvHeads * c.headDim }
     this.#attendSpecs = weights.layers.map((w, layer) => ({
       kv: options.kv,
       rope: options.rope,
@@ -91,8 +144,8 @@ export class Graph {
       headDim: c.headDim,
       ropePairing: c.ropePairing,
       eps: c.normEps,
-      qGain: w.qGain,
-      kGain: w.kGain,
+      qGain: c.wideQkNorm ? undefined : w.qGain,
+      kGain: c.wideQkNorm ? undefined : w.kGain,
     }))
     // A fraction that a closure holds is boxed once; read from a field, at each use: 1.5 kB a token.
     const eps = c.normEps
@@ -114,6 +167,11 @@ export class Graph {
 
     this.#norm(ops, inputs, x, layer.attnNorm, n, c.hidden)
     ops.linear('qkv', outputs, inputs, layer.qkv, n, activations)
+    if (layer.qkvBias) ops.bias(outputs, layer.qkvBias, n, this.#qColumns.stride)
+    if (c.wideQkNorm) {
+      ops.normColumns(outputs, layer.qGain!, c.normEps, n, this.#qColumns)
+      ops.normColumns(outputs, layer.kGain!, c.normEps, n, this.#kColumns)
+    }
     ops.attend(inputs, outputs, step, this.#attendSpecs[l])
     if (layer.attnSubNorm) {
       this.#norm(ops, inputs, inputs, layer.attnSubNorm, n, c.heads * c.headDim)
@@ -122,11 +180,54 @@ export class Graph {
     ops.add(x, outputs, n * c.hidden)
 
     this.#norm(ops, inputs, x, layer.ffnNorm, n, c.hidden)
-    ops.linear('gate_up', outputs, inputs, layer.gateUp, n, activations)
+    if ('router' in layer.feedForward) this.#mixture(ops, layer.feedForward, n)
+    else this.#dense(ops, layer.feedForward, n)
+  }
+
+  /** Gate and up, activation, down, on the normed rows in #inputs. */
+  #dense(ops: OpTimer, { gateUp, subNorm, down }: DenseWeights, n: number): void {
+    const c = this.#config
+    const x = this.x
+    const inputs = this.#inputs
+    const outputs = this.#outputs
+    const { activations } = this.#options
+    ops.linear('gate_up', outputs, inputs, gateUp, n, activations)
     ops.gate(inputs, outputs, c.activation, n, c.ffn)
-    if (layer.ffnSubNorm) this.#norm(ops, inputs, inputs, layer.ffnSubNorm, n, c.ffn)
-    ops.linear('down', outputs, inputs, layer.down, n, activations)
+    if (subNorm) this.#norm(ops, inputs, inputs, subNorm, n, c.ffn)
+    ops.linear('down', outputs, inputs, down, n, activations)
     ops.add(x, outputs, n * c.hidden)
+  }
+
+  /** The same of a mixture of experts (Shazeer et al. 2017). */
+  #mixture(ops: OpTimer, w: ExpertWeights, n: number): void {
+    const { hidden, ffn, activation } = this.#config
+    const { logits, routes, pairs } = this.#experts!
+    const x = this.x
+    const inputs = this.#inputs
+    const outputs = this.#outputs
+    const { activations } = this.#options
+    const count = n * w.routing.used
+    this.#rows.count = n
+    this.#pairs.count = n
+
+    ops.linear('router', logits, inputs, w.router, n, 'float')
+    ops.route(routes, logits, w.routing, n)
+    ops.routedLinear('expert_gate_up', outputs, inputs, w.gateUp, routes, this.#rows, activations)
+    ops.gate(pairs, outputs, activation, count, ffn)
+    ops.routedLinear('expert_down', outputs, pairs, w.down, routes, this.#pairs, activations)
+    ops.mix(x, outputs, routes, count, hidden)
+
+    if (!w.shared) return
+    const { gate, gateUp, down } = w.shared
+    if (gate) {
+      ops.linear('router', logits, inputs, gate.router, n, 'float')
+      ops.route(routes, logits, gate.routing, n)
+    }
+    ops.linear('gate_up', outputs, inputs, gateUp, n, activations)
+    ops.gate(inputs, outputs, activation, n, w.shared.ffn)
+    ops.linear('down', outputs, inputs, down, n, activations)
+    if (gate) ops.mix(x, outputs, routes, n, hidden)
+    else ops.add(x, outputs, n * hidden)
   }
 
   lastNorm(ops: OpTimer, rows: number): void {

@@ -9,8 +9,9 @@ import { createTranscoder, type Transcoder } from '../format/transcode.ts'
 import type { HeadType, I2sLayout } from '../types/index.ts'
 import type { RequiredTensor } from './config.ts'
 import { requiredTensors } from './config.ts'
-import type { LayerWeights, NetworkWeights } from './graph.ts'
+import type { ExpertWeights, LayerWeights, NetworkWeights } from './graph.ts'
 import type { ModelConfig } from './model-config.ts'
+import { ofStack, stackedName } from './required-tensors.ts'
 
 export interface PourOptions {
   readonly head: HeadType
@@ -51,8 +52,11 @@ export async function loadWeights(
   const roles = new Map(requiredTensors(config).map(t => [t.name, t]))
   const wanted: { info: TensorInfo; role: RequiredTensor['role'] }[] = []
   for (const info of file.tensors.values()) {
-    const role = roles.get(info.name)?.role ?? (isScaleOf(info.name, roles) ? 'vector' : undefined)
-    if (role) wanted.push({ info, role })
+    const required = roles.get(info.name)
+    const role = required?.role ?? (isScaleOf(info.name, roles) ? 'vector' : undefined)
+    const stack = role === 'linear' ? (required?.stack ?? 1) : 1
+    if (role && stack === 1) wanted.push({ info, role })
+    else if (role) for (let e = 0; e < stack; e++) wanted.push({ info: ofStack(info, e), role })
   }
   wanted.sort((a, b) => a.info.file - b.info.file || a.info.offset - b.info.offset)
 
@@ -186,11 +190,23 @@ function bind(
     return new Float32Array(p.bytes.buffer, 0, count)
   }
 
-  const gain = (name: string): Slot => {
+  const required = (name: string): Float32Array => {
     const values = vector(name)
     if (!values) throw new RyzError('MISSING_TENSOR', `${name} is not in the file`, { name })
     requireFinite(values, name)
-    return upload(values, name)
+    return values
+  }
+  const gain = (name: string): Slot => upload(required(name), name)
+
+  /** The scale tensor of a matrix, in the parameters once; of a stack, the value of one expert. */
+  const factors = new Map<string, Float32Array | undefined>()
+  const factorOf = (name: string): Float32Array | undefined => {
+    const own = name.replace(/weight$/, 'scale')
+    const [, stack, expert] = /^(.*)\.(\d+)\.scale$/.exec(own) ?? []
+    const scaleName = stack !== undefined && poured.has(`${stack}.scale`) ? `${stack}.scale` : own
+    if (!factors.has(scaleName)) factors.set(scaleName, vector(scaleName))
+    const values = factors.get(scaleName)
+    return scaleName === own ? values : values?.subarray(Number(expert), Number(expert) + 1)
   }
 
   const matrix = (name: string): Matrix => {
@@ -200,12 +216,11 @@ function bind(
     parameters += rows * cols
     bytes += p.slot.bytes
     layouts[p.layout] = (layouts[p.layout] ?? 0) + 1
-    const scaleName = name.replace(/weight$/, 'scale')
-    const factor = c.scaleTensors === 'none' ? undefined : vector(scaleName)
+    const factor = c.scaleTensors === 'none' ? undefined : factorOf(name)
     if (factor && !p.scales) {
       throw new RyzError(
         'UNSUPPORTED_FEATURE',
-        `${name} holds float values and ${scaleName} scales them; only ternary matrices may have a scale tensor`,
+        `${name} holds float values and a scale tensor scales them; only ternary matrices may have a scale tensor`,
         { name },
       )
     }
@@ -220,20 +235,83 @@ function bind(
     }
   }
 
+  const experts = (l: number): ExpertWeights | undefined => {
+    if (!c.experts) return undefined
+    const ops = backend.experts
+    if (!ops) throw new RyzError('UNSUPPORTED_FEATURE', 'this path computes no mixtures of experts')
+    const { count, used, scores, normalise, scale, bias, shared } = c.experts
+    const one = (name: string) => backend.stack([matrix(`blk.${l}.${name}.weight`)])
+    const all = (...names: string[]) =>
+      Array.from({ length: count }, (_, e) =>
+        names.map(name => matrix(stackedName(`blk.${l}.${name}.weight`, e))),
+      )
+    return {
+      router: one('ffn_gate_inp'),
+      routing: ops.createRouter({
+        experts: count,
+        used,
+        scores,
+        normalise,
+        scale,
+        ...(bias && { bias: gain(`blk.${l}.exp_probs_b.bias`) }),
+      }),
+      gateUp: ops.stackExperts(all('ffn_gate_exps', 'ffn_up_exps')),
+      down: ops.stackExperts(all('ffn_down_exps')),
+      shared: shared && {
+        ffn: shared.ffn,
+        gateUp: backend.stack([
+          matrix(`blk.${l}.ffn_gate_shexp.weight`),
+          matrix(`blk.${l}.ffn_up_shexp.weight`),
+        ]),
+        down: one('ffn_down_shexp'),
+        // Its weight is the sigmoid of a logit: a router with one expert.
+        gate: shared.gated
+          ? {
+              router: one('ffn_gate_inp_shexp'),
+              routing: ops.createRouter({
+                experts: 1,
+                used: 1,
+                scores: 'sigmoid',
+                normalise: false,
+                scale: 1,
+              }),
+            }
+          : undefined,
+      },
+    }
+  }
+
+  /** One vector for q, k and v side by side. */
+  const qkvBias = (l: number): Slot | undefined => {
+    if (!c.qkvBias) return undefined
+    const names = ['q', 'k', 'v'].map(name => `blk.${l}.attn_${name}.bias`)
+    const all = new Float32Array((c.heads + 2 * c.kvHeads) * c.headDim)
+    let at = 0
+    for (const name of names) {
+      const values = required(name)
+      all.set(values, at)
+      at += values.length
+    }
+    return upload(all, `blk.${l}.attn_qkv.bias`)
+  }
+
   const layer = (l: number): LayerWeights => {
     const at = (name: string) => `blk.${l}.${name}.weight`
     const stack = (...names: string[]): Linear => backend.stack(names.map(n => matrix(at(n))))
     return {
       attnNorm: gain(at('attn_norm')),
       qkv: stack('attn_q', 'attn_k', 'attn_v'),
+      qkvBias: qkvBias(l),
       qGain: c.qkNorm ? gain(at('attn_q_norm')) : undefined,
       kGain: c.qkNorm ? gain(at('attn_k_norm')) : undefined,
       attnSubNorm: c.subNorms ? gain(at('attn_sub_norm')) : undefined,
       o: stack('attn_output'),
       ffnNorm: gain(at('ffn_norm')),
-      gateUp: stack('ffn_gate', 'ffn_up'),
-      ffnSubNorm: c.subNorms ? gain(at('ffn_sub_norm')) : undefined,
-      down: stack('ffn_down'),
+      feedForward: experts(l) ?? {
+        gateUp: stack('ffn_gate', 'ffn_up'),
+        subNorm: c.subNorms ? gain(at('ffn_sub_norm')) : undefined,
+        down: stack('ffn_down'),
+      },
     }
   }
 

@@ -2,7 +2,18 @@
 // milliseconds by op name, for stats() and the latency breakdown. Every clock read leaves 16 bytes to the
 // collector, 10 kB a token with 24 layers, so of the steps that only decode one in 16 is timed and
 // counts for all of them.
-import type { AttendSpec, Backend, Linear, Matrix, Slot, StepRows } from '../backend/backend.ts'
+import type {
+  AttendSpec,
+  Backend,
+  Columns,
+  Experts,
+  Linear,
+  Matrix,
+  RoutedShape,
+  Router,
+  Slot,
+  StepRows,
+} from '../backend/backend.ts'
 import type { OpTime } from '../types/index.ts'
 
 /** The ops of the graph, with the linears told apart by what they compute. */
@@ -16,6 +27,12 @@ const OPS = [
   'gate',
   'down',
   'add',
+  'bias',
+  'router',
+  'route',
+  'expert_gate_up',
+  'expert_down',
+  'mix',
   'logits',
   'read',
 ] as const
@@ -94,6 +111,44 @@ export class OpTimer {
     this.#start()
     this.#backend.add(out, x, count)
     this.#stop('add')
+  }
+
+  bias(x: Slot, b: Slot, count: number, n: number): void {
+    this.#start()
+    this.#backend.experts!.bias(x, b, count, n)
+    this.#stop('bias')
+  }
+
+  normColumns(x: Slot, gain: Slot, eps: number, count: number, columns: Columns): void {
+    this.#start()
+    this.#backend.experts!.normColumns(x, gain, eps, count, columns)
+    this.#stop('norm')
+  }
+
+  route(routes: Slot, logits: Slot, router: Router, count: number): void {
+    this.#start()
+    this.#backend.experts!.route(routes, logits, router, count)
+    this.#stop('route')
+  }
+
+  routedLinear(
+    op: OpName,
+    out: Slot,
+    x: Slot,
+    w: Experts,
+    routes: Slot,
+    shape: RoutedShape,
+    activations: 'int8' | 'float',
+  ): void {
+    this.#start()
+    this.#backend.experts!.routedLinear(out, x, w, routes, shape, activations)
+    this.#stop(op)
+  }
+
+  mix(out: Slot, y: Slot, routes: Slot, pairs: number, n: number): void {
+    this.#start()
+    this.#backend.experts!.mix(out, y, routes, pairs, n)
+    this.#stop('mix')
   }
 
   /** Values or a promise of them, as the backend gives them. */

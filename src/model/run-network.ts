@@ -41,7 +41,7 @@ const NONE = new Float32Array(0)
 export function activationBytes(c: ModelConfig, maxRows: number, wantedRows: number): number {
   const widths = bufferWidths(c)
   const perRow = Object.values(widths).reduce((sum, n) => sum + n, 0)
-  return 4 * (maxRows * perRow + wantedRows * (c.hidden + c.vocab)) + 64 * 8
+  return 4 * (maxRows * perRow + wantedRows * (c.hidden + c.vocab)) + 64 * 12
 }
 
 /** See Network. */

@@ -1,6 +1,7 @@
 // Reads the golden cases for tests: manifest.json says which model files belong to which golden, this
 // file hands out the files as a ModelSource and the golden logits as rows. Knows nothing of the engine.
 import { readFileSync } from 'node:fs'
+import type { ModelConfig } from '../../src/model/model-config.ts'
 import { deriveRyzTales } from './derive.ts'
 
 export interface GoldenTolerances {
@@ -16,7 +17,7 @@ export interface GoldenTolerances {
 
 /** Facts that a loader must find out about the model; the names are those of ModelConfig. */
 export interface GoldenExpectation {
-  architecture: 'bitnet' | 'bitnet-b1.58' | 'llama' | 'qwen3'
+  architecture: ModelConfig['architecture']
   container: 'gguf' | 'safetensors'
   layers: number
   hidden: number
@@ -34,6 +35,7 @@ export interface GoldenExpectation {
   subNorms: boolean
   qkNorm: boolean
   tiedHead: boolean
+  experts?: ModelConfig['experts']
   /**
    * Linear matrices: how many are ternary, how many of these have scales that differ along a row (and
    * the columns per scale), how many stay float.

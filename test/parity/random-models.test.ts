@@ -45,9 +45,11 @@ describe.each(CASES)('$name ($what)', c => {
     test('its matrices are held as the golden expects', () => {
       const { ternary, float: plain } = c.expect.tensors
       const { t2 = 0, f16 = 0, f32 = 0 } = parts.info.layouts
-      const tables = c.expect.tiedHead ? 1 : 2
+      const { tiedHead, layers, experts } = c.expect
+      const tables = tiedHead ? 1 : 2
+      const routers = experts ? layers * (experts.shared?.gated ? 2 : 1) : 0
       expect(t2).toBe(ternary)
-      expect(f16 + f32).toBe(plain + tables)
+      expect(f16 + f32).toBe(plain + tables + routers)
     })
 
     test('probes agree within 1e-3, and would not without activation rounding', async () => {

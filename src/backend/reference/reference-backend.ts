@@ -21,6 +21,7 @@ import { EXACT, REFERENCE_PATH } from '../factory.ts'
 import { allFinite } from '../finite.ts'
 import { copyKvBlock, readKvBlock, writeKvBlock } from '../kv-blocks.ts'
 import { attend, type RopeMemory } from './attend.ts'
+import { type Multiply, ReferenceExperts } from './experts.ts'
 import { quantizeRow, silu } from './math.ts'
 import { dequantRow, dotFloat, dotInt8, unpackRow } from './matrix.ts'
 import { normRow } from './norm.ts'
@@ -48,10 +49,12 @@ class ReferenceBackend implements Backend {
   readonly #budget: number
   #used = 0
   readonly #ropes: RopeMemory[] = []
+  readonly experts: ReferenceExperts
   #closed = false
 
   constructor(options: ReferenceOptions) {
     this.#budget = options.memoryBytes ?? Number.POSITIVE_INFINITY
+    this.experts = new ReferenceExperts(slot => this.#f32(slot), this.#multiply)
   }
 
   alloc(bytes: number, label: string): Slot {
@@ -128,31 +131,7 @@ class ReferenceBackend implements Backend {
   }
 
   linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void {
-    const [y, v] = [this.#f32(out), this.#f32(x)]
-    const K = w.cols
-    const q = new Int8Array(count * K)
-    const inverse = new Float32Array(count)
-    if (activations === 'int8') {
-      for (let r = 0; r < count; r++) {
-        inverse[r] = quantizeRow(q.subarray(r * K, (r + 1) * K), v, r * K, K)
-      }
-    }
-    let first = 0
-    for (const part of w.parts) {
-      const weights = this.#bytes(part.weights)
-      const scales = this.#scales(part)
-      const integer = activations === 'int8' && part.layout !== 'f16' && part.layout !== 'f32'
-      const row = integer ? new Int16Array(K) : new Float32Array(K)
-      for (let n = 0; n < part.rows; n++) {
-        unpackRow(row, part, weights, n)
-        for (let r = 0; r < count; r++) {
-          y[r * w.outputs + first + n] = integer
-            ? dotInt8(q, r * K, row, part, scales, n, inverse[r])
-            : dotFloat(v, r * K, row, part, scales, n)
-        }
-      }
-      first += part.rows
-    }
+    this.#multiply(this.#f32(out), this.#f32(x), w, count, activations)
   }
 
   attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
@@ -210,6 +189,33 @@ class ReferenceBackend implements Backend {
     this.#memory.length = 0
     this.#linears.length = 0
     this.#ropes.length = 0
+  }
+
+  readonly #multiply: Multiply = (y, v, w, count, activations) => {
+    const K = w.cols
+    const q = new Int8Array(count * K)
+    const inverse = new Float32Array(count)
+    if (activations === 'int8') {
+      for (let r = 0; r < count; r++) {
+        inverse[r] = quantizeRow(q.subarray(r * K, (r + 1) * K), v, r * K, K)
+      }
+    }
+    let first = 0
+    for (const part of w.parts) {
+      const weights = this.#bytes(part.weights)
+      const scales = this.#scales(part)
+      const integer = activations === 'int8' && part.layout !== 'f16' && part.layout !== 'f32'
+      const row = integer ? new Int16Array(K) : new Float32Array(K)
+      for (let n = 0; n < part.rows; n++) {
+        unpackRow(row, part, weights, n)
+        for (let r = 0; r < count; r++) {
+          y[r * w.outputs + first + n] = integer
+            ? dotInt8(q, r * K, row, part, scales, n, inverse[r])
+            : dotFloat(v, r * K, row, part, scales, n)
+        }
+      }
+      first += part.rows
+    }
   }
 
   #buffer(slot: Slot): ArrayBuffer {

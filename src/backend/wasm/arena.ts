@@ -3,6 +3,7 @@
 import { RyzError } from '../../errors.ts'
 import type { BackendLimits } from '../backend.ts'
 import { KV_BLOCK, T2_COLS } from '../backend.ts'
+import { LINEAR_WORDS, MATRIX_WORDS } from './descriptors.ts'
 import { ATTEND_WORDS, LOOKUP_BYTES } from './exports.ts'
 
 const ALIGN = 64
@@ -22,7 +23,7 @@ export function align(bytes: number): number {
 
 /** Bytes of each range that the backend itself needs, in order of allocation. */
 export function scratchParts(limits: BackendLimits, threads: number) {
-  const { maxRows, maxContext, maxCols } = limits
+  const { maxRows, maxContext, maxCols, routed = 0 } = limits
   const cols = Math.ceil(maxCols / T2_COLS) * T2_COLS
   return {
     q: maxRows * cols,
@@ -34,6 +35,9 @@ export function scratchParts(limits: BackendLimits, threads: number) {
     ids: maxRows * 4,
     tables: maxRows * Math.ceil(maxContext / KV_BLOCK) * 4,
     attend: ATTEND_WORDS * 4,
+    // Gate and up of all experts of a row; rows that one expert computes.
+    routed: routed > 0 ? (LINEAR_WORDS + 2 * routed * MATRIX_WORDS) * 4 : 0,
+    gathered: routed > 0 ? maxRows * cols * 4 : 0,
   } as const
 }
 

@@ -14,15 +14,25 @@ export interface RopeTables extends Rope {
   readonly sin: number
 }
 
+/** Words of RyzLinear before its parts. */
+export const LINEAR_WORDS = 4
+/** Words of RyzMatrix. */
+export const MATRIX_WORDS = 6
+
 /** RyzLinear with its parts. */
 export function linearWords(parts: readonly Matrix[], outputs: number): number[] {
-  const units = parts.reduce((sum, part) => sum + Math.ceil(part.rows / UNIT_ROWS), 0)
-  const words = [parts.length, parts[0].cols, outputs, units]
-  for (const part of parts) {
-    words.push(LAYOUT_CODES[part.layout], part.rows, part.cols, part.scaleBlock)
-    words.push(part.weights.at, part.scales?.at ?? 0)
-  }
-  return words
+  return [parts.length, parts[0].cols, outputs, unitsOf(parts), ...parts.flatMap(matrixWords)]
+}
+
+/** RyzMatrix. */
+export function matrixWords(part: Matrix): number[] {
+  const { layout, rows, cols, scaleBlock, weights, scales } = part
+  return [LAYOUT_CODES[layout], rows, cols, scaleBlock, weights.at, scales?.at ?? 0]
+}
+
+/** What the kernels share out: rows by fours. */
+export function unitsOf(parts: readonly Matrix[]): number {
+  return parts.reduce((sum, part) => sum + Math.ceil(part.rows / UNIT_ROWS), 0)
 }
 
 /**

@@ -27,6 +27,12 @@ export interface KernelExports {
   readonly ryz_gate: Op
   /** (out, x, count) */
   readonly ryz_add: Op
+  /** (out, y, routes, pairs, n) */
+  readonly ryz_mix: Op
+  /** (address of the columns, gain, eps, count, stride, n) */
+  readonly ryz_norm_columns: Op
+  /** (x, bias, count, n) */
+  readonly ryz_bias: Op
   /** (source, layout, from, rowBytes, cols, rows, to, scales, bad): rows of a file to their place, while loading. */
   readonly ryz_pour: Op
   // The rest is in threaded builds only.

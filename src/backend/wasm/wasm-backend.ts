@@ -24,6 +24,7 @@ import { allFinite } from '../finite.ts'
 import { copyKvBlock, readKvBlock, writeKvBlock } from '../kv-blocks.ts'
 import { Arena, STACK_BYTES, scratchParts } from './arena.ts'
 import { type KvRange, linearWords, type RopeTables, writeAttend } from './descriptors.ts'
+import { WasmExperts } from './experts.ts'
 import { type KernelExports, LAYOUT_CODES, STATUS_OK, STATUS_WORKER_TRAPPED } from './exports.ts'
 import { createMemory, instantiate, isThreaded } from './instantiate.ts'
 import { rowMover } from './mover.ts'
@@ -102,6 +103,7 @@ export class WasmBackend implements Backend {
   readonly path: KernelPath
   readonly traits = EXACT
   readonly lost: Promise<RyzError>
+  readonly experts: WasmExperts
   readonly #limits: BackendLimits
   readonly #joinLimitMs: number
   readonly #scratch: Readonly<Record<'ids' | 'tables' | 'attend' | 'lookup', number>>
@@ -144,6 +146,17 @@ export class WasmBackend implements Backend {
     const lookup = at('lookup')
     kernels.ryz_setup(...row, lookup)
     this.#scratch = { ids: at('ids'), tables: at('tables'), attend: at('attend'), lookup }
+    this.experts = new WasmExperts({
+      kernels,
+      bytes: this.#bytes,
+      i32: this.#i32,
+      f32: this.#f32,
+      descriptor: at('routed'),
+      gathered: at('gathered'),
+      check: rows => this.#checkRows(rows),
+      done: status => this.#done(status),
+      trapped: (caught, op) => this.#trapped(caught, op),
+    })
     kernels.ryz_pool_setup?.(threads, pool.spin, pool.joinLimitMs)
     this.useDots(variant)
   }
@@ -381,6 +394,7 @@ export class WasmBackend implements Backend {
     this.#pool = undefined
     this.fail(new RyzError('CLOSED', 'the backend is closed; load the model again'))
     // Drops the last references to linear memory.
+    this.experts.close()
     this.#kernels = {} as KernelExports
     this.#arena = new Arena(0, 0)
     this.#bytes = new Uint8Array(0)

@@ -43,7 +43,12 @@ export interface WebGpuBackendOptions {
 const FEW_ROWS = 4
 
 /** Floats are summed in other orders than the reference's; the layouts are the CPU's. */
-export const TRAITS: BackendTraits = { exact: false, immediate: false, cpuLayouts: true }
+export const TRAITS: BackendTraits = {
+  exact: false,
+  immediate: false,
+  cpuLayouts: true,
+  experts: false,
+}
 
 /** See WebGpuBackend. The pipelines should be prepared. */
 export function createWebGpuBackend(options: WebGpuBackendOptions): WebGpuBackend {

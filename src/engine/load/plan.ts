@@ -43,8 +43,14 @@ export function planLoad(
   const limits: BackendLimits = {
     maxRows: checked.prefillPiece + maxSequences,
     maxContext: contextLength,
-    maxCols: Math.max(config.hidden, config.ffn, config.heads * config.headDim),
+    maxCols: Math.max(
+      config.hidden,
+      config.ffn,
+      config.experts?.shared?.ffn ?? 0,
+      config.heads * config.headDim,
+    ),
     ropeDim: config.ropeDim,
+    routed: config.experts?.used ?? 0,
   }
   const planned = [...plannedTensors(file, config, head)]
   const weights = weightBytes(planned)
@@ -80,6 +86,10 @@ function needsOf(
   for (const { role, placement } of planned) {
     const { layout, scaleBlock, mayBeTernary } = placement
     if (role === 'vector') continue
+    if (role === 'router') {
+      add({ layout, scaleBlock, activations: 'float' })
+      continue
+    }
     if (role === 'table') {
       tables.add(layout)
       add({ layout, scaleBlock: 0, activations: strict ? 'float' : 'int8' })
@@ -94,6 +104,7 @@ function needsOf(
     linears: [...kinds.values()],
     gates: [config.activation],
     headDim: config.headDim,
+    experts: config.experts !== undefined,
   }
 }
 
@@ -123,11 +134,12 @@ export function workOf(file: ModelFile, config: ModelConfig, head: HeadType): Mo
   let floatBytes = 0
   for (const t of plannedTensors(file, config, head)) {
     if (t.role !== 'linear') continue
-    const bytes = layoutBytes(t.placement.layout, t.rows, t.cols)
+    // Of experts, a token reads its own.
+    const bytes = t.share * layoutBytes(t.placement.layout, t.rows, t.cols)
     if (staysFloat(t)) floatBytes += bytes
     else {
       ternaryBytes += bytes
-      ternaryWeights += t.rows * t.cols
+      ternaryWeights += t.share * t.rows * t.cols
     }
   }
   const { hidden, ffn, heads, kvHeads, headDim, layers, vocab } = config
@@ -140,8 +152,14 @@ export function workOf(file: ModelFile, config: ModelConfig, head: HeadType): Mo
     headLayout: head === 'int4' ? 'i4' : 'i8',
     layers,
     attendMacs: 2 * layers * heads * headDim,
-    key: [hidden, ffn, heads, kvHeads, headDim, layers, vocab, head].join(','),
+    key: [hidden, ffn, heads, kvHeads, headDim, layers, vocab, head, ...expertKey(config)].join(
+      ',',
+    ),
   }
+}
+
+function expertKey({ experts }: ModelConfig): (string | number)[] {
+  return experts ? ['experts', experts.count, experts.used, experts.shared?.ffn ?? 0] : []
 }
 
 function shorterContext(asked: number, made: number): Fallback {
@@ -161,11 +179,15 @@ function* plannedTensors(
   file: ModelFile,
   { masters, ...config }: ModelConfig,
   head: HeadType,
-): Generator<PlannedTensor> {
-  for (const { name, role } of requiredTensors(config)) {
+): Generator<PlannedTensor & { share: number }> {
+  for (const { name, role, stack, share } of requiredTensors(config)) {
     const info = file.tensors.get(name)
     if (!info) continue
-    const { rows, cols } = info
-    yield { role, rows, cols, placement: placementOf(info, { role, masters, head }) }
+    const { cols } = info
+    const rows = role === 'linear' ? info.rows / stack : info.rows
+    const placement = placementOf(info, { role, masters, head })
+    // The matrices of a stack stand by themselves.
+    const count = role === 'linear' ? stack : 1
+    for (let i = 0; i < count; i++) yield { role, rows, cols, placement, share }
   }
 }

@@ -80,6 +80,7 @@ export function placeTensors(raw: readonly RawTensor[], place: Place): Map<strin
       type,
       rows: elements[i] / t.dims[0],
       cols: t.dims[0],
+      stack: t.dims.slice(2).reduce((product, dim) => product * dim, 1),
       file: place.file,
       offset: dataStart + t.offset,
       bytes,

@@ -135,6 +135,7 @@ function placeEntry(name: string, entry: unknown, file: number, dataStart: numbe
     type: known.type,
     rows: (elements / cols) * (packed ? 4 : 1),
     cols,
+    stack: dims.slice(0, -2).reduce((product, dim) => product * dim, 1),
     file,
     offset: dataStart + begin,
     bytes: end - begin,

@@ -22,6 +22,22 @@ const IN_LAYER: ReadonlyMap<string, string> = new Map([
   ['mlp.down_proj', 'ffn_down'],
   ['mlp.ffn_sub_norm', 'ffn_sub_norm'],
   ['mlp.ffn_layernorm', 'ffn_sub_norm'],
+  ['mlp.gate', 'ffn_gate_inp'],
+  ['block_sparse_moe.gate', 'ffn_gate_inp'],
+  ['mlp.shared_expert_gate', 'ffn_gate_inp_shexp'],
+  ['mlp.shared_expert.gate_proj', 'ffn_gate_shexp'],
+  ['mlp.shared_expert.up_proj', 'ffn_up_shexp'],
+  ['mlp.shared_expert.down_proj', 'ffn_down_shexp'],
+])
+
+/** Matrices of one expert; Mixtral's w1 is the gate, w3 goes up, w2 down. */
+const IN_EXPERT: ReadonlyMap<string, string> = new Map([
+  ['gate_proj', 'ffn_gate_exps'],
+  ['up_proj', 'ffn_up_exps'],
+  ['down_proj', 'ffn_down_exps'],
+  ['w1', 'ffn_gate_exps'],
+  ['w3', 'ffn_up_exps'],
+  ['w2', 'ffn_down_exps'],
 ])
 
 const PARTS: ReadonlyMap<string, string> = new Map([
@@ -30,8 +46,18 @@ const PARTS: ReadonlyMap<string, string> = new Map([
   ['weight_scale', 'scale'],
 ])
 
+/** The canonical name of one expert's part of what GGUF stacks, without `.weight`. */
+export function expertName(layer: number | string, stack: string, expert: number | string): string {
+  return `blk.${layer}.${stack}.${expert}`
+}
+
 /** The canonical name, or the name itself when it is none of the known ones. */
 export function canonicalName(name: string): string {
+  const bias =
+    /^(?:model\.)?layers\.(0|[1-9]\d{0,4})\.(?:mlp|block_sparse_moe)\.gate\.e_score_correction_bias$/.exec(
+      name,
+    )
+  if (bias) return `blk.${bias[1]}.exp_probs_b.bias`
   const dot = name.lastIndexOf('.')
   const part = PARTS.get(name.slice(dot + 1))
   if (!part) return name
@@ -40,8 +66,13 @@ export function canonicalName(name: string): string {
   const outside = OUTSIDE.get(module)
   if (outside) return `${outside}.${part}`
   const match = /^layers\.(0|[1-9]\d{0,4})\.(.+)$/.exec(module)
-  const inLayer = match && IN_LAYER.get(match[2])
-  return inLayer ? `blk.${match[1]}.${inLayer}.${part}` : name
+  if (!match) return name
+  const [, layer, inside] = match
+  const inLayer = IN_LAYER.get(inside)
+  if (inLayer) return `blk.${layer}.${inLayer}.${part}`
+  const expert = /^(?:mlp|block_sparse_moe)\.experts\.(0|[1-9]\d{0,4})\.(\w+)$/.exec(inside)
+  const stack = expert && IN_EXPERT.get(expert[2])
+  return stack ? `${expertName(layer, stack, expert[1])}.${part}` : name
 }
 
 /** Buffers that old checkpoints save and every reader makes anew. */
@@ -51,5 +82,7 @@ export function isDerived(name: string): boolean {
 
 /** Matrices that may be packed, four ternary rows in a byte. */
 export function isLinear(canonical: string): boolean {
-  return /^blk\.\d+\.(attn_[qkv]|attn_output|ffn_gate|ffn_up|ffn_down)\.weight$/.test(canonical)
+  return /^blk\.\d+\.(attn_[qkv]|attn_output|ffn_(gate|up|down)(_shexp|_exps\.\d+)?)\.weight$/.test(
+    canonical,
+  )
 }

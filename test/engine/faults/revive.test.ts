@@ -28,7 +28,7 @@ function mortal() {
   const factory: BackendFactory = {
     ...kernels,
     path: { backend: 'webgpu', adapter: 'of a test' },
-    traits: { exact: false, immediate: false, cpuLayouts: true },
+    traits: { exact: false, immediate: false, cpuLayouts: true, experts: false },
     async create(memoryBytes, limits) {
       const real = await kernels.create(memoryBytes + 8e6, limits)
       const lost = new Promise<RyzError>(resolve => {

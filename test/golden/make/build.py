@@ -5,6 +5,7 @@ import os
 import numpy as np
 import types_ggml as T
 from containers import Bf16, write_safetensors
+import re
 from net import Matrix, Net
 from vocabulary import gguf_bpe, gguf_spm, hf_files
 
@@ -13,11 +14,26 @@ HF_NAME = {'attn_q': 'self_attn.q_proj', 'attn_k': 'self_attn.k_proj', 'attn_v':
            'ffn_down': 'mlp.down_proj', 'attn_norm': 'input_layernorm', 'ffn_norm': 'post_attention_layernorm',
            'attn_sub_norm': 'self_attn.attn_sub_norm', 'ffn_sub_norm': 'mlp.ffn_sub_norm',
            'attn_q_norm': 'self_attn.q_norm', 'attn_k_norm': 'self_attn.k_norm'}
-LINEAR = ['attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down']
+EXPERT = ['ffn_gate_exps', 'ffn_up_exps', 'ffn_down_exps']
+SHARED = ['ffn_gate_shexp', 'ffn_up_shexp', 'ffn_down_shexp']
+LINEAR = [*EXPERT, *SHARED, 'attn_q', 'attn_k', 'attn_v', 'attn_output', 'ffn_gate', 'ffn_up', 'ffn_down']
+
+
+def kind_of(name):
+    """What a tensor is, without its layer and its expert."""
+    return name.split('.')[2] if name.startswith('blk.') else name
 
 
 def shapes(n):
     q, kv = n.heads * n.head_dim, n.kv * n.head_dim
+    if n.experts:
+        e = n.experts
+        of = {f'ffn_{k}_exps.{i}': s for k, s in (('gate', (n.ffn, n.hidden)), ('up', (n.ffn, n.hidden)), ('down', (n.hidden, n.ffn)))
+              for i in range(e.count)}
+        shared = {'ffn_gate_shexp': (e.shared, n.hidden), 'ffn_up_shexp': (e.shared, n.hidden),
+                  'ffn_down_shexp': (n.hidden, e.shared)} if e.shared else {}
+        return {'attn_q': (q, n.hidden), 'attn_k': (kv, n.hidden), 'attn_v': (kv, n.hidden),
+                'attn_output': (n.hidden, q), **of, **shared}
     return {'attn_q': (q, n.hidden), 'attn_k': (kv, n.hidden), 'attn_v': (kv, n.hidden),
             'attn_output': (n.hidden, q), 'ffn_gate': (n.ffn, n.hidden), 'ffn_up': (n.ffn, n.hidden),
             'ffn_down': (n.hidden, n.ffn)}
@@ -64,7 +80,18 @@ def net_of(seed, *, block=0, scale='f32', table='F16', output=None, gain='F32', 
         if n.sub_norms:
             n.w[p + 'attn_sub_norm'], n.w[p + 'ffn_sub_norm'] = gainer(n.heads * n.head_dim), gainer(n.ffn)
         if n.qk_norm:
-            n.w[p + 'attn_q_norm'], n.w[p + 'attn_k_norm'] = gainer(n.head_dim), gainer(n.head_dim)
+            q, k = (n.heads * n.head_dim, n.kv * n.head_dim) if n.wide_qk else (n.head_dim, n.head_dim)
+            n.w[p + 'attn_q_norm'], n.w[p + 'attn_k_norm'] = gainer(q), gainer(k)
+        if n.qkv_bias:
+            for c, k in (('q', n.heads), ('k', n.kv), ('v', n.kv)):
+                n.w[f'{p}attn_{c}.bias'] = T.encode_float(gain, r.standard_normal(k * n.head_dim) * 0.5)[1]
+        if n.experts:
+            e = n.experts
+            n.w[p + 'ffn_gate_inp'], store[p + 'ffn_gate_inp'] = floats(gain, e.count, n.hidden, 1.5 / np.sqrt(n.hidden))
+            if e.bias:
+                n.w[p + 'exp_probs_b.bias'] = T.encode_float(gain, r.standard_normal(e.count) * 0.3)[1]
+            if e.gated:
+                n.w[p + 'ffn_gate_inp_shexp'] = T.encode_float(gain, r.standard_normal(n.hidden) / np.sqrt(n.hidden))[1]
     n.w['output_norm'] = gainer(n.hidden)
     for name, kind in [('token_embd', table), ('output', output)]:
         if kind is None:
@@ -97,7 +124,18 @@ def facts(n, arch, container, **more):
     return dict(architecture=arch, container=container, layers=n.layers, hidden=n.hidden, ffn=n.ffn, heads=n.heads,
                 kvHeads=n.kv, headDim=n.head_dim, vocab=n.vocab, contextLength=n.context, ropeTheta=n.theta,
                 ropeDim=n.head_dim, ropePairing='norm' if (arch, container) == ('llama', 'gguf') else 'neox',
-                normEps=eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, tiedHead=n.tied, **more)
+                normEps=eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, tiedHead=n.tied, **expert_facts(n),
+                **more)
+
+
+def expert_facts(n):
+    if not n.experts:
+        return {}
+    e = n.experts
+    f = dict(count=e.count, used=e.used, scores=e.scores, normalise=e.normalise, scale=e.scale, bias=e.bias)
+    if e.shared:
+        f['shared'] = dict(ffn=e.shared, gated=e.gated)
+    return dict(experts=f)
 
 
 def gguf_metadata(n, arch, name, pre, file_type=0):
@@ -107,6 +145,19 @@ def gguf_metadata(n, arch, name, pre, file_type=0):
           f'{arch}.feed_forward_length': n.ffn, f'{arch}.attention.head_count': n.heads,
           f'{arch}.attention.head_count_kv': n.kv, f'{arch}.attention.layer_norm_rms_epsilon': n.eps,
           f'{arch}.rope.dimension_count': n.head_dim, f'{arch}.rope.freq_base': n.theta, f'{arch}.vocab_size': n.vocab}
+    if n.experts:
+        e = n.experts
+        kv.update({f'{arch}.expert_count': e.count, f'{arch}.expert_used_count': e.used})
+        if arch in ('qwen3moe', 'qwen2moe'):  # elsewhere feed_forward_length is the width of an expert
+            kv.update({f'{arch}.feed_forward_length': 4 * n.ffn, f'{arch}.expert_feed_forward_length': n.ffn})
+        if e.shared:
+            kv[f'{arch}.expert_shared_feed_forward_length'] = e.shared
+        if e.scores == 'sigmoid':
+            kv[f'{arch}.expert_gating_func'] = 2
+        if e.scale != 1:
+            kv[f'{arch}.expert_weights_scale'] = e.scale
+        if e.normalise != (arch in ('llama', 'qwen3moe')):
+            kv[f'{arch}.expert_weights_norm'] = e.normalise
     if n.head_dim * n.heads != n.hidden or arch == 'qwen3':
         kv[f'{arch}.attention.key_length'] = kv[f'{arch}.attention.value_length'] = n.head_dim
     return {**kv, **(gguf_spm(n.vocab) if pre == 'spm' else gguf_bpe(n.vocab, pre))}
@@ -130,9 +181,9 @@ def gguf_tensors(n, store, arch, kind, layout='x86', scale_tensors=None):
 
     out = []
     for name, w in n.w.items():
-        short = name.split('.')[-1]
+        short = kind_of(name)
         if not isinstance(w, Matrix):
-            out.append((name + '.weight', 'F32', w.shape, w.astype('<f4').tobytes()))
+            out.append((name if name.endswith('.bias') else name + '.weight', 'F32', w.shape, w.astype('<f4').tobytes()))
             continue
         if kind == 'F32' and w.values is not None:
             v = norm_pairs(n, short, w.values) if arch == 'llama' else w.values
@@ -159,7 +210,24 @@ def gguf_tensors(n, store, arch, kind, layout='x86', scale_tensors=None):
                 raw = permute_rows(n, short, store[name][1], v.shape[0]) if arch == 'llama' else store[name][1]
         out.append((name + '.weight', t, shape, raw))
     order = {'token_embd.weight': 0, 'output_norm.weight': 1, 'output.weight': 2}
-    return sorted(out, key=lambda t: order.get(t[0], 3))
+    return sorted(stacked(out), key=lambda t: order.get(t[0], 3))
+
+
+def stacked(tensors):
+    """The experts' matrices, one after the other, as one tensor [experts, out, in]."""
+    out, stacks = [], {}
+    for name, t, shape, raw in tensors:
+        m = re.fullmatch(r'(blk\.\d+\.ffn_\w+_exps)\.\d+\.weight', name)
+        if not m:
+            out.append((name, t, shape, raw))
+            continue
+        if m[1] not in stacks:
+            stacks[m[1]] = len(out)
+            out.append((m[1] + '.weight', t, (0, *shape), b''))
+        at = stacks[m[1]]
+        _, t, shape, before = out[at]
+        out[at] = (m[1] + '.weight', t, (shape[0] + 1, *shape[1:]), before + raw)
+    return out
 
 
 def permute_rows(n, short, raw, rows):
@@ -170,11 +238,25 @@ def permute_rows(n, short, raw, rows):
 
 def hf_config(n, arch, linear_class, mode, dtype='bfloat16'):
     c = dict(architectures=[arch], model_type={'BitNetForCausalLM': 'bitnet', 'LlamaForCausalLM': 'llama',
-                                               'Qwen3ForCausalLM': 'qwen3'}[arch],
+                                               'Qwen3ForCausalLM': 'qwen3', 'MixtralForCausalLM': 'mixtral',
+                                               'Qwen3MoeForCausalLM': 'qwen3_moe', 'Qwen2MoeForCausalLM': 'qwen2_moe',
+                                               'OlmoeForCausalLM': 'olmoe'}[arch],
              hidden_act=n.act, hidden_size=n.hidden, intermediate_size=n.ffn, num_hidden_layers=n.layers,
              num_attention_heads=n.heads, num_key_value_heads=n.kv, head_dim=n.head_dim, vocab_size=n.vocab,
              max_position_embeddings=n.context, rms_norm_eps=n.eps, rope_theta=n.theta, rope_scaling=None,
              attention_bias=False, tie_word_embeddings=n.tied, bos_token_id=1, eos_token_id=0, torch_dtype=dtype)
+    if n.experts:
+        e = n.experts
+        c['num_local_experts' if arch.startswith('Mixtral') else 'num_experts'] = e.count
+        c['num_experts_per_tok'] = e.used
+        if arch.startswith('Qwen'):
+            c.update(intermediate_size=4 * n.ffn, moe_intermediate_size=n.ffn, decoder_sparse_step=1, mlp_only_layers=[])
+        if e.shared:
+            c['shared_expert_intermediate_size'] = e.shared
+        if e.scale != 1:
+            c['routed_scaling_factor'] = e.scale
+        if e.normalise and not arch.startswith('Mixtral'):  # absent is false
+            c['norm_topk_prob'] = True
     if linear_class:
         c['quantization_config'] = dict(quant_method='bitnet', linear_class=linear_class, quantization_mode=mode,
                                         modules_to_not_convert=None)
@@ -202,8 +284,22 @@ def write_hf(folder, n, config, weights):
     put('model.safetensors.index.json', json.dumps(dict(metadata=dict(total_size=total), weight_map=where), indent=1) + '\n')
 
 
-def hf_key(name):
+def hf_key(name, mixtral=False):
     if name in ('token_embd', 'output_norm', 'output'):
         return {'token_embd': 'model.embed_tokens', 'output_norm': 'model.norm', 'output': 'lm_head'}[name] + '.weight'
-    _, i, short = name.split('.')
+    _, i, short, *rest = name.split('.')
+    at = f'model.layers.{i}.'
+    block = 'block_sparse_moe' if mixtral else 'mlp'
+    if short == 'ffn_gate_inp':
+        return f'{at}{block}.gate.weight'
+    if short == 'ffn_gate_inp_shexp':
+        return at + 'mlp.shared_expert_gate.weight'
+    part = short.split('_')[1]
+    if short in EXPERT:
+        names = dict(gate='w1', up='w3', down='w2') if mixtral else {k: k + '_proj' for k in ('gate', 'up', 'down')}
+        return f'{at}{block}.experts.{rest[0]}.{names[part]}.weight'
+    if short in SHARED:
+        return f'{at}mlp.shared_expert.{part}_proj.weight'
+    if rest == ['bias']:
+        return f'{at}{HF_NAME[short]}.bias'
     return f'model.layers.{i}.{HF_NAME[short]}.weight'

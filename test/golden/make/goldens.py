@@ -3,6 +3,7 @@
 import json
 import numpy as np
 from containers import write_safetensors
+from dataclasses import replace
 from net import Matrix, Net
 
 PROBE_TRIES = 600
@@ -27,7 +28,17 @@ def mistakes(n):
     if n.sub_norms:
         yield 'no sub-norms', make(sub_norms=False)
     if n.qk_norm:
-        yield 'no QK-norm', make(qk_norm=False)
+        yield 'no QK-norm', make(qk_norm=False, wide_qk=False)
+    if n.wide_qk:  # a norm over each head
+        w = dict(n.w)
+        for i in range(n.layers):
+            for c in 'qk':
+                w[f'blk.{i}.attn_{c}_norm'] = w[f'blk.{i}.attn_{c}_norm'][:n.head_dim]
+        yield 'QK-norm over heads', make(wide_qk=False, w=w)
+    if n.qkv_bias:
+        yield 'no biases', make(qkv_bias=False)
+    if n.experts:
+        yield from expert_mistakes(n, make)
     if not n.tied:
         yield 'tied head', make(tied=True)
     if n.kv > 1 and n.kv != n.heads:  # query heads dealt out in turn instead of in groups
@@ -43,6 +54,35 @@ def mistakes(n):
     yield 'RoPE pairing', wrong
 
 
+def expert_mistakes(n, make):
+    e = n.experts
+    but = lambda **kw: make(experts=replace(e, **kw))
+    yield 'normalised or not', but(normalise=not e.normalise)
+    yield 'one expert less', but(used=e.used - 1)
+    yield 'scores', but(scores='sigmoid' if e.scores == 'softmax' else 'softmax')
+    if e.scale != 1:
+        yield 'no scale', but(scale=1.0)
+        if e.normalise:  # the scale, and then normalised: as if there were none
+            yield 'scale too early', but(scale=1.0)
+    if e.bias:
+        yield 'no selection bias', but(bias=False)
+    if e.shared:
+        yield 'no shared expert', but(shared=0)
+    if e.gated:
+        yield 'no shared gate', but(gated=False)
+    swapped = dict(n.w)
+    for k in n.w:
+        if 'ffn_gate_exps' in k:
+            up = k.replace('gate', 'up')
+            swapped[k], swapped[up] = n.w[up], n.w[k]
+    yield 'gate and up swapped', make(w=swapped)
+    last = dict(n.w)  # all experts are the first one
+    for k in n.w:
+        if '_exps.' in k:
+            last[k] = n.w[k[:k.rindex('.')] + '.0']
+    yield 'one expert for all', make(w=last)
+
+
 def check_sensitivity(n, ids):
     right, seen = n.forward(ids, 'float'), {}
     for name, wrong in mistakes(n):
@@ -55,6 +95,13 @@ def margin_of(n, ids):
     m = [1.0]
     logits = n.forward(ids, 'int8', margin=m)
     return m[0], logits
+
+
+def choice_of(n, ids):
+    """Smallest distance of a choice of experts from another one, with float activations."""
+    m = [1.0]
+    n.forward(ids, 'float', margin=m)
+    return m[0]
 
 
 def candidates(r, n, length, count):
@@ -73,9 +120,10 @@ def f32_run(n, ids, mode):
 def find_probes(n, r, tensors):
     """Prompts whose activations all lie far from a rounding tie, the best of PROBE_TRIES."""
     probes = []
+    tries = PROBE_TRIES if not n.experts or n.hidden < 128 else PROBE_TRIES // 3
     for length in (1, 1, 2, 3):
         rows = n.dense('token_embd', np.float64)
-        pool = [c for c in candidates(r, n, length, PROBE_TRIES // 4) if all(rows[i].any() for i in c)]
+        pool = [c for c in candidates(r, n, length, tries // 4) if all(rows[i].any() for i in c)]
         best = max(pool, key=lambda ids: margin_of(n, ids)[0])
         m, logits = margin_of(n, best)
         other = n.forward(best, 'float')
@@ -90,10 +138,13 @@ def make_golden(stem, n, seed):
     r = np.random.default_rng(seed)
     tensors, prompts = {}, []
     probes = find_probes(n, r, tensors)
-    for length, tries in ((1, 1), (6, 60), (40, 1)):
+    # Of experts every row is judged, in float: none may be about to choose another.
+    lengths = ((1, 20), (6, 60), (24, 20)) if n.experts else ((1, 1), (6, 60), (40, 1))
+    for length, tries in lengths:
         pool = candidates(r, n, length, tries)
-        ids = max(pool, key=lambda p: margin_of(n, p)[0])
-        positions = list(range(length)) if length <= 6 else [0, 15, 30, 31, 32, 39]  # around a KV block's edge
+        ids = max(pool, key=lambda p: choice_of(n, p) if n.experts else margin_of(n, p)[0])
+        assert not n.experts or choice_of(n, ids) > 1e-3
+        positions = list(range(length)) if length <= 6 or n.experts else [0, 15, 30, 31, 32, 39]  # around a KV block's edge
         entry = dict(ids=ids, positions=positions, roundingMargin=margin_of(n, ids)[0])
         for mode in ('int8', 'float'):
             logits = n.forward(ids, mode)[positions]

@@ -8,10 +8,10 @@ import sys
 sys.dont_write_bytecode = True
 import numpy as np
 import types_ggml as T
-from build import LINEAR, facts, gguf_metadata, gguf_tensors, hf_config, hf_key, net_of, write_hf
+from build import LINEAR, facts, kind_of, gguf_metadata, gguf_tensors, hf_config, hf_key, net_of, write_hf
 from containers import Bf16, write_gguf, write_split
 from goldens import make_golden
-from net import Matrix, Net
+from net import Experts, Matrix, Net
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DATA = os.path.join(HERE, '..', 'data')
@@ -22,6 +22,8 @@ cases = []
 def golden(name, n, seed):
     if not DENSE:
         return make_golden(os.path.join(DATA, name), n, seed)
+    if n.experts:
+        return dense_mixture(name, n)
     arch = 'qwen3' if n.qk_norm else 'bitnet' if n.sub_norms else 'llama'
     if arch == 'bitnet' and n.heads * n.head_dim != n.hidden:
         return  # llama.cpp takes no other head size here
@@ -30,6 +32,16 @@ def golden(name, n, seed):
         make_golden(os.path.join(DENSE, name), n, seed)
     meta = gguf_metadata(n, arch, f'golden {name}', 'gpt-2')
     write_gguf(os.path.join(DENSE, name + '.gguf'), meta, gguf_tensors(n, {}, arch, 'F32'))
+
+
+def dense_mixture(name, n):
+    e = n.experts
+    arch = 'olmoe' if n.wide_qk else 'qwen3moe' if n.qk_norm else 'qwen2moe' if e.shared else 'llama'
+    usual = e.scores == 'softmax' and not e.bias and e.scale == 1 and e.normalise == (arch in ('llama', 'qwen3moe'))
+    if not usual:
+        return  # llama.cpp reads no other routing of these architectures
+    write_gguf(os.path.join(DENSE, name + '.gguf'), gguf_metadata(n, arch, f'golden {name}', 'gpt-2'),
+               gguf_tensors(n, {}, arch, 'F32'))
 
 
 def case(name, what, files, gold, config, options=None, cross=False):
@@ -55,7 +67,7 @@ def gguf_case(name, what, n, store, arch, kind, gold, pre='gpt-2', version=3, cr
 
 def layouts_of(n, store, kind):
     """How many linear matrices are ternary, with which scale block, and how many stay float."""
-    linear = [w for k, w in n.w.items() if isinstance(w, Matrix) and k.split('.')[-1] in LINEAR]
+    linear = [w for k, w in n.w.items() if isinstance(w, Matrix) and kind_of(k) in LINEAR]
     ternary = [w for w in linear if w.codes is not None]
     mixed = [w for w in ternary if any(len({s for s in row if s}) > 1 for row in w.scales)]
     block = mixed[0].codes.shape[1] // mixed[0].scales.shape[1] if mixed else 0
@@ -195,6 +207,81 @@ def bitnet_hf():
          folder('bitnet-hf-master'), 'bitnet-hf', expect)
 
 
+def packed_experts(name, n, arch, linear_class, mixtral=False):
+    """Packed codes; the scales multiply, or (bitlinear) divide."""
+    out = {}
+    for k, w in n.w.items():
+        key = hf_key(k, mixtral)
+        if isinstance(w, Matrix) and w.codes is not None:
+            s = w.scales[0, 0]
+            out[key] = T.hf_packed(w.codes)
+            out[key + '_scale'] = np.array([1 / s if linear_class == 'bitlinear' else s], np.float32)
+        else:
+            v = w.values if isinstance(w, Matrix) else w
+            v = v[None] if k.endswith('ffn_gate_inp_shexp') else v
+            out[key] = Bf16(T.bf16_bits(v)) if np.array_equal(T.bf16(v), v) else v.astype(np.float32)
+    write_hf(os.path.join(DATA, name), n, hf_config(n, arch, linear_class, 'offline'), [out])
+
+
+def mixtures():
+    small = dict(heads=4, kv=2, head_dim=16, vocab=280)
+    n, store = net_of(601, hidden=256, ffn=256, heads=4, kv=2, head_dim=64, vocab=280, layers=1, block=256, scale='f16',
+                      table='Q8_0', experts=Experts(count=4, used=2))
+    golden('moe-mixtral', n, 13)
+    gguf_case('moe-mixtral', 'llama with experts (Mixtral): 2 of 4, softmax, renormalised; TQ2_0 stacks, each row with its scale',
+              n, store, 'llama', 'TQ2_0', 'moe-mixtral', file_type=37, cross=True)
+    n, store = net_of(602, hidden=256, ffn=256, heads=4, kv=2, head_dim=64, vocab=280, layers=1, block=256, scale='f16',
+                      table='Q8_0', experts=Experts(count=5, used=2, scores='sigmoid', scale=2.5, bias=True))
+    golden('moe-sigmoid', n, 14)
+    gguf_case('moe-sigmoid', 'llama with experts: sigmoid scores, a bias that only chooses, renormalised, then scaled; TQ1_0 stacks',
+              n, store, 'llama', 'TQ1_0', 'moe-sigmoid', file_type=36)
+    n, store = net_of(603, hidden=64, ffn=128, layers=2, qk_norm=True, block=64, scale='f16', theta=1e6, eps=1e-6,
+                      table='Q2_0', experts=Experts(count=8, used=3), **small)
+    golden('moe-qwen3', n, 15)
+    gguf_case('moe-qwen3', 'qwen3moe: 3 of 8, renormalised; expert_feed_forward_length; Q2_0 stacks with scales mixed along a row',
+              n, store, 'qwen3moe', 'Q2_0', 'moe-qwen3', pre='qwen2', cross=True)
+    n, store = net_of(604, hidden=64, ffn=64, layers=2, qkv_bias=True, block=64, mixed=False, scale='f16', theta=1e6,
+                      table='BF16', gain='BF16', experts=Experts(count=6, used=2, normalise=False, shared=128, gated=True), **small)
+    golden('moe-qwen2', n, 16)
+    gguf_case('moe-qwen2', 'qwen2moe: 2 of 6, not renormalised; a shared expert of another width with its gate; biases of q, k and v; Q2_0',
+              n, store, 'qwen2moe', 'Q2_0', 'moe-qwen2', pre='qwen2', cross=True)
+    if not DENSE:
+        packed_experts('moe-qwen2-hf', n, 'Qwen2MoeForCausalLM', 'autobitlinear')
+    case('moe-qwen2-hf', 'the same network as Qwen2MoeForCausalLM, packed, a tensor for each expert', folder('moe-qwen2-hf'),
+         'moe-qwen2', facts(n, 'qwen2moe', 'safetensors', tensors=layouts_of(n, {}, '')))
+    n, store = net_of(605, hidden=64, ffn=64, layers=2, qk_norm=True, wide_qk=True, block=64, mixed=False, scale='bf16',
+                      table='BF16', gain='BF16', experts=Experts(count=8, used=3, normalise=False), **small)
+    golden('moe-olmoe', n, 17)
+    gguf_case('moe-olmoe', 'olmoe: 3 of 8, not renormalised; the QK-norm spans all heads; Q2_0 stacks', n, store, 'olmoe', 'Q2_0',
+              'moe-olmoe', cross=True)
+    if not DENSE:
+        out = {}
+        for k, w in n.w.items():
+            v = w.dense() if isinstance(w, Matrix) else w
+            out[hf_key(k)] = Bf16(T.bf16_bits(v))
+        write_hf(os.path.join(DATA, 'moe-olmoe-hf'), n, hf_config(n, 'OlmoeForCausalLM', None, None), [out])
+    case('moe-olmoe-hf', 'the same network as OlmoeForCausalLM in bf16, already ternary', folder('moe-olmoe-hf'), 'moe-olmoe',
+         facts(n, 'olmoe', 'safetensors', tensors=layouts_of(n, {}, '')))
+    n, store = net_of(606, hidden=64, ffn=96, layers=2, scale='f32', theta=1e6, table='BF16', output='BF16', gain='BF16',
+                      experts=Experts(count=4, used=2), **small)
+    for k, w in n.w.items():  # scales that are one over an f32: the packed form divides by it
+        if isinstance(w, Matrix) and w.codes is not None:
+            n.w[k] = Matrix(w.codes, 1 / np.broadcast_to((1 / w.scales).astype(np.float32).astype(np.float64), w.scales.shape))
+    golden('moe-mixtral-hf', n, 18)
+    if not DENSE:
+        packed_experts('moe-mixtral-hf', n, 'MixtralForCausalLM', 'bitlinear', mixtral=True)
+    case('moe-mixtral-hf', 'MixtralForCausalLM: w1 is the gate, w3 goes up, w2 down; packed, scales divide; untied head',
+         folder('moe-mixtral-hf'), 'moe-mixtral-hf', facts(n, 'llama', 'safetensors', tensors=layouts_of(n, {}, '')))
+    n, store = net_of(607, hidden=64, ffn=64, layers=1, qk_norm=True, scale='bf16', table='BF16', gain='BF16',
+                      experts=Experts(count=6, used=3, normalise=False), **small)
+    golden('moe-qwen3-hf', n, 19)
+    if not DENSE:
+        out = {hf_key(k): Bf16(T.bf16_bits(w.dense() if isinstance(w, Matrix) else w)) for k, w in n.w.items()}
+        write_hf(os.path.join(DATA, 'moe-qwen3-hf'), n, hf_config(n, 'Qwen3MoeForCausalLM', None, None), [out])
+    case('moe-qwen3-hf', 'Qwen3MoeForCausalLM without norm_topk_prob, which is false: not renormalised; bf16', folder('moe-qwen3-hf'),
+         'moe-qwen3-hf', facts(n, 'qwen3moe', 'safetensors', tensors=layouts_of(n, {}, '')))
+
+
 def folder(name):
     path = os.path.join(DATA, name)
     return [] if DENSE else [f'data/{name}/{f}' for f in sorted(os.listdir(path))]
@@ -202,7 +289,7 @@ def folder(name):
 
 def main():
     os.makedirs(DENSE or DATA, exist_ok=True)
-    for group in (bitnet_b158, bitnet, llama, qwen3, bitnet_hf):
+    for group in (bitnet_b158, bitnet, llama, qwen3, bitnet_hf, mixtures):
         group()
     if DENSE:
         return

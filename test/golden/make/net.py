@@ -1,5 +1,5 @@
 # The network in numpy: RMSNorm, RoPE (half-split pairing), GQA attention, gated feed-forward, optional
-# sub-norms and QK-norm, ternary or float matrices. float64 is the golden; float32 shows how far an
+# sub-norms and QK-norm, mixtures of experts, ternary or float matrices. float64 is the golden; float32 shows how far an
 # honest f32 program strays. Modes: 'int8' rounds the inputs of ternary matrices per row, 'float' does not.
 from dataclasses import dataclass, field
 import numpy as np
@@ -20,6 +20,18 @@ class Matrix:
 
 
 @dataclass
+class Experts:
+    count: int
+    used: int
+    scores: str = 'softmax'  # or 'sigmoid'
+    normalise: bool = True
+    scale: float = 1.0
+    bias: bool = False  # blk.N.exp_probs_b.bias is added while choosing
+    shared: int = 0  # width of the expert of every row
+    gated: bool = False  # which is multiplied by the sigmoid of blk.N.ffn_gate_inp_shexp
+
+
+@dataclass
 class Net:
     hidden: int
     ffn: int
@@ -34,6 +46,9 @@ class Net:
     act: str = 'silu'
     sub_norms: bool = False
     qk_norm: bool = False
+    wide_qk: bool = False  # the QK-norm is over all heads at once
+    qkv_bias: bool = False
+    experts: Experts = None  # `ffn` is the width of one
     tied: bool = True
     w: dict = field(default_factory=dict)  # canonical name -> Matrix or gain vector
     _cache: dict = field(default_factory=dict)
@@ -66,6 +81,44 @@ class Net:
         a, b = x[..., :half], x[..., half:]
         return np.concatenate([a * c - b * s, b * c + a * s], -1)
 
+    def gate(self, g, u):
+        return (np.maximum(g, 0) ** 2 if self.act == 'relu2' else g / (1 + np.exp(-g))) * u
+
+    def mixture(self, a, p, mode, margin):
+        """Row by row, as the formula has it; the router sees the row as it is."""
+        e, out = self.experts, np.zeros_like(a)
+        lin = lambda v, k: self.linear(v, p + k, mode, margin)
+        for r, row in enumerate(a):
+            z = self.dense(p + 'ffn_gate_inp', a.dtype) @ row
+            if e.scores == 'softmax':
+                s = np.exp(z - z.max())
+                s = s / s.sum()
+            else:
+                s = 1 / (1 + np.exp(-z))
+            by = s + self.dense(p + 'exp_probs_b.bias', a.dtype) if e.bias else s
+            order = np.argsort(-by, kind='stable')
+            if margin is not None and e.used < e.count:
+                # In logits: how far the last that is chosen is from the first that is not.
+                slope = 1 if e.scores == 'softmax' and not e.bias else 4
+                gap = abs(z[order[e.used - 1]] - z[order[e.used]]) if slope == 1 else slope * (by[order[e.used - 1]] - by[order[e.used]])
+                margin[0] = min(margin[0], float(gap))
+            chosen = order[:e.used]
+            w = s[chosen]
+            if e.normalise:
+                w = w / w.sum()
+            w = w * a.dtype.type(e.scale)
+            v = row[None]
+            for weight, i in zip(w, chosen):
+                f = self.gate(lin(v, f'ffn_gate_exps.{i}'), lin(v, f'ffn_up_exps.{i}'))
+                out[r] += weight * lin(f, f'ffn_down_exps.{i}')[0]
+            if e.shared:
+                f = self.gate(lin(v, 'ffn_gate_shexp'), lin(v, 'ffn_up_shexp'))
+                y = lin(f, 'ffn_down_shexp')[0]
+                if e.gated:
+                    y = y / (1 + np.exp(-(self.dense(p + 'ffn_gate_inp_shexp', a.dtype) @ row)))
+                out[r] += y
+        return out
+
     def forward(self, ids, mode='int8', dtype=np.float64, past=None, margin=None):
         """logits [len(ids)][vocab]; past: dict layer -> (k, v), extended in place."""
         x = self.states(ids, mode, dtype, past, margin)
@@ -83,8 +136,13 @@ class Net:
             lin = lambda v, k: self.linear(v, p + k, mode, margin)
             heads = lambda v: v.reshape(n, -1, hd).transpose(1, 0, 2)
             a = self.norm(x, p + 'attn_norm')
-            q, k, v = (heads(lin(a, 'attn_' + c)) for c in 'qkv')
-            if self.qk_norm:
+            q, k, v = (lin(a, 'attn_' + c) for c in 'qkv')
+            if self.qkv_bias:
+                q, k, v = (z + self.dense(f'{p}attn_{c}.bias', dtype) for z, c in ((q, 'q'), (k, 'k'), (v, 'v')))
+            if self.wide_qk:
+                q, k = self.norm(q, p + 'attn_q_norm'), self.norm(k, p + 'attn_k_norm')
+            q, k, v = heads(q), heads(k), heads(v)
+            if self.qk_norm and not self.wide_qk:
                 q, k = self.norm(q, p + 'attn_q_norm'), self.norm(k, p + 'attn_k_norm')
             q, k = self.rope(q, first), self.rope(k, first)
             if i in past:
@@ -99,8 +157,11 @@ class Net:
                 o = self.norm(o, p + 'attn_sub_norm')
             x = x + lin(o, 'attn_output')
             a = self.norm(x, p + 'ffn_norm')
+            if self.experts:
+                x = x + self.mixture(a, p, mode, margin)
+                continue
             g, u = lin(a, 'ffn_gate'), lin(a, 'ffn_up')
-            f = (np.maximum(g, 0) ** 2 if self.act == 'relu2' else g / (1 + np.exp(-g))) * u
+            f = self.gate(g, u)
             if self.sub_norms:
                 f = self.norm(f, p + 'ffn_sub_norm')
             x = x + lin(f, 'ffn_down')
