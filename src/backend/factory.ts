@@ -40,6 +40,15 @@ export interface Guards {
   readonly scalar?: BackendFactory
 }
 
+/** The factories, those that lack what the model needs marked with the reason. */
+export function able(factories: readonly BackendFactory[], needs: ModelNeeds): BackendFactory[] {
+  return factories.map(f =>
+    needs.experts && !f.traits.experts && f.unavailable === undefined
+      ? { ...f, unavailable: 'it does not compute mixtures of experts' }
+      : f,
+  )
+}
+
 /** Traits of a backend that gives the reference's bits at once, in the reference's layouts. */
 export const EXACT: BackendTraits = {
   exact: true,

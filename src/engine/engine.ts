@@ -212,6 +212,7 @@ export class Engine {
       prefill: counters.prefill,
       decode: counters.decode,
       reuse: { ...counters.reuse },
+      ...expertsOf(network.expertRows?.()),
       ops: network.opTimes(),
       queue: {
         waiting: this.#scheduler.waiting,
@@ -340,4 +341,8 @@ function limitsOf(options: EngineOptions): Required<EngineOptions> {
 /** Nothing where no GPU computes. */
 function gpuOf(gpu: GpuStats | undefined): Pick<EngineStats, 'gpu'> {
   return gpu === undefined ? {} : { gpu }
+}
+
+function expertsOf(tokens: number[][] | undefined): Pick<EngineStats, 'experts'> {
+  return tokens ? { experts: { tokens } } : {}
 }

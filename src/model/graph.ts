@@ -230,6 +230,15 @@ export class Graph {
     else ops.add(x, outputs, n * hidden)
   }
 
+  /** Of a mixture of experts, by layer. */
+  routers(): Router[] | undefined {
+    const found: Router[] = []
+    for (const { feedForward } of this.#weights.layers) {
+      if ('router' in feedForward) found.push(feedForward.routing)
+    }
+    return found.length > 0 ? found : undefined
+  }
+
   lastNorm(ops: OpTimer, rows: number): void {
     this.#norm(ops, this.x, this.x, this.#weights.outputNorm, rows, this.#config.hidden)
   }

@@ -78,6 +78,8 @@ export interface Network {
    * @throws RyzError BAD_WEIGHTS when a row is not finite and nothing can repair it
    */
   forward(rows: readonly StepRow[]): StepResult | Promise<StepResult>
+  /** Of a mixture of experts: rows that each expert computed since the start, by layer. */
+  expertRows?(): number[][] | undefined
   /** Milliseconds by op since the start. */
   opTimes(): OpTime[]
   /** Bytes of one KV block in all layers, as kv-layout.ts orders them. */

@@ -137,6 +137,10 @@ export class BackendNetwork implements Network {
     return this.#backend.opTimes?.() ?? this.#ops.times()
   }
 
+  expertRows(): number[][] | undefined {
+    return this.#graph.routers()?.map(router => this.#backend.experts!.use(router))
+  }
+
   readBlock(block: number): Promise<Uint8Array> {
     return this.#backend.readBlock(this.#cache, block)
   }

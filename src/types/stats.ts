@@ -54,6 +54,7 @@ export interface ModelInfo {
   container: 'gguf' | 'safetensors'
   layers: number
   hidden: number
+  /** Width of the feed-forward; of one expert, where there are experts. */
   ffn: number
   heads: number
   kvHeads: number
@@ -62,6 +63,11 @@ export interface ModelInfo {
   contextLength: number
   /** How the file says that embed() makes a vector of a text; absent where it says nothing. */
   pooling?: Pooling
+  /**
+   * Of a mixture of experts: how many a layer has, how many of them compute a token, and the width of the one
+   * that computes every token, where there is one.
+   */
+  experts?: { count: number; used: number; sharedFfn?: number }
   parameters: number
   /** The token that begins a text, where the model has one, and whether texts get it unless `noBos` is set. */
   bos?: number
@@ -197,6 +203,8 @@ export interface EngineStats {
   reuse: { tokens: number; requests: number }
   prefill: { tokens: number; ms: number; tokensPerSecond: number }
   decode: { tokens: number; ms: number; tokensPerSecond: number }
+  /** Of a mixture of experts: tokens that each expert computed, by layer; the one of the warm-up is among them. */
+  experts?: { tokens: number[][] }
   /** Slowest first; of steps that only decode one in 16 is timed and counts for all. */
   ops: OpTime[]
   queue: {

@@ -17,7 +17,10 @@ import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 import {
   type AttendCase,
   attendRows,
+  columnRows,
+  type ExpertCase,
   embedRows,
+  expertRows,
   extremeRows,
   gateRows,
   LIMITS,
@@ -61,6 +64,19 @@ const SHAPES = [
 const LINEARS: LinearCase[] = SHAPES.flatMap(shape =>
   LINEAR_KINDS.map(kind => ({ ...shape, ...kind })),
 )
+
+const EXPERTS: ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
+  ...kind,
+  // Odd shapes: experts' matrices do not end at tiles.
+  rows: [24, 33, 7][i % 3]!,
+  cols: [192, 50][i % 2]!,
+  experts: [8, 5, 2][i % 3]!,
+  used: [3, 1, 2][i % 3]!,
+  scores: i % 2 ? 'sigmoid' : 'softmax',
+  normalise: i % 4 > 1,
+  scale: i % 5 === 0 ? 2.5 : 1,
+  bias: i % 3 === 1,
+}))
 
 const ATTENDS: AttendCase[] = [
   ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
@@ -110,6 +126,19 @@ async function expected(key: string, run: () => Promise<Float32Array>): Promise<
 
 function linearName(c: LinearCase): string {
   return `${kindName(c)} activations, ${c.rows} x ${c.cols}`
+}
+
+type Mix = Awaited<ReturnType<typeof expertRows>>
+const knownMixes = new Map<string, Mix>()
+async function expectedMix(key: string, c: ExpertCase, count: number): Promise<Mix> {
+  await reference.ready()
+  const found = knownMixes.get(key) ?? (await expertRows(reference, c, count, SEED))
+  knownMixes.set(key, found)
+  return found
+}
+
+function expertName(c: ExpertCase): string {
+  return `${c.used} of ${c.experts} by ${c.scores}, ${kindName(c)}, ${c.rows} x ${c.cols}`
 }
 
 function attendName(c: AttendCase): string {
@@ -178,6 +207,47 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
         const alone = await linearRows(tested, [c], 1, SEED, r)
         sameBits(together.subarray(r * 70, (r + 1) * 70), alone)
       }
+    }
+  })
+
+  it.each(EXPERTS.map(c => [expertName(c), c] as const))('experts %s', async (name, c) => {
+    // One row goes another way; 41 rows give some experts enough for tables.
+    for (const count of [1, 2, 41]) {
+      await tested.ready()
+      const want = await expectedMix(`experts ${name} ${count}`, c, count)
+      const got = await expertRows(tested, c, count, SEED)
+      for (const part of ['routes', 'up', 'down', 'mixed'] as const) {
+        sameBits(got[part], want[part])
+      }
+    }
+  })
+
+  it('a row of a mixture does not depend on the rows beside it', async () => {
+    const c: ExpertCase = { ...EXPERTS[0]!, rows: 33, cols: 192, experts: 6, used: 2, bias: true }
+    await tested.reset()
+    const { mixed } = await expertRows(tested, c, 9, SEED)
+    for (let r = 0; r < 9; r++) {
+      await tested.ready()
+      const alone = await expertRows(tested, c, 1, SEED, r)
+      sameBits(mixed.slice(r * 192, (r + 1) * 192), alone.mixed)
+    }
+  })
+
+  it('a logit that is not finite makes its row NaN, and no other', async () => {
+    const c: ExpertCase = { ...EXPERTS[0]!, experts: 4, used: 2, scores: 'sigmoid' }
+    for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      await tested.reset()
+      const { mixed } = await expertRows(tested, c, 3, SEED, 0, poison)
+      const finite = [0, 1, 2].map(r => mixed.subarray(r * c.cols, (r + 1) * c.cols))
+      expect(finite.map(row => row.some(Number.isNaN))).toEqual([true, false, false])
+    }
+  })
+
+  it('a norm of columns and a bias', async () => {
+    for (const count of [1, 9]) {
+      await tested.ready()
+      await reference.ready()
+      sameBits(await columnRows(tested, count, SEED), await columnRows(reference, count, SEED))
     }
   })
 

@@ -8,12 +8,13 @@ import {
   layoutBytes,
   type Matrix,
   PIECE_ROWS,
+  ROUTE_VALUES,
   type Slot,
 } from '../../src/backend/backend.ts'
 import { type LinearKind, randomWeights } from '../../src/backend/cases.ts'
 import type { KvType } from '../../src/types/index.ts'
 
-export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640 }
+export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640, routed: 8 }
 
 /** A backend that can be thrown away and made again, as memory is never given back one by one. */
 export interface Resetable {
@@ -204,6 +205,106 @@ export async function wholeNumberRows(
   const out = backend.alloc(4 * count * c.rows, 'out')
   backend.linear(out, slotOf(backend, x), w, count, 'int8')
   return (await backend.read(out, 0, count * c.rows)).slice()
+}
+
+export interface ExpertCase extends LinearCase {
+  readonly experts: number
+  readonly used: number
+  readonly scores: 'softmax' | 'sigmoid'
+  readonly normalise?: boolean
+  readonly scale?: number
+  readonly bias?: boolean
+}
+
+/**
+ * A mixture as a layer has it, of rows beginning with row `first` of the seeded ones: routes, what gate and up of
+ * each pair give, what down gives of other values, and the rows after mixing.
+ */
+export async function expertRows(
+  on: Resetable,
+  c: ExpertCase,
+  count: number,
+  seed: number,
+  first = 0,
+  poison?: number,
+): Promise<{ routes: Float32Array; up: Float32Array; down: Float32Array; mixed: Float32Array }> {
+  const { backend } = on
+  const ops = backend.experts!
+  const { experts, used, cols, rows, activations } = c
+  const next = random(seed)
+  const matrix = (n: number, k: number) => matrixOf(backend, c.layout, n, k, c.scaleBlock, next)
+  const many = <T>(make: () => T): T[] => Array.from({ length: experts }, make)
+  const gateUp = ops.stackExperts(many(() => [matrix(rows, cols), matrix(rows, cols)]))
+  const down = ops.stackExperts(many(() => [matrix(cols, rows)]))
+  const bias = c.bias ? { bias: slotOf(backend, values(experts, next)) } : {}
+  const { scores, normalise = false, scale = 1 } = c
+  const router = ops.createRouter({ experts, used, scores, normalise, scale, ...bias })
+
+  const input = random(seed + 1)
+  const each = Array.from({ length: first + count }, () => ({
+    z: values(experts, input),
+    x: values(cols, input),
+    h: values(used * rows, input),
+    residual: values(cols, input),
+  })).slice(first)
+  if (poison !== undefined) each[0]!.z[1] = poison
+  const joined = (name: 'z' | 'x' | 'h' | 'residual') =>
+    slotOf(backend, Float32Array.from(each.flatMap(row => [...row[name]])))
+  const pairs = count * used
+  const routes = backend.alloc(4 * ROUTE_VALUES * pairs, 'routes')
+  const up = slotOf(backend, new Float32Array(pairs * 2 * rows + GUARD).fill(GUARD_VALUE))
+  const y = slotOf(backend, new Float32Array(pairs * cols + GUARD).fill(GUARD_VALUE))
+  const read = async (slot: Slot, n: number) => (await backend.read(slot, 0, n)).slice()
+
+  ops.route(routes, joined('z'), router, count)
+  ops.routedLinear(up, joined('x'), gateUp, routes, { input: 'rows', count, used }, activations)
+  const found = await read(routes, ROUTE_VALUES * pairs)
+  // Values of a pair go by its row and its rank there, so that they do not depend on other rows.
+  const h = new Float32Array(pairs * rows)
+  const ranks = new Map<number, number>()
+  for (let p = 0; p < pairs; p++) {
+    const row = found[ROUTE_VALUES * p + 1]!
+    const rank = ranks.get(row) ?? 0
+    ranks.set(row, rank + 1)
+    h.set(each[row]!.h.subarray(rank * rows, (rank + 1) * rows), p * rows)
+  }
+  ops.routedLinear(
+    y,
+    slotOf(backend, h),
+    down,
+    routes,
+    { input: 'pairs', count, used },
+    activations,
+  )
+  const residual = joined('residual')
+  ops.mix(residual, y, routes, pairs, cols)
+  const guarded = async (slot: Slot, n: number) => {
+    const all = await read(slot, n + GUARD)
+    expect(all.subarray(n)).toEqual(new Float32Array(GUARD).fill(GUARD_VALUE))
+    return all.slice(0, n)
+  }
+  return {
+    routes: found,
+    up: await guarded(up, pairs * 2 * rows),
+    down: await guarded(y, pairs * cols),
+    mixed: await read(residual, count * cols),
+  }
+}
+
+/** A norm of some columns, then a bias of all. */
+export async function columnRows(
+  on: Resetable,
+  count: number,
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const ops = backend.experts!
+  const next = random(seed)
+  const [stride, first, n] = [150, 40, 77]
+  const x = slotOf(backend, values(count * stride, next))
+  ops.normColumns(x, slotOf(backend, values(n, next)), 1e-5, count, { stride, first, n })
+  ops.bias(x, slotOf(backend, values(stride, next)), count, stride)
+  return (await backend.read(x, 0, count * stride)).slice()
 }
 
 export async function embedRows(

@@ -36,6 +36,7 @@ export interface ExpertParts {
 interface StackedExperts extends Experts {
   readonly words: readonly Int32Array[]
   /** Of one expert. */
+  readonly parts: number
   readonly units: number
 }
 
@@ -59,6 +60,7 @@ export class WasmExperts implements ExpertOps {
       cols: first[0]!.cols,
       outputs: first.reduce((sum, part) => sum + part.rows, 0),
       words: experts.map(matrices => Int32Array.from(matrices.flatMap(matrixWords))),
+      parts: first.length,
       units: unitsOf(first),
     }
   }
@@ -151,7 +153,7 @@ export class WasmExperts implements ExpertOps {
   #describe(w: StackedExperts, routesAt: number, count: number): void {
     const { i32, f32 } = this.#parts
     let at = this.#parts.descriptor / 4
-    i32[at] = count * w.experts[0]!.length
+    i32[at] = count * w.parts
     i32[at + 1] = w.cols
     i32[at + 2] = count * w.outputs
     i32[at + 3] = count * w.units

@@ -5,7 +5,6 @@
 import type {
   AttendSpec,
   Backend,
-  BackendLimits,
   Kv,
   Linear,
   Matrix,
@@ -14,28 +13,16 @@ import type {
   Slot,
   StepRows,
 } from '../../backend/backend.ts'
-import { KV_BLOCK, kvHeadBytes, layoutBytes } from '../../backend/backend.ts'
+import { KV_BLOCK, kvHeadBytes } from '../../backend/backend.ts'
 import type { BackendFactory } from '../../backend/factory.ts'
 import { allFinite } from '../../backend/finite.ts'
 import { asRyzError, RyzError } from '../../errors.ts'
-import type { ModelConfig } from '../../model/model-config.ts'
-import { ropeTables } from '../../model/rope.ts'
-import type { NetworkOptions } from '../../model/run-network.ts'
 import type { FaultStats } from '../../types/index.ts'
+import { Bench, type GuardSpec, SLICE_ROWS } from './guard-bench.ts'
+import { GuardExperts } from './guard-experts.ts'
 
-/** Rows of a slice are a multiple of this, so that it begins at a whole tile of every layout. */
-const SLICE_ROWS = 64
-const SLICE_BYTES = 2 ** 20
 /** The event loop gets a turn this often. */
 const TURN_MS = 20
-
-export interface GuardSpec {
-  readonly config: ModelConfig
-  readonly limits: BackendLimits
-  readonly network: Pick<NetworkOptions, 'kv' | 'contextLength'>
-  /** What computes the steps that are judged. */
-  readonly main: Backend
-}
 
 type Note = (op: string, by: FaultStats['events'][number]['by']) => void
 
@@ -43,6 +30,7 @@ export class GuardBackend implements Backend {
   readonly path: Backend['path']
   readonly traits: Backend['traits']
   readonly lost: Backend['lost']
+  readonly experts: Backend['experts']
   /** Ops that the first repairer could not do. */
   repaired = 0
   readonly #main: Backend
@@ -63,6 +51,13 @@ export class GuardBackend implements Backend {
     this.#spec = spec
     this.#factories = factories
     this.#note = note
+    this.experts =
+      main.experts &&
+      new GuardExperts<Bench>({
+        main,
+        op: (name, out, compute) => this.#op(name, out, compute),
+        multiply: (...operands) => this.#multiply(...operands),
+      })
   }
 
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void {
@@ -92,22 +87,7 @@ export class GuardBackend implements Backend {
   linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void {
     this.#op(`linear (${w.parts[0]!.weights.label})`, out, async bench => {
       await bench.put(bench.x, this.#main, x, count * w.cols)
-      const values = new Float32Array(count * w.outputs)
-      let at = 0
-      for (const part of w.parts) {
-        const step = bench.sliceRows(part, count)
-        for (let first = 0; first < part.rows; first += step) {
-          const rows = Math.min(step, part.rows - first)
-          const slice = await bench.load(this.#main, part, first, rows)
-          const y = await bench.linear(slice, count, activations)
-          for (let r = 0; r < count; r++) {
-            values.set(y.subarray(r * rows, (r + 1) * rows), r * w.outputs + at + first)
-          }
-          await this.#breathe()
-        }
-        at += part.rows
-      }
-      return values
+      return this.#multiply(bench, w.parts, w.outputs, count, activations)
     })
   }
 
@@ -148,9 +128,16 @@ export class GuardBackend implements Backend {
 
   gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void {
     this.#op(`gate (${activation})`, out, async bench => {
-      await bench.put(bench.x, this.#main, x, 2 * count * n)
-      bench.backend.gate(bench.y, bench.x, activation, count, n)
-      return bench.backend.read(bench.y, 0, count * n)
+      const values = new Float32Array(count * n)
+      // Of experts there are more rows than a bench has room for.
+      const step = Math.floor(bench.x.bytes / (8 * n))
+      for (let first = 0; first < count; first += step) {
+        const rows = Math.min(step, count - first)
+        await bench.put(bench.x, this.#main, x, 2 * rows * n, 2 * first * n)
+        bench.backend.gate(bench.y, bench.x, activation, rows, n)
+        values.set(await bench.backend.read(bench.y, 0, rows * n), first * n)
+      }
+      return values
     })
   }
 
@@ -265,122 +252,36 @@ export class GuardBackend implements Backend {
     }
   }
 
+  /** The rows in the bench's x times these matrices, a slice at a time. */
+  async #multiply(
+    bench: Bench,
+    parts: readonly Matrix[],
+    outputs: number,
+    count: number,
+    activations: 'int8' | 'float',
+  ): Promise<Float32Array> {
+    const values = new Float32Array(count * outputs)
+    let at = 0
+    for (const part of parts) {
+      const step = bench.sliceRows(part, count)
+      for (let first = 0; first < part.rows; first += step) {
+        const rows = Math.min(step, part.rows - first)
+        const slice = await bench.load(this.#main, part, first, rows)
+        const y = await bench.linear(slice, count, activations)
+        for (let r = 0; r < count; r++) {
+          values.set(y.subarray(r * rows, (r + 1) * rows), r * outputs + at + first)
+        }
+        await this.#breathe()
+      }
+      at += part.rows
+    }
+    return values
+  }
+
   async #breathe(): Promise<void> {
     if (performance.now() - this.#turned < TURN_MS) return
     // A timer, not a message to ourselves: that would be heard before the messages of others.
     await new Promise(resolve => setTimeout(resolve, 0))
     this.#turned = performance.now()
   }
-}
-
-/** A repairer with room for the operands of one op. */
-class Bench {
-  readonly backend: Backend
-  readonly x: Slot
-  readonly y: Slot
-  readonly vector: Slot
-  readonly vector2: Slot
-  readonly kv: Kv
-  readonly rope: Rope
-  readonly #weights: Slot
-  readonly #scales: Slot
-  /** One per shape: descriptors are never given back. */
-  readonly #linears = new Map<string, Linear>()
-
-  static async open(factory: BackendFactory, spec: GuardSpec): Promise<Bench> {
-    const limits: BackendLimits = spec.limits
-    const memory = benchBytes(spec) + factory.scratchBytes(limits)
-    return new Bench(await factory.create(memory, limits), spec)
-  }
-
-  private constructor(backend: Backend, spec: GuardSpec) {
-    const { config, network } = spec
-    const sizes = benchSizes(spec)
-    this.backend = backend
-    this.x = backend.alloc(sizes.x, 'repair input')
-    this.y = backend.alloc(sizes.y, 'repair output')
-    this.vector = backend.alloc(sizes.vector, 'repair vector')
-    this.vector2 = backend.alloc(sizes.vector, 'repair vector')
-    this.#weights = backend.alloc(sizes.weights, 'repair weights')
-    this.#scales = backend.alloc(sizes.scales, 'repair scales')
-    const { kvHeads, headDim, ropeDim, ropeTheta } = config
-    const blocks = Math.ceil(network.contextLength / KV_BLOCK)
-    this.kv = backend.createKv({ layers: 1, kvHeads, headDim, blocks, type: network.kv })
-    const rope = ropeTables(network.contextLength, ropeDim, ropeTheta)
-    this.rope = backend.createRope(rope.cos, rope.sin, ropeDim)
-  }
-
-  /** Copies `count` values of a slot of `from`. */
-  async put(to: Slot, from: Backend, slot: Slot, count: number): Promise<void> {
-    const values = await from.read(slot, 0, count)
-    this.backend.writer(to).write(0, bytesOf(values))
-  }
-
-  /** Rows [first, first + rows) of a matrix of `from`, in this bench's memory until the next load. */
-  async load(from: Backend, m: Matrix, first: number, rows: number): Promise<Matrix> {
-    const at = layoutBytes(m.layout, first, m.cols) / 4
-    const values = layoutBytes(m.layout, rows, m.cols) / 4
-    const weights = await from.read(m.weights, at, values)
-    this.backend.writer(this.#weights).write(0, bytesOf(weights))
-    const slice = { ...m, rows, weights: this.#weights }
-    if (m.scales === undefined) return slice
-    const perRow = m.scaleBlock > 0 ? Math.ceil(m.cols / m.scaleBlock) : 1
-    const scales = await from.read(m.scales, first * perRow, rows * perRow)
-    this.backend.writer(this.#scales).write(0, bytesOf(scales))
-    return { ...slice, scales: this.#scales }
-  }
-
-  /** One row of a slice. */
-  async embed(slice: Matrix, id: number): Promise<Float32Array> {
-    this.backend.embed(this.y, slice, Int32Array.of(id), 1)
-    return this.backend.read(this.y, 0, slice.cols)
-  }
-
-  /** x times a slice, f32 [count][slice.rows]. */
-  async linear(slice: Matrix, count: number, activations: 'int8' | 'float'): Promise<Float32Array> {
-    const shape = [slice.layout, slice.rows, slice.cols, slice.scaleBlock].join()
-    let linear = this.#linears.get(shape)
-    if (linear === undefined) {
-      linear = this.backend.stack([slice])
-      this.#linears.set(shape, linear)
-    }
-    this.backend.linear(this.y, this.x, linear, count, activations)
-    return this.backend.read(this.y, 0, count * slice.rows)
-  }
-
-  /** Rows of a slice of this matrix: they and their outputs fit. */
-  sliceRows(m: Matrix, count: number): number {
-    const fit = Math.min(
-      this.#weights.bytes / layoutBytes(m.layout, SLICE_ROWS, m.cols),
-      this.y.bytes / (4 * count * SLICE_ROWS),
-    )
-    return Math.floor(fit) * SLICE_ROWS
-  }
-}
-
-function benchSizes({ config: c, limits }: GuardSpec) {
-  const widest = Math.max(c.hidden, 2 * c.ffn, (c.heads + 2 * c.kvHeads) * c.headDim, SLICE_ROWS)
-  const cols = Math.max(limits.maxCols, c.hidden)
-  return {
-    x: 4 * limits.maxRows * widest,
-    y: 4 * limits.maxRows * widest,
-    vector: 4 * cols,
-    weights: Math.max(SLICE_BYTES, layoutBytes('f32', SLICE_ROWS, cols)),
-    // A slice of t2 codes with a scale per 64 columns has one for 16 bytes of codes.
-    scales: Math.max(SLICE_BYTES, layoutBytes('f32', SLICE_ROWS, cols)) / 4,
-  }
-}
-
-/** All that a bench allocates, alignment included. */
-function benchBytes(spec: GuardSpec): number {
-  const { config: c, network } = spec
-  const { x, y, vector, weights, scales } = benchSizes(spec)
-  const blocks = Math.ceil(network.contextLength / KV_BLOCK)
-  const kv = blocks * c.kvHeads * kvHeadBytes(network.kv, c.headDim)
-  const rope = 4 * network.contextLength * c.ropeDim
-  return x + y + 2 * vector + weights + scales + kv + rope + 65536
-}
-
-function bytesOf(values: Float32Array): Uint8Array {
-  return new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
 }

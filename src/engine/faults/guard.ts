@@ -9,7 +9,8 @@ import { RyzError } from '../../errors.ts'
 import type { StepRow } from '../../model/network.ts'
 import type { StepRepair } from '../../model/run-network.ts'
 import type { FaultStats } from '../../types/index.ts'
-import { GuardBackend, type GuardSpec } from './guard-backend.ts'
+import { GuardBackend } from './guard-backend.ts'
+import type { GuardSpec } from './guard-bench.ts'
 
 export interface Guard {
   readonly repair: StepRepair

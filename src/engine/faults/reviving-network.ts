@@ -61,6 +61,10 @@ export class RevivingNetwork implements Network {
     return this.running.network.opTimes()
   }
 
+  expertRows(): number[][] | undefined {
+    return this.running.network.expertRows()
+  }
+
   readBlock(block: number): Promise<Uint8Array> {
     return this.running.network.readBlock(block)
   }

@@ -10,7 +10,7 @@ import type {
   Matrix,
   Slot,
 } from '../../backend/backend.ts'
-import { KV_BLOCK } from '../../backend/backend.ts'
+import { KV_BLOCK, ROUTE_VALUES } from '../../backend/backend.ts'
 import {
   ALL_NEEDS,
   kindName,
@@ -48,6 +48,8 @@ const TOKENS = KV_BLOCK + 3
  */
 const INEXACT = 5e-3
 
+const NO_EXTRA = { normalise: false, scale: 1 } as const
+
 /** What is run, where it is not everything on the same small data. */
 export interface ProbeOptions {
   /** Kinds to leave out, as no weights of theirs will come. */
@@ -73,6 +75,7 @@ export async function runProbes(
   await bench.linears()
   await bench.chains()
   await bench.attention(kv)
+  await bench.experts()
   return bench.probes
 }
 
@@ -201,6 +204,40 @@ class Bench {
     this.#backend.linear(out, x, w, rows, kind.activations)
     const op = `linear (${kindName(kind)}, ${ROWS} x ${w.cols}, ${rows} rows)`
     this.#note(op, await this.#backend.read(out, 0, rows * w.outputs))
+  }
+
+  /** Three experts, two for each row; nothing where no room for experts was planned. */
+  async experts(): Promise<void> {
+    const ops = this.#backend.experts
+    const used = Math.min(2, this.#limits.routed ?? 0)
+    if (!ops || !this.#needs.experts || used === 0) return
+    const [n, many, experts] = [this.#cols, this.#many, 3]
+    const logits = this.#values(many * experts)
+    const bias = this.#values(experts)
+    const routes = this.#out(many * used * ROUTE_VALUES)
+    for (const scores of ['softmax', 'sigmoid'] as const) {
+      const extra = scores === 'sigmoid' ? { normalise: true, scale: 2.5, bias } : NO_EXTRA
+      const router = ops.createRouter({ experts, used, scores, ...extra })
+      ops.route(routes, logits, router, many)
+      await this.#keep(`route (${scores})`, routes)
+    }
+    const matrices = Array.from({ length: experts }, () => [this.#matrix('t2', ROWS, n, 0)])
+    const w = ops.stackExperts(matrices)
+    const x = this.#values(many * used * n)
+    const y = this.#out(many * used * ROWS)
+    for (const input of ['rows', 'pairs'] as const) {
+      for (const count of [1, many]) {
+        ops.routedLinear(y, x, w, routes, { input, count, used }, 'int8')
+        await this.#keep(`routed linear (${input}, ${count} rows)`, y)
+      }
+    }
+    const out = this.#values(many * ROWS)
+    ops.mix(out, y, routes, many * used, ROWS)
+    await this.#keep('mix', out)
+    const part = n - (n >> 2)
+    ops.normColumns(x, this.#values(part), 1e-5, many, { stride: n, first: n >> 2, n: part })
+    ops.bias(x, this.#values(n), many, n)
+    await this.#keep('norm of columns and bias', x)
   }
 
   /** One sequence in blocks 2 and 0 of the cache, in two steps. */

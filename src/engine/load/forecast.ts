@@ -1,7 +1,7 @@
 // "Will it run?", from the header alone: what would be downloaded, how much memory it would take, on
 // which path and how fast. The same checks and the same plan as a load, without one weight. Called by
 // worker/engine-api.ts.
-import { type BackendFactory, pathFields, pathName } from '../../backend/factory.ts'
+import { able, type BackendFactory, pathFields, pathName } from '../../backend/factory.ts'
 import { type Remembered, rememberedInIndexedDb } from '../../cache/remembered.ts'
 import { REFUSALS } from '../../cache/session.ts'
 import { type StoredFile, type StoredFileOptions, storedFile } from '../../cache/stored-file.ts'
@@ -92,8 +92,8 @@ async function foretell(
     name(told, config)
     const arranged = await arrange(factories, workOf(file, config, checked.head))
     if (arranged.calibration) told.calibration = arranged.calibration
-    const rung = choosePath(told, await asked(arranged.factories))
     const plan = planLoad(file, config, options, checked)
+    const rung = choosePath(told, await asked(able(arranged.factories, plan.needs)))
     const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
     const scratch = rung.scratchBytes(plan.limits) + testBytes
     try {

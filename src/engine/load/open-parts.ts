@@ -1,7 +1,7 @@
 // The load sequence: header -> config -> tokenizer -> memory plan -> the first backend of the ladder
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
-import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
+import { able, type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
 import { RyzError, throwIfAborted } from '../../errors.ts'
 import type { ModelFile } from '../../format/model-file.ts'
 import { readConfig } from '../../model/config.ts'
@@ -18,6 +18,7 @@ import type {
   Fallback,
   LoadOptions,
   LoadPhase,
+  ModelInfo,
   ModelSource,
 } from '../../types/index.ts'
 import { RevivingNetwork } from '../faults/reviving-network.ts'
@@ -91,10 +92,11 @@ async function openParts(
     signal: hooks.signal,
     report,
   }
-  const opened = await openNetwork(request, arranged.factories)
+  const paths = able(arranged.factories, plan.needs)
+  const opened = await openNetwork(request, paths)
   const lost: Fallback[] = []
   const network = new RevivingNetwork(opened, async (error, book) => {
-    const next = await reopen(request, source, arranged.factories, error, book, network.running)
+    const next = await reopen(request, source, paths, error, book, network.running)
     lost.push({ from: pathName(opened.path), to: pathName(next.path), reason: error.message })
     console.warn(`ryzanstein: ${error.message}; it goes on with ${pathName(next.path)}`)
     return next
@@ -117,6 +119,7 @@ async function openParts(
       vocab: config.vocab,
       contextLength: config.contextLength,
       ...(config.pooling && { pooling: config.pooling }),
+      ...expertsOf(config),
       parameters: poured.parameters,
       ...(tokenizer.bos !== undefined && { bos: tokenizer.bos }),
       addsBos: tokenizer.addBos && tokenizer.bos !== undefined,
@@ -153,6 +156,12 @@ async function openParts(
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
     close: closing(network),
   }
+}
+
+function expertsOf({ experts }: ModelConfig): Pick<ModelInfo, 'experts'> {
+  if (!experts) return {}
+  const { count, used, shared } = experts
+  return { experts: { count, used, ...(shared && { sharedFfn: shared.ffn }) } }
 }
 
 const NO_FAULTS = { recomputed: 0, ended: 0, events: [] }
