@@ -149,7 +149,7 @@ describe('GGUF', () => {
     ['embedding_scale', 'llama', { embedding_scale: { f32: 12 } }],
     ['residual_scale', 'llama', { residual_scale: { f32: 0.2 } }],
     ['attention.scale', 'llama', { 'attention.scale': { f32: 0.5 } }],
-    ['expert_count', 'llama', { expert_count: { u32: 8 } }],
+    ['expert_count', 'qwen3', { expert_count: { u32: 8 } }],
     ['hidden_activation', 'bitnet', { hidden_activation: 'gelu' }],
     ['attention.causal', 'qwen3', { 'attention.causal': { bool: false } }],
     ['attention.value_length', 'llama', { 'attention.value_length': { u32: 8 } }],
