@@ -188,7 +188,7 @@ export class Graph {
   #dense(ops: OpTimer, { gateUp, subNorm, down }: DenseWeights, n: number): void {
     const c = this.#config
     const x = this.x
-    const inputs = this.#inputs
+    const inputs = this.inputs
     const outputs = this.#outputs
     const { activations } = this.#options
     ops.linear('gate_up', outputs, inputs, gateUp, n, activations)
@@ -203,7 +203,7 @@ export class Graph {
     const { hidden, ffn, activation } = this.#config
     const { logits, routes, pairs } = this.#experts!
     const x = this.x
-    const inputs = this.#inputs
+    const inputs = this.inputs
     const outputs = this.#outputs
     const { activations } = this.#options
     const count = n * w.routing.used
