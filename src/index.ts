@@ -64,6 +64,8 @@ export type {
   SamplingOptions,
   ScoreOptions,
   ScoreResult,
+  SpeculationOptions,
+  SpeculationStats,
   StorageRoom,
   StoredFile,
   StoredModel,

@@ -19,6 +19,8 @@ import type {
   ScoreOptions,
 } from '../types/index.ts'
 import { ChatPlan } from './answer/plan.ts'
+import { resolveSpeculation } from './draft/options.ts'
+import { Speculation } from './draft/speculation.ts'
 import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
 import { type PlaceOptions, type Prepared, Requests } from './requests.ts'
@@ -61,10 +63,7 @@ const NOT_CACHED: CacheStats = {
 }
 
 /** The options of load() that concern requests; the rest was used up when the parts were made. */
-export type EngineOptions = Pick<
-  LoadOptions,
-  'maxSequences' | 'queueLimit' | 'queueTimeoutMs' | 'prefillPiece'
->
+export type EngineOptions = Pick<LoadOptions, keyof typeof LOAD_DEFAULTS | 'speculation'>
 
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
   loadMs?: number
@@ -80,6 +79,7 @@ export class Engine {
   readonly #sessions: Sessions
   readonly #grammars: Grammars
   readonly #requests: Requests
+  readonly #speculation: Speculation
   readonly #loadMs: number
   readonly #now: () => number
   readonly #asides = new Set<AbortController>()
@@ -92,8 +92,14 @@ export class Engine {
     this.#loadMs = extras.loadMs ?? 0
     const limits = limitsOf(options)
     this.#scratch = new SamplerScratch(parts.network.config.vocab)
+    if (options.speculation) {
+      check('speculation', options.speculation, LOAD_RULES.speculation)
+    }
+    const guessing = resolveSpeculation(options.speculation)
+    this.#speculation = new Speculation(guessing, () => parts.traits.exact)
     this.#scheduler = new Scheduler(parts.network, {
       ...limits,
+      speculation: this.#speculation,
       now: this.#now,
       turn: extras.turn,
       onFatal: () => void this.close(),
@@ -141,6 +147,7 @@ export class Engine {
         options: resolved,
         tokenizer,
         scratch: this.#scratch,
+        lookupOdds: this.#speculation.lookup ? this.#speculation.lookupOdds : undefined,
         contextLength: network.kv.contextLength,
         ...(plan?.reads && { plan: plan.answer(prompt, seed) }),
         constrained: held !== undefined,
@@ -213,6 +220,7 @@ export class Engine {
       decode: counters.decode,
       reuse: { ...counters.reuse },
       ...expertsOf(network.expertRows?.()),
+      speculation: this.#speculation.stats(),
       ops: network.opTimes(),
       queue: {
         waiting: this.#scheduler.waiting,
@@ -327,9 +335,9 @@ export class Engine {
 }
 
 /** @throws RyzError BAD_OPTION */
-function limitsOf(options: EngineOptions): Required<EngineOptions> {
+function limitsOf(options: EngineOptions): Record<keyof typeof LOAD_DEFAULTS, number> {
   const limits = { ...LOAD_DEFAULTS }
-  for (const name of Object.keys(LOAD_DEFAULTS) as (keyof EngineOptions)[]) {
+  for (const name of Object.keys(LOAD_DEFAULTS) as (keyof typeof LOAD_DEFAULTS)[]) {
     const value = options[name]
     if (value === undefined) continue
     check(name, value, LOAD_RULES[name])

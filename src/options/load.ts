@@ -1,5 +1,5 @@
 // What load() and willItRun() may be told: bounds and defaults of LoadOptions. Used by src/api and src/engine.
-import type { LoadOptions } from '../types/index.ts'
+import type { LoadOptions, SpeculationOptions } from '../types/index.ts'
 import {
   badOption,
   callback,
@@ -25,6 +25,12 @@ export const LOAD_DEFAULTS = {
   queueTimeoutMs: 30_000,
   prefillPiece: 128,
 } as const satisfies LoadOptions
+
+export const SPECULATION_DEFAULTS = {
+  lookup: true,
+  maxTokens: 31,
+  adaptive: true,
+} as const satisfies SpeculationOptions
 
 /** Milliseconds in the queue: 0 only starts at once or not at all, Infinity waits for ever. */
 export const queueTimeout: Rule = number(0, Number.POSITIVE_INFINITY)
@@ -84,6 +90,27 @@ const threads: Rule = value =>
     ? undefined
     : "'auto' or a whole number from 1 to 64"
 
+const SPECULATION_RULES: Rules<SpeculationOptions> = {
+  lookup: flag,
+  maxTokens: whole(1, 31),
+  adaptive: flag,
+}
+
+const speculation: Rule = value => {
+  if (value === 'auto' || value === 'off') return undefined
+  if (kindOf(value) !== 'Object')
+    return "'auto', 'off', or an object of lookup, maxTokens, adaptive"
+  const given = value as Record<string, unknown>
+  for (const name in given) {
+    if (given[name] === undefined) continue
+    const rule = Object.hasOwn(SPECULATION_RULES, name) && SPECULATION_RULES[name as 'lookup']
+    if (!rule) return `an object of lookup, maxTokens, adaptive; ${shown(name)} is none`
+    const wrong = rule(given[name])
+    if (wrong !== undefined) return `an object whose ${name} is ${wrong}`
+  }
+  return undefined
+}
+
 export const LOAD_RULES: Rules<LoadOptions> = {
   backend: oneOf('auto', 'wasm', 'webgpu', 'reference'),
   powerPreference: oneOf('low-power', 'high-performance'),
@@ -101,6 +128,7 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   queueLimit: whole(0, 1 << 20),
   queueTimeoutMs: queueTimeout,
   prefillPiece: whole(1, 512),
+  speculation,
   calibrate: flag,
   share: flag,
   cache: oneOf('auto', 'require', 'only', 'off'),
@@ -122,6 +150,7 @@ export function checkLoad(options: LoadOptions, call = 'load()'): LoadOptions {
   if (checked.strict && checked.head) {
     throw badOption('head', checked.head, 'left out where strict is true')
   }
+  if (typeof checked.speculation === 'object') checked.speculation = { ...checked.speculation }
   if (checked.headers) checked.headers = headersOf(checked.headers)
   return checked
 }

@@ -54,6 +54,19 @@ export interface LoadProgress {
  */
 export type CacheMode = 'auto' | 'require' | 'only' | 'off'
 
+/** How tokens are guessed, to be computed several at a time. No token depends on any of this. */
+export interface SpeculationOptions {
+  /** Look the last tokens up in prompt and answer, and guess what followed them there. Default true. */
+  lookup?: boolean
+  /** Guessed tokens of a request in a step at most: 1 to 31 (default). */
+  maxTokens?: number
+  /**
+   * As many as pay, by what steps of so many rows took and by how often guesses came true (default); false:
+   * always as many as there are.
+   */
+  adaptive?: boolean
+}
+
 export interface LoadOptions {
   /**
    * 'auto' walks the ladder relaxed, simd128, threads or not, reference. 'webgpu' takes the GPU, and what
@@ -99,6 +112,13 @@ export interface LoadOptions {
    * generate, 200 ms alone.
    */
   prefillPiece?: number
+  /**
+   * Speculative decoding: tokens that are likely to follow are computed along with the last one, and kept as
+   * far as they are what is drawn. Same tokens, less time where a text repeats what it or its prompt said before.
+   * 'auto' (default) does it where it pays, and not on a GPU, where a row may round otherwise in a larger
+   * step; an object does it there too. See stats().speculation.
+   */
+  speculation?: 'auto' | 'off' | SpeculationOptions
   /**
    * Measure kernels and thread counts (half a second at most) and take the fastest. Default: only for
    * models that read more than 16 MB of weights a token, once per browser and model shape. What

@@ -173,6 +173,22 @@ export interface FaultStats {
   restarts: { code: ErrorCode; message: string }[]
 }
 
+/** What guessing tokens did; see LoadOptions.speculation. */
+export interface SpeculationStats {
+  on: boolean
+  /** Why it is not on. */
+  reason?: string
+  /** Steps that had guesses. */
+  steps: number
+  /** Guessed tokens that were computed, and those of them that came true. */
+  proposed: number
+  accepted: number
+  /** Guesses of a sequence in a step, as a mean of the last ones. */
+  length: number
+  /** How many times as fast steps without a prompt were as they would have been without guesses, by what those cost. */
+  gain: number
+}
+
 export interface EngineStats {
   backend: BackendName
   variant: PathVariant
@@ -205,6 +221,7 @@ export interface EngineStats {
   decode: { tokens: number; ms: number; tokensPerSecond: number }
   /** Of a mixture of experts: tokens that each expert computed, by layer; the one of the warm-up is among them. */
   experts?: { tokens: number[][] }
+  speculation: SpeculationStats
   /** Slowest first; of steps that only decode one in 16 is timed and counts for all. */
   ops: OpTime[]
   queue: {

@@ -44,6 +44,26 @@ describe.each(KV_TYPES)('KV %s', kv => {
       expect(all.every((got, i) => sameBits(got, tail(truth, [0, 3, 40, 64][i], parts)))).toBe(true)
     })
 
+    test('in steps of any size, with wrong tokens behind the right ones that are forgotten', async () => {
+      const { network } = parts
+      const { vocab } = network.config
+      const seq = network.kv.open()
+      const all = new Float32Array(IDS.length * vocab)
+      // 1 to 6 right ones with 0 to 15 wrong ones: what speculation does. Kernels change at 2, 4, 8, 14 and 16.
+      for (let first = 0, step = 0; first < IDS.length; step++) {
+        const right = IDS.slice(first, first + 1 + (step % 6))
+        const wrong = Array.from({ length: (step * 5) % 16 }, (_, i) => (i * 41 + step) % vocab)
+        const rows = [...right, ...wrong].map(token => ({ seq, token, wants: 'logits' as const }))
+        network.kv.reserve(seq, rows.length)
+        const { logits } = await network.forward(rows)
+        all.set(logits.subarray(0, right.length * vocab), first * vocab)
+        first += right.length
+        network.kv.truncate(seq, first)
+      }
+      network.kv.close(seq)
+      expect(sameBits(all, truth)).toBe(true)
+    })
+
     test('after a fork in the middle of a block', async () => {
       const { network } = parts
       const { kv: cache } = network

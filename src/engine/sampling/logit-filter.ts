@@ -10,6 +10,8 @@ export interface LogitFilter {
    * @throws RyzError BAD_OPTION when the token was not allowed
    */
   accept(token: number): void
+  /** accept(), where the token is allowed; else false, and nothing has changed. */
+  take(token: number): boolean
   /** A copy that goes on by itself. Cheap: states are shared and never change. */
   fork(): LogitFilter
   /** Goes back to where the fork stands. */

@@ -27,11 +27,13 @@ export interface Job {
   share: Share | undefined
   /** Keys of its first full blocks, as far as they were needed. */
   readonly keys: string[]
+  /** Tokens that may follow the last one, computed along with it in this step; see draft/speculation.ts. */
+  readonly guessed: number[]
   /** The last of its full blocks in the prefix index; undefined when it takes no part in it. */
   node: PrefixNode | undefined
 }
 
-/** What one job has in a step: its next `count` tokens. One object a job, for all its steps. */
+/** What one job has in a step: its next `count` tokens, guessed ones included. One object a job, for all its steps. */
 export interface Share {
   readonly job: Job
   count: number
@@ -58,6 +60,7 @@ export function newJob(
     over: false,
     share: undefined,
     keys: [],
+    guessed: [],
     node: undefined,
   }
 }
@@ -68,8 +71,9 @@ export function keyOf(job: Job, block: number): string {
   return job.keys[block]
 }
 
-/** The share of a job in this step. */
+/** The share of a job in this step, without guesses. */
 export function shareOf(job: Job, count: number): Share {
+  job.guessed.length = 0
   job.share ??= { job, count }
   job.share.count = count
   return job.share
@@ -83,6 +87,12 @@ export function wantedOf({ task, fed }: Job, count: number): number {
 /** Tokens known so far: prompt and answer. */
 export function tokensOf(task: Task): number {
   return task.prompt.length + task.answer.length
+}
+
+/** Token `index` of the job in this step: known, or guessed. */
+function fedToken({ task, guessed }: Job, index: number): number {
+  const known = tokensOf(task)
+  return index < known ? tokenAt(task, index) : guessed[index - known]!
 }
 
 function tokenAt(task: Task, index: number): number {
@@ -110,7 +120,7 @@ export class StepRows {
         this.#pool[n] ??= { seq: job.seq!, token: 0, wants: 'nothing' }
         const row = this.#pool[n]!
         row.seq = job.seq!
-        row.token = tokenAt(job.task, i)
+        row.token = fedToken(job, i)
         row.wants = i < job.task.wantedFrom ? 'nothing' : job.task.wants
         this.#rows[n++] = row
       }

@@ -46,6 +46,22 @@ export class Room {
     return this.#kv.reserve(job.seq!, 1)
   }
 
+  /**
+   * Room for up to `tokens` behind the next one, which has its own: whoever needs blocks for known tokens goes
+   * first.
+   * @returns for how many there is some
+   */
+  stretch(job: Job, tokens: number): number {
+    const seq = job.seq!
+    if (this.#kv.reserve(seq, 1 + tokens)) return tokens
+    return Math.max(0, Math.min(tokens, seq.blocks.length * KV_BLOCK - seq.length - 1))
+  }
+
+  /** Forgets what was computed of wrong guesses, before anything is offered to others. */
+  cut(job: Job): void {
+    this.#kv.truncate(job.seq!, job.fed)
+  }
+
   /** Offers the blocks that were filled in this step to later prompts. */
   index(job: Job): void {
     while (job.node !== undefined && job.seq !== undefined) {

@@ -9,6 +9,7 @@
 // memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Network } from '../../model/network.ts'
+import { Speculation } from '../draft/speculation.ts'
 import { type Job, newJob, type Share, shareOf } from './job.ts'
 import { Room } from './kv-room.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
@@ -36,6 +37,8 @@ export interface SchedulerOptions {
   queueTimeoutMs: number
   /** Prompt tokens of one step at most. */
   prefillPiece: number
+  /** What guesses tokens; without it, nothing does. */
+  speculation?: Speculation
   /** Milliseconds; a test may hand in its own. */
   now?: () => number
   turn?: Turn
@@ -55,6 +58,7 @@ export class Scheduler {
   readonly #room: Room
   readonly #runner: StepRunner
   readonly #revival: Revival
+  readonly #speculation: Speculation
   /** Lost their memory to older ones; resumed before anything that waits. */
   #paused: Job[] = []
   /** In order of admission. */
@@ -83,7 +87,8 @@ export class Scheduler {
       startOver: () => this.#startOver(),
       giveUp: error => this.#giveUp(error),
     })
-    this.#runner = new StepRunner(network, this.#room, this.#now, {
+    this.#speculation = options.speculation ?? new Speculation(undefined, () => true)
+    this.#runner = new StepRunner(network, this.#room, this.#speculation, this.#now, {
       ended: job => this.#finished.push(job),
       again: job => this.#again(job),
       failed: (job, error) => this.#end(job, 'failed', error),
@@ -102,12 +107,11 @@ export class Scheduler {
     return this.#seats
   }
 
-  /**
-   * Runs one token, so that the first piece of the first prompt has the right size already.
-   * Called before any request.
-   */
+  /** Runs one token before any request, so that the first piece of the first prompt has the right size. */
   async measure(): Promise<void> {
-    this.#piece.learn(1, await measureToken(this.#network, this.#now))
+    const ms = await measureToken(this.#network, this.#now)
+    this.#piece.learn(1, ms)
+    this.#speculation.measured(ms)
   }
 
   /** Full blocks of prompts and answers, running and past. */
@@ -194,31 +198,24 @@ export class Scheduler {
     const decode = this.#shareDecode(shares)
     shares.length = decode // set to 0 first, it would lose its memory
     const prefill = this.#sharePrefill(shares)
+    this.#speculation.begin(decode)
+    if (decode > 0 && prefill === 0) this.#speculation.propose(shares, this.#network, this.#room)
     this.#turnNow = true
     if (shares.length === 0) return pauseFor(this.#active, TURN_MS)
     this.#steps++
     const began = this.#now()
     const computing = this.#runner.run(shares)
-    if (computing !== undefined) return this.#bookLater(computing, prefill, decode, began)
+    if (computing !== undefined) return computing.then(() => this.#book(prefill, decode, began))
     this.#book(prefill, decode, began)
     return undefined
-  }
-
-  async #bookLater(
-    computing: Promise<void>,
-    prefill: number,
-    decode: number,
-    began: number,
-  ): Promise<void> {
-    await computing
-    this.#book(prefill, decode, began)
   }
 
   /** Books the time of a step that is over and completes whom it finished. */
   #book(prefill: number, decode: number, began: number): void {
     const ms = this.#now() - began
     this.#piece.learn(prefill, ms)
-    this.counters.step(prefill, decode, ms)
+    this.counters.step(prefill, decode + this.#speculation.right, ms)
+    if (prefill === 0) this.#speculation.learn(this.#runner.computedMs)
     this.#turnNow = prefill > 0 || this.#finished.length > 0
     if (this.#finished.length === 0) return
     for (const job of this.#finished) if (!job.over) this.#complete(job)
@@ -385,6 +382,7 @@ export class Scheduler {
     for (const job of this.#active.slice().reverse()) this.#pause(job)
     this.#room.prefixes.clear()
     this.#piece.forget()
+    this.#speculation.forget()
   }
 
   #giveUp(error: RyzError): void {
@@ -394,7 +392,7 @@ export class Scheduler {
   }
 
   #failAll(error: RyzError): void {
-    for (const job of [...this.#active, ...this.#paused, ...this.#waiting.jobs])
-      this.#end(job, 'failed', error)
+    const all = [...this.#active, ...this.#paused, ...this.#waiting.jobs]
+    for (const job of all) this.#end(job, 'failed', error)
   }
 }

@@ -2,6 +2,7 @@
 // it goes on. Implemented by generate.ts, score.ts and embed.ts; the scheduler knows nothing of sampling or text.
 import type { RyzError } from '../../errors.ts'
 import type { QueueEvent } from '../../types/index.ts'
+import type { Guess } from '../draft/prompt-lookup.ts'
 
 /** Milliseconds on the engine's clock. */
 export interface TaskTimes {
@@ -46,6 +47,11 @@ export interface Task {
    * Throwing ends this task alone.
    */
   accept(row: Float32Array, at: number): Next
+  /**
+   * At most `most` tokens that may follow, with their chances, where it has a guess: they are computed along
+   * with the last one, and accept() gets their rows as long as it draws what was guessed.
+   */
+  guess?(most: number): Guess | undefined
   /** Memory ran out with no other task to wait for: 'again' with fewer tokens, or complete() follows. */
   cutShort(): Exclude<Next, 'more'>
   /** Told when it has to wait and whenever its position changes. */

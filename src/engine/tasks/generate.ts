@@ -14,6 +14,9 @@ import type {
 } from '../../types/index.ts'
 import type { AnswerPlan } from '../answer/plan.ts'
 import type { Piece } from '../answer/reader.ts'
+import type { Odds } from '../draft/odds.ts'
+import { type Guess, PromptLookup } from '../draft/prompt-lookup.ts'
+import type { LogitFilter } from '../sampling/logit-filter.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
 import type { Next, Task, TaskTimes } from '../schedule/task.ts'
 import type { RequestGrammar } from './grammars.ts'
@@ -35,6 +38,8 @@ export interface GenerationSpec {
   readonly options: ResolvedGenerate
   readonly tokenizer: Tokenizer
   readonly scratch: SamplerScratch
+  /** How often what followed in the text before comes again; without it, no token is guessed. */
+  readonly lookupOdds?: Odds
   /** Prompt and answer together hold at most this many tokens. */
   readonly contextLength: number
   /** How the answer is read; as text, where absent. */
@@ -58,6 +63,7 @@ export class Generation implements Task {
   readonly reuse: boolean
   readonly #spec: GenerationSpec
   readonly #sampler: Sampler
+  readonly #lookup: PromptLookup | undefined
   #grammar: RequestGrammar | undefined
   readonly #decoder: ReturnType<typeof createStreamDecoder>
   readonly #matcher: StopMatcher
@@ -81,6 +87,7 @@ export class Generation implements Task {
     this.#sampler = new Sampler(spec.options, spec.scratch)
     this.#decoder = createStreamDecoder(spec.tokenizer, { continuation: true })
     this.#matcher = new StopMatcher(spec.options.stop)
+    this.#lookup = spec.lookupOdds && new PromptLookup(spec.lookupOdds)
     for (const token of spec.prompt) this.#sampler.accept(token)
     if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
       this.#slide(spec.contextLength)
@@ -125,6 +132,24 @@ export class Generation implements Task {
     if (options.overflow === 'stop') return this.#end('context')
     this.#slide(held)
     return 'again'
+  }
+
+  /** Tokens behind the end of the request or of the context are of no use. */
+  guess(most: number): Guess | undefined {
+    const lookup = this.#lookup
+    if (lookup === undefined) return undefined
+    const { prompt, options, contextLength } = this.#spec
+    while (lookup.pushed < prompt.length) lookup.push(prompt[lookup.pushed]!)
+    while (lookup.pushed < prompt.length + this.#tokens.length) {
+      lookup.push(this.#tokens[lookup.pushed - prompt.length]!)
+    }
+    const left = Math.min(
+      options.maxTokens - this.#tokens.length,
+      contextLength - this.prompt.length - this.answer.length,
+    )
+    const guess = lookup.guess(Math.min(most, left - 1))
+    if (this.#grammar !== undefined) cutAt(guess, this.#grammar.filter)
+    return guess
   }
 
   cutShort(): 'again' | 'end' {
@@ -236,6 +261,20 @@ export class Generation implements Task {
     this.answer.length = 0
     this.#slides++
   }
+}
+
+/** Leaves out what the grammar does not let pass. */
+function cutAt({ tokens, chances }: Guess, filter: LogitFilter): void {
+  if (tokens.length === 0) return
+  const ahead = filter.fork()
+  let fits = 0
+  try {
+    while (fits < tokens.length && ahead.take(tokens[fits]!)) fits++
+  } catch {
+    // A limit of the grammar that a wrong guess may meet: it is told when a drawn token meets it.
+  }
+  tokens.length = fits
+  chances.length = fits
 }
 
 /** A token as it is written by itself. */

@@ -209,6 +209,10 @@ class NamedFilter implements LogitFilter {
     this.#guard(() => this.#inner.accept(token))
   }
 
+  take(token: number): boolean {
+    return this.#guard(() => this.#inner.take(token))
+  }
+
   fork(): NamedFilter {
     return new NamedFilter(this.#inner.fork(), this.#part, this.#option)
   }

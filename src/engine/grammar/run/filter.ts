@@ -75,18 +75,22 @@ export class GrammarFilter implements LogitFilter {
   }
 
   accept(token: number): void {
+    if (this.take(token)) return
+    throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
+  }
+
+  take(token: number): boolean {
     const { vocabulary } = this.#grammar.masks
-    if (vocabulary.endTokens.has(token) && this.complete) return
+    if (vocabulary.endTokens.has(token) && this.complete) return true
     let state: State | null = this.#state.afterToken(token)
     if (state === null) {
       const bytes = vocabulary.isText(token) ? vocabulary.bytesOf(token) : []
       state = bytes.length === 0 ? null : this.#state
       for (const byte of bytes) state = state === null ? null : state.next(byte)
     }
-    if (state === null) {
-      throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
-    }
+    if (state === null) return false
     this.#state = state
+    return true
   }
 
   /** The text may go on with these bytes; only then it moves. For tests and forced text. */

@@ -1,0 +1,196 @@
+// Speculation: how many guessed tokens go into a step beside the last one, for each sequence that generates.
+// They pay when what they gain, by their chances, is more than what their rows cost, as measured. The step
+// computes them all; the tasks draw from the rows in order, as ever, until a draw differs from the guess
+// (step.ts), so no token depends on any of this. Called by scheduler.ts and step.ts.
+import type { Network } from '../../model/network.ts'
+import type { SpeculationStats } from '../../types/index.ts'
+import type { Share } from '../schedule/job.ts'
+import type { Room } from '../schedule/kv-room.ts'
+import { Odds } from './odds.ts'
+import type { ResolvedSpeculation } from './options.ts'
+import { type Guess, LOOKUP_ODDS } from './prompt-lookup.ts'
+import { StepCosts } from './step-costs.ts'
+
+/** A step with guesses takes this long at most, by the measured costs: a cancel is heard within 250 ms. */
+const STEP_MS = 200
+/** Rows of a step at first; then twice as many as were tried, so that a wrong estimate costs little. */
+const FIRST_ROWS = 4
+/** What guesses must promise over a step without: costs and chances are estimates. */
+const MARGIN = 1.05
+/** Steps with guesses that may follow each other before one without, so that its cost stays known. */
+const PLAIN_EVERY = 64
+/** The mean length of a draft follows the last so many. */
+const RECENT = 16
+
+export class Speculation {
+  /** Of all requests, as a start for the next. */
+  readonly lookupOdds = new Odds(LOOKUP_ODDS)
+  readonly #options: ResolvedSpeculation | undefined
+  readonly #exact: () => boolean
+  readonly #costs = new StepCosts()
+  readonly #guesses: (Guess | undefined)[] = []
+  readonly #taken: number[] = []
+  readonly #stats = { steps: 0, proposed: 0, accepted: 0 }
+  #drafts = 0
+  #length = 0
+  #sincePlain = 0
+  /** Of the step that runs: sequences, its rows, and guesses that were right. */
+  #base = 0
+  #rows = 0
+  #right = 0
+  /** Time of steps without a prompt: as it was, and as it would have been without guesses. */
+  #spentMs = 0
+  #plainMs = 0
+
+  /**
+   * @param options  undefined: off
+   * @param exact    whether a row's result is the same bits however many rows a step has
+   */
+  constructor(options: ResolvedSpeculation | undefined, exact: () => boolean) {
+    this.#options = options
+    this.#exact = exact
+  }
+
+  /** Why nothing is guessed; undefined where something is. */
+  get off(): string | undefined {
+    if (this.#options === undefined) return "speculation is 'off'"
+    if (this.#options.inexact || this.#exact()) return undefined
+    return 'this backend rounds a row by how many there are; an object as speculation turns it on'
+  }
+
+  /** Whether tasks should look tokens up in their own text. */
+  get lookup(): boolean {
+    return this.#options?.lookup === true && this.off === undefined
+  }
+
+  /** Guesses of the step that runs, or ran last, which were right. */
+  get right(): number {
+    return this.#right
+  }
+
+  /** A step begins in which so many sequences generate; without propose() it has no guesses. */
+  begin(sequences: number): void {
+    this.#base = sequences
+    this.#rows = sequences
+    this.#right = 0
+  }
+
+  /** Adds guessed tokens to the shares of a step that only decodes, as far as rows and memory go. */
+  propose(shares: readonly Share[], network: Network, room: Room): void {
+    if (this.#options === undefined || this.off !== undefined) return
+    const { adaptive, maxTokens } = this.#options
+    const spare = Math.min(network.maxRows, network.maxWantedRows) - shares.length
+    let offered = 0
+    for (let s = 0; s < shares.length; s++) {
+      // Asked even where it will not pay: that is how the odds are known.
+      const guess = shares[s]!.job.task.guess?.(Math.min(spare, maxTokens))
+      this.#guesses[s] = guess
+      offered += guess?.tokens.length ?? 0
+    }
+    if (offered === 0 || (adaptive && this.#sincePlain >= PLAIN_EVERY)) return
+    let count = Math.min(offered, spare)
+    if (adaptive) count = this.#best(shares.length, count, network.stepMs ?? STEP_MS)
+    this.#pick(shares.length, count)
+    for (let s = 0; s < shares.length; s++) this.#add(shares[s]!, this.#taken[s]!, s, room)
+  }
+
+  /** The step is computed again without guesses. */
+  drop(): void {
+    this.#rows = this.#base
+  }
+
+  /** So many guesses of a share were right. */
+  accept(count: number): void {
+    this.#right += count
+    this.#stats.accepted += count
+  }
+
+  /** Computing the step took so long, and it had no part of a prompt; NaN where it was computed twice. */
+  learn(ms: number): void {
+    if (this.#base === 0 || Number.isNaN(ms)) return
+    this.#costs.learn(this.#rows, ms)
+    this.#spentMs += ms
+    if (this.#rows === this.#base) {
+      this.#sincePlain = 0
+      this.#plainMs += ms
+      return
+    }
+    this.#sincePlain++
+    this.#stats.steps++
+    this.#plainMs += this.#costs.ms(this.#base) * (1 + this.#right / this.#base)
+  }
+
+  /** What a step of one row took, before any request. */
+  measured(ms: number): void {
+    this.#costs.learn(1, ms)
+  }
+
+  /** Another backend computes from now on. */
+  forget(): void {
+    this.#costs.forget()
+  }
+
+  stats(): SpeculationStats {
+    const { off } = this
+    return {
+      on: off === undefined,
+      ...(off === undefined ? {} : { reason: off }),
+      ...this.#stats,
+      length: this.#length,
+      gain: this.#spentMs > 0 ? this.#plainMs / this.#spentMs : 1,
+    }
+  }
+
+  #add(share: Share, wanted: number, s: number, room: Room): void {
+    const { job } = share
+    const count = wanted === 0 ? 0 : room.stretch(job, wanted)
+    if (count === 0) return
+    for (let i = 0; i < count; i++) job.guessed.push(this.#guesses[s]!.tokens[i]!)
+    share.count += count
+    this.#rows += count
+    this.#stats.proposed += count
+    this.#drafts = Math.min(RECENT, this.#drafts + 1)
+    this.#length += (count - this.#length) / this.#drafts
+  }
+
+  /** How many guesses give the most tokens a millisecond; 0 where none does better than without. */
+  #best(sequences: number, most: number, limitMs: number): number {
+    const plain = this.#costs.ms(sequences)
+    if (plain === 0) return 0
+    let rate = (sequences / plain) * MARGIN
+    let tokens = sequences
+    let best = 0
+    const tried = Math.max(sequences - 1 + FIRST_ROWS, 2 * this.#costs.largest)
+    this.#pick(sequences, 0)
+    for (let count = 1; count <= most && sequences + count <= tried; count++) {
+      tokens += this.#pickOne(sequences)
+      const ms = this.#costs.ms(sequences + count)
+      if (ms > limitMs) break
+      if (tokens / ms <= rate) continue
+      rate = tokens / ms
+      best = count
+    }
+    return best
+  }
+
+  /** Takes `count` guesses, each time the likeliest that is next of its sequence. */
+  #pick(sequences: number, count: number): void {
+    for (let s = 0; s < sequences; s++) this.#taken[s] = 0
+    for (let i = 0; i < count; i++) this.#pickOne(sequences)
+  }
+
+  /** @returns its chance */
+  #pickOne(sequences: number): number {
+    let next = -1
+    let chance = -1
+    for (let s = 0; s < sequences; s++) {
+      const of = this.#guesses[s]?.chances[this.#taken[s]!]
+      if (of === undefined || of <= chance) continue
+      next = s
+      chance = of
+    }
+    if (next < 0) return 0
+    this.#taken[next]!++
+    return chance
+  }
+}
