@@ -24,7 +24,9 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: [resolve(here, 'index.html'), resolve(here, 'bench/index.html')],
+      input: ['index.html', 'bench/index.html', 'evals/index.html'].map(page =>
+        resolve(here, page),
+      ),
     },
   },
   preview: { headers: isolation, port: 4173 },
