@@ -44,10 +44,11 @@ export default defineConfig({
       entry: {
         index: resolve(here, 'src/index.ts'),
         vite: resolve(here, 'src/adapters/vite/vite.ts'),
+        node: resolve(here, 'src/node/load.ts'),
       },
       formats: ['es'],
     },
-    // vite.js runs in Node.
-    rolldownOptions: { external: ['node:fs'], output: { minify: true } },
+    // vite.js and node.js run in Node.
+    rolldownOptions: { external: [/^node:/], output: { minify: true } },
   },
 })

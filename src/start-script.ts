@@ -11,6 +11,8 @@ export function sameOrigin(url: string): boolean {
   const { protocol, origin } = new URL(url, globalThis.location?.href)
   // Not location.origin, which in a sandboxed frame is what it would be without the sandbox.
   const own = globalThis.origin ?? globalThis.location?.origin
+  // Node starts threads from files; browsers start no worker from there.
+  if (protocol === 'file:' && own === undefined) return true
   return protocol === 'blob:' || (origin === own && own !== 'null')
 }
 

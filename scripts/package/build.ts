@@ -26,8 +26,11 @@ const PARTS = {
 /** Entries of their own, which no page pays that does not import them: `ryzanstein/openai`. */
 const SUBPATHS = { openai: 'src/adapters/openai/engine-fetch.ts' }
 
+/** What runs in threads of Node. */
+const NODE = { 'node-thread': 'src/node/thread.ts' }
+
 /** Entries whose types users see. */
-const TYPED = ['index', 'adapters/openai/engine-fetch', 'adapters/vite/vite']
+const TYPED = ['index', 'adapters/openai/engine-fetch', 'adapters/vite/vite', 'node/load']
 
 /**
  * Bundlers turn small files into data: URLs, which strict policies refuse and of which no SharedWorker is made:
@@ -54,7 +57,7 @@ async function buildScript(name: string, file: string, format: LibraryFormats): 
         name: 'ryzanstein',
         fileName: () => `${name}.js`,
       },
-      rolldownOptions: { output: { minify: true, codeSplitting: false } },
+      rolldownOptions: { external: [/^node:/], output: { minify: true, codeSplitting: false } },
     },
   })
 }
@@ -122,7 +125,7 @@ for (const [name, file] of Object.entries(WORKERS)) {
   await buildScript(name, file, 'iife')
   checkWorker(name)
 }
-for (const [name, file] of Object.entries({ ...PARTS, ...SUBPATHS })) {
+for (const [name, file] of Object.entries({ ...PARTS, ...SUBPATHS, ...NODE })) {
   await buildScript(name, file, 'es')
 }
 slimMaps()

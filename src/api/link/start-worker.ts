@@ -15,9 +15,7 @@ export function startWorker(baseUrl?: string | URL): Worker {
   const files = packageUrls(baseUrl)
   const url = files['worker.js']
   try {
-    const worker = startScript(url, 'ryzanstein')
-    told.set(worker, files)
-    return worker
+    return filesTold(startScript(url, 'ryzanstein'), files)
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new RyzError(
@@ -30,6 +28,12 @@ export function startWorker(baseUrl?: string | URL): Worker {
 }
 
 const told = new WeakMap<object, PackageUrls>()
+
+/** Has the worker told where the files of the package are when it loads. */
+export function filesTold<W extends object>(worker: W, files: PackageUrls): W {
+  told.set(worker, files)
+  return worker
+}
 
 /** Where the files of the package are, for a worker that startWorker() made. */
 export function filesFor(worker: object): PackageUrls | undefined {
