@@ -45,10 +45,11 @@ export default defineConfig({
         index: resolve(here, 'src/index.ts'),
         vite: resolve(here, 'src/adapters/vite/vite.ts'),
         node: resolve(here, 'src/node/load.ts'),
+        cli: resolve(here, 'src/cli/main.ts'),
       },
       formats: ['es'],
     },
-    // vite.js and node.js run in Node.
+    // vite.js, node.js and cli.js run in Node.
     rolldownOptions: { external: [/^node:/], output: { minify: true } },
   },
 })

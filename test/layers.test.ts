@@ -32,13 +32,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     'L0',
   ],
   'worker/protocol.ts': ['worker', 'engine', 'L0'],
-  api: ['api/ryzanstein.ts', 'worker/protocol.ts', 'L0'],
+  api: ['api/ryzanstein.ts', 'api/token-stream.ts', 'worker/protocol.ts', 'L0'],
   // The SDK's class, which is the public surface.
-  'api/ryzanstein.ts': ['api', 'worker/protocol.ts', 'L0'],
+  'api/ryzanstein.ts': ['api', 'api/token-stream.ts', 'worker/protocol.ts', 'L0'],
+  'api/token-stream.ts': ['api', 'L0'],
   // Other shapes of the same engine: written against the public surface alone.
-  adapters: ['api/ryzanstein.ts', 'L0'],
+  adapters: ['api/ryzanstein.ts', 'api/token-stream.ts', 'L0'],
+  // The package in Node, where threads take the place of workers.
+  node: ['api', 'api/ryzanstein.ts', 'L0'],
+  // Programs for the command line.
+  cli: ['node', 'adapters', 'L0'],
   // Managing stored models needs no worker and no engine.
-  'index.ts': ['api', 'api/ryzanstein.ts', 'adapters', 'cache', 'L0'],
+  'index.ts': ['api', 'api/ryzanstein.ts', 'api/token-stream.ts', 'adapters', 'cache', 'L0'],
 }
 
 const L0 = [
@@ -54,12 +59,27 @@ const L0 = [
 const L0_FOLDERS = ['types', 'net', 'options']
 
 /** Files with a rule of their own. */
-const OWN_AREA = ['worker/main.ts', 'worker/protocol.ts', 'api/ryzanstein.ts', 'index.ts']
+const OWN_AREA = [
+  'api/token-stream.ts',
+  'worker/main.ts',
+  'worker/protocol.ts',
+  'api/ryzanstein.ts',
+  'index.ts',
+]
 
 /** Packages, and the areas that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   // Plugins of bundlers run in Node.
-  'node:fs': ['adapters'],
+  'node:fs': ['adapters', 'node'],
+  ...Object.fromEntries(
+    ['fs/promises', 'os', 'stream', 'url', 'path', 'v8', 'worker_threads'].map(name => [
+      `node:${name}`,
+      ['node'],
+    ]),
+  ),
+  ...Object.fromEntries(
+    ['crypto', 'http', 'net', 'util', 'readline/promises'].map(name => [`node:${name}`, ['cli']]),
+  ),
   comlink: ['worker', 'worker/main.ts', 'api'],
   'wasm-feature-detect': ['L0', 'backend/wasm', 'worker/main.ts'],
   'idb-keyval': ['cache', 'api'],

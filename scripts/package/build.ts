@@ -23,14 +23,23 @@ const PARTS = {
   grammar: 'src/engine/grammar/part.ts',
 }
 
-/** Entries of their own, which no page pays that does not import them: `ryzanstein/openai`. */
-const SUBPATHS = { openai: 'src/adapters/openai/engine-fetch.ts' }
+/** Entries of their own, which no page pays that does not import them: `ryzanstein/openai`, `ryzanstein/remote`. */
+const SUBPATHS = {
+  openai: 'src/adapters/openai/engine-fetch.ts',
+  remote: 'src/adapters/remote/index.ts',
+}
 
 /** What runs in threads of Node. */
 const NODE = { 'node-thread': 'src/node/thread.ts' }
 
 /** Entries whose types users see. */
-const TYPED = ['index', 'adapters/openai/engine-fetch', 'adapters/vite/vite', 'node/load']
+const TYPED = [
+  'index',
+  'adapters/openai/engine-fetch',
+  'adapters/remote/index',
+  'adapters/vite/vite',
+  'node/load',
+]
 
 /**
  * Bundlers turn small files into data: URLs, which strict policies refuse and of which no SharedWorker is made:
