@@ -49,7 +49,7 @@ export default defineConfig({
       },
       formats: ['es'],
     },
-    // vite.js, node.js and cli.js run in Node.
+    // vite.js and node.js run in Node.
     rolldownOptions: { external: [/^node:/], output: { minify: true } },
   },
 })

@@ -78,7 +78,7 @@ export interface LocalEngine {
 
 /** A stream that tells where its answer is made. */
 export interface HybridStream extends TokenStream {
-  /** Known before the first token; rejects with what ended the request before it was decided. */
+  /** Known with the first token at the latest; rejects with what ended the request before it was decided. */
   readonly choice: Promise<HybridChoice>
 }
 
@@ -119,19 +119,29 @@ export function hybrid(
       request.messages
         ? engine.chat(request.messages, { ...options, ...more })
         : engine.generate(request.prompt!, { ...options, ...more })
-    return new Choosing(options.signal, async (signal, input, chosen) => {
+    return new Choosing(options.signal, async (signal, push, chosen) => {
       const loaded = await here
+      let begun = false
       const found =
         'error' in loaded
           ? unavailable(loaded.error)
           : await judge(loaded.engine, request, options, checked)
       const leaves = async (reason: HybridReason) =>
         remote !== undefined && ((await checked.allow?.(reason, request)) ?? true)
+      /** It is certain where an answer is made when its first piece is there: a full queue may still refuse it. */
       const go = async (choice: HybridChoice): Promise<GenerateResult> => {
+        const { where } = choice
+        const engine = where === 'remote' ? remote! : (loaded as { engine: LocalEngine }).engine
+        if (where === 'remote') chosen(choice)
+        const answer = send(engine, { signal })
+        for await (const chunk of answer) {
+          chosen(choice)
+          begun = true
+          push(chunk)
+        }
+        const result = await answer.result
         chosen(choice)
-        const engine =
-          choice.where === 'remote' ? remote! : (loaded as { engine: LocalEngine }).engine
-        return pass(send(engine, { signal }), input)
+        return result
       }
       if (found.reason !== 'local' && (await leaves(found.reason))) {
         return go({ where: 'remote', ...found })
@@ -141,7 +151,7 @@ export function hybrid(
         return await go({ where: 'local', reason: 'local', why: 'this device can do it' })
       } catch (caught) {
         const late = lateReason(caught)
-        if (late === undefined || input.begun || !(await leaves(late.reason))) throw caught
+        if (late === undefined || begun || !(await leaves(late.reason))) throw caught
         return go({ where: 'remote', ...late })
       }
     })
@@ -217,27 +227,9 @@ function lateReason(caught: unknown): Found | undefined {
   }
 }
 
-/** Where chunks go, and whether one went. */
-class Sink {
-  begun = false
-  readonly push: (chunk: TokenChunk) => void
-
-  constructor(push: Sink['push']) {
-    this.push = chunk => {
-      this.begun = true
-      push(chunk)
-    }
-  }
-}
-
-async function pass(stream: TokenStream, sink: Sink): Promise<GenerateResult> {
-  for await (const chunk of stream) sink.push(chunk)
-  return stream.result
-}
-
 type Run = (
   signal: AbortSignal,
-  sink: Sink,
+  push: (chunk: TokenChunk) => void,
   chosen: (choice: HybridChoice) => void,
 ) => Promise<GenerateResult>
 
@@ -266,7 +258,7 @@ class Choosing extends TokenStream implements HybridStream {
         return () => undefined
       }
       signal?.addEventListener('abort', cancel, { once: true })
-      run(controller.signal, new Sink(chunk => input.push(chunk)), resolve).then(
+      run(controller.signal, chunk => input.push(chunk), resolve).then(
         result => {
           signal?.removeEventListener('abort', cancel)
           input.done(result)
