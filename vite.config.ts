@@ -8,7 +8,7 @@ import { defineConfig, type Plugin } from 'vite'
 const here = import.meta.dirname
 
 /** `__RYZ_URL_worker_js__` -> `new URL('./worker.js', import.meta.url)`. */
-function siblingUrls(): Plugin {
+export function siblingUrls(): Plugin {
   return {
     name: 'ryz-sibling-urls',
     renderChunk: code => ({
@@ -44,12 +44,10 @@ export default defineConfig({
       entry: {
         index: resolve(here, 'src/index.ts'),
         vite: resolve(here, 'src/adapters/vite/vite.ts'),
-        node: resolve(here, 'src/node/load.ts'),
-        cli: resolve(here, 'src/cli/main.ts'),
       },
       formats: ['es'],
     },
-    // vite.js and node.js run in Node.
+    // vite.js runs in Node.
     rolldownOptions: { external: [/^node:/], output: { minify: true } },
   },
 })

@@ -5,6 +5,7 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { build, type LibraryFormats, type Plugin } from 'vite'
+import { siblingUrls } from '../../vite.config.ts'
 import { thirdPartyNotices } from './notices.ts'
 import { emitTypes } from './types.ts'
 
@@ -29,8 +30,12 @@ const SUBPATHS = {
   remote: 'src/adapters/remote/index.ts',
 }
 
-/** What runs in threads of Node. */
-const NODE = { 'node-thread': 'src/node/thread.ts' }
+/** What runs in Node: apart from what pages load, so that their files stay as few as they are. */
+const NODE = {
+  node: 'src/node/load.ts',
+  'node-thread': 'src/node/thread.ts',
+  cli: 'src/cli/main.ts',
+}
 
 /** Entries whose types users see. */
 const TYPED = [
@@ -53,7 +58,7 @@ async function buildScript(name: string, file: string, format: LibraryFormats): 
     root,
     publicDir: false,
     logLevel: 'warn',
-    plugins: [partsByUrl(), shortShaders()],
+    plugins: [partsByUrl(), shortShaders(), siblingUrls()],
     build: {
       target: 'es2022',
       outDir: dist,

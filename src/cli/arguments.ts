@@ -46,7 +46,7 @@ export const COMMANDS = {
         value: 'key',
         help: 'asked for in Authorization (or RYZANSTEIN_API_KEY)',
       },
-      name: { type: 'string', value: 'id', help: 'the name that the model goes by in /v1/models' },
+      name: { type: 'string', value: 'id', help: 'another name that requests may ask for' },
       sequences: { type: 'string', value: 'n', help: 'answers at once (default 4)' },
       queue: {
         type: 'string',

@@ -16,8 +16,9 @@ export async function serve(asked: Parsed): Promise<void> {
     maxSequences: asked.number('sequences', 1),
     queueLimit: asked.number('queue', 0) ?? QUEUE,
   })
-  const answer = engineFetch(engine)
-  const server = await startServer(request => answer(request), {
+  const name = asked.text('name')
+  const answer = engineFetch(engine, name === undefined ? {} : { models: [name] })
+  const server = await startServer(answer, {
     host,
     port,
     cors,
