@@ -11,6 +11,8 @@ const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
+const PAGES = ['index.html', 'chat/index.html', 'bench/index.html', 'evals/index.html']
+
 export default defineConfig({
   root: here,
   base: './',
@@ -22,11 +24,10 @@ export default defineConfig({
     target: 'es2022',
     // The page's policy allows no data: URLs.
     assetsInlineLimit: 0,
+    license: { fileName: 'THIRD_PARTY_NOTICES.md' },
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: ['index.html', 'bench/index.html', 'evals/index.html'].map(page =>
-        resolve(here, page),
-      ),
+      input: PAGES.map(page => resolve(here, page)),
     },
   },
   preview: { headers: isolation, port: 4173 },

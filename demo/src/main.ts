@@ -3,7 +3,7 @@
 import { type EngineStats, type GenerateResult, type Isolation, isolate } from 'ryzanstein'
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
-import { fillEngineForm, onEngineApply } from './engine-form.ts'
+import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
 import { Figures, showMemory, showPath } from './figures.ts'
 import { type ChosenModel, embeddedModel, modelAt, onModelChosen } from './model-chooser.ts'
 import { Notice } from './notice.ts'
@@ -35,6 +35,7 @@ const opening = new Opening(
   {
     session,
     notice,
+    options: readEngineOptions,
     isAwaited: () => writeWhenReady,
     onOpened,
     onFailed() {
@@ -79,12 +80,15 @@ async function write(prompt: string, continued = false): Promise<void> {
   try {
     const { prompt: _, seed, ...sampling } = form.settings
     const options = { ...sampling, ...(seed === null ? {} : { seed }) }
-    const result = await session.write(prompt, options, (text, tokens) => {
-      if (!onSheet) tale.begin(prompt)
-      onSheet = true
-      tale.add(text)
-      figures.add(tokens)
-    })
+    const result = await session.run(
+      (engine, signal) => engine.generate(prompt, { ...options, signal }),
+      ({ text, tokens }) => {
+        if (!onSheet) tale.begin(prompt)
+        onSheet = true
+        tale.add(text)
+        figures.add(tokens.length)
+      },
+    )
     if (!onSheet) tale.begin(prompt)
     finish(result)
   } catch (caught) {
@@ -185,7 +189,7 @@ function urlOf({ source }: ChosenModel): string | undefined {
 
 bindKeysAndButtons()
 fillEngineForm()
-onModelChosen(model => opening.choose(model))
+onModelChosen(embeddedModel, model => opening.choose(model))
 onEngineApply(() => opening.reopen())
 const before = restoreVisit()
 status.textContent = 'Starting.'

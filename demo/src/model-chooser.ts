@@ -12,6 +12,8 @@ export interface ChosenModel {
 }
 
 const EMBEDDED_PATH = 'models/ryz-tales-tq2_0-embq8_0.gguf'
+/** From the pages below the root. */
+const CHAT_PATH = '../models/ryz-chat-tq2_0-embq8_0.gguf'
 
 export function embeddedModel(): ChosenModel {
   return { source: new URL(EMBEDDED_PATH, document.baseURI), label: 'ryz-tales', isOurs: true }
@@ -22,14 +24,22 @@ export function modelAt(url: string): ChosenModel {
   return { source: url, label: name || url }
 }
 
-/** Calls back with every choice the user makes. */
-export function onModelChosen(choose: (model: ChosenModel) => void): void {
+/** The chat model of this site. */
+export function chatModel(): ChosenModel {
+  return { source: new URL(CHAT_PATH, document.baseURI), label: 'ryz-chat', isOurs: true }
+}
+
+/**
+ * Calls back with every choice the user makes.
+ * @param ours  the model of this page
+ */
+export function onModelChosen(ours: () => ChosenModel, choose: (model: ChosenModel) => void): void {
   const fromFiles = (files: readonly File[]) => {
     if (files.length > 0)
       choose({ source: files.length === 1 ? files[0] : files, label: files[0].name })
   }
 
-  byId('use-embedded', HTMLButtonElement).addEventListener('click', () => choose(embeddedModel()))
+  byId('use-embedded', HTMLButtonElement).addEventListener('click', () => choose(ours()))
 
   byId('url-form', HTMLFormElement).addEventListener('submit', event => {
     event.preventDefault()

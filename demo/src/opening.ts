@@ -1,6 +1,6 @@
 // From a chosen model to one that writes: looks at it first, asks where the visitor should know, loads it with
 // a bar and a way to cancel. What is open stays until the new model is there, unless memory forbids, which is
-// said before. Used by main.ts, which owns the session.
+// said before. Used by the main.ts of each page, which owns the session.
 import {
   type EngineStats,
   type ErrorCode,
@@ -9,7 +9,6 @@ import {
   RyzError,
 } from 'ryzanstein'
 import { byId } from './dom.ts'
-import { readEngineOptions } from './engine-form.ts'
 import type { ChosenModel } from './model-chooser.ts'
 import type { Notice } from './notice.ts'
 import type { Session } from './session.ts'
@@ -19,6 +18,8 @@ import { amountText, phaseText } from './wording.ts'
 interface Parts {
   readonly session: Session
   readonly notice: Notice
+  /** As the visitor set them. */
+  readonly options: () => LoadOptions
   /** Someone waits with a tale for the model. */
   readonly isAwaited: () => boolean
   readonly onOpened: (model: ChosenModel, stats: EngineStats) => Promise<void>
@@ -158,7 +159,7 @@ export class Opening {
     this.#parts.notice.hide()
     this.#wasLoading = false
     try {
-      await run(readEngineOptions())
+      await run(this.#parts.options())
     } catch (caught) {
       const { session, notice, onFailed } = this.#parts
       const cancelled = caught instanceof RyzError && caught.code === 'ABORTED'

@@ -3,13 +3,14 @@
 import {
   type EngineStats,
   type ErrorCode,
-  type GenerateOptions,
   type GenerateResult,
   type LoadOptions,
   load,
   type ModelSource,
   type Ryzanstein,
   RyzError,
+  type TokenChunk,
+  type TokenStream,
 } from 'ryzanstein'
 
 /** Errors after which the engine is gone and must be loaded again. */
@@ -19,6 +20,11 @@ export class Session {
   #engine: Ryzanstein | null = null
   #loading: AbortController | null = null
   #writing: AbortController | null = null
+
+  /** What is open; for calls beside the one request. */
+  get engine(): Ryzanstein | null {
+    return this.#engine
+  }
 
   get isOpen(): boolean {
     return this.#engine !== null
@@ -58,14 +64,14 @@ export class Session {
   }
 
   /**
-   * Continues the prompt; pieces arrive through `onPiece`.
+   * Runs one request; its pieces arrive through `onChunk`. A request that runs already is stopped.
+   * @param start  must pass the signal on
    * @returns 'stopped' when stop() ended it, 'replaced' when another model took the place of this one
-   * @throws RyzError any generate code; after a fatal one the session is no longer open
+   * @throws RyzError any generate or chat code; after a fatal one the session is no longer open
    */
-  async write(
-    prompt: string,
-    options: GenerateOptions,
-    onPiece: (text: string, tokens: number) => void,
+  async run(
+    start: (engine: Ryzanstein, signal: AbortSignal) => TokenStream,
+    onChunk: (chunk: TokenChunk) => void,
   ): Promise<GenerateResult | 'stopped' | 'replaced'> {
     const engine = this.#engine
     if (!engine) throw new RyzError('CLOSED', 'no model is loaded')
@@ -73,8 +79,8 @@ export class Session {
     const own = new AbortController()
     this.#writing = own
     try {
-      const stream = engine.generate(prompt, { ...options, signal: own.signal })
-      for await (const piece of stream) onPiece(piece.text, piece.tokens.length)
+      const stream = start(engine, own.signal)
+      for await (const chunk of stream) onChunk(chunk)
       return await stream.result
     } catch (caught) {
       if (own.signal.aborted) return this.#engine === engine ? 'stopped' : 'replaced'
