@@ -1,8 +1,10 @@
 // Structured output with the built package and the chat model, under the strict policy: streamed, greedy and
 // sampled, beside other requests; and what it costs a page that never asks for it: not one byte.
 import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
 import { expect, type Page, test } from '@playwright/test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
+import { build } from 'vite'
 import type * as Sdk from '../src/index.ts'
 import { collectTrouble } from './demo-page.ts'
 import { HOSTS } from './hosts.ts'
@@ -152,10 +154,54 @@ test('the grammar engine is fetched with the first request that needs it, and on
 test('nothing of the grammar engine is in the files that every page loads', () => {
   const dist = (file: string) => readFileSync(new URL(`../dist/${file}`, import.meta.url), 'utf8')
   // Words that only its code has: a keyword of schemas, and the reader of regular expressions.
-  for (const word of ['patternProperties', 'Unterminated character class']) {
+  // And what reads calls, and makes models write them.
+  for (const word of [
+    'patternProperties',
+    'Unterminated character class',
+    '<parameter=',
+    '[ARGS]',
+  ]) {
     expect(dist('grammar.js')).toContain(word)
     for (const file of ['index.js', 'worker.js', 'pool-worker.js'])
       expect(dist(file)).not.toContain(word)
   }
-  expect(dist('grammar.js').length).toBeLessThan(160_000)
+  expect(dist('grammar.js').length).toBeLessThan(170_000)
+})
+
+/** What the bundler makes of a page, as users build it: the code of the package that it has to fetch first. */
+async function bundled(code: string): Promise<string> {
+  const page = '\0page'
+  const made = await build({
+    configFile: false,
+    logLevel: 'silent',
+    plugins: [
+      {
+        name: 'page',
+        resolveId: id =>
+          id === 'page' ? page : id.startsWith('ryzanstein') ? resolve(ENTRIES[id]!) : undefined,
+        load: id => (id === page ? code : undefined),
+      },
+    ],
+    build: { write: false, assetsInlineLimit: 0, rolldownOptions: { input: 'page' } },
+  })
+  const { output } = [made].flat()[0] as Extract<typeof made, { output: unknown }>
+  return output.flatMap(file => (file.type === 'chunk' && file.isEntry ? file.code : [])).join('')
+}
+const ENTRIES: Record<string, string> = {
+  ryzanstein: 'dist/index.js',
+  'ryzanstein/openai': 'dist/openai.js',
+}
+
+test('an app that loads and generates has no byte of the facade, engineFetch or structured output', async () => {
+  const plain = `import { load } from 'ryzanstein'
+    load('/m.gguf').then(engine => engine.generate('Once').text()).then(console.log)`
+  const fetching = `${plain}; import { engineFetch } from 'ryzanstein/openai'; console.log(engineFetch)`
+  const facade = plain.replace('{ load }', '{ load, openai, partialJson }')
+  const least = await bundled(plain)
+  const words = ['chat.completion', 'x-should-retry', 'max_completion_tokens', 'patternProperties']
+  for (const word of words) expect(least).not.toContain(word)
+  // Named and not used, they cost nothing; used, they do.
+  expect((await bundled(facade)).length).toBe(least.length)
+  expect(await bundled(fetching)).toContain('x-should-retry')
+  expect(await bundled(`${facade}; console.log(openai)`)).toContain('max_completion_tokens')
 })

@@ -15,10 +15,12 @@ import type {
   GenerateOptions,
   GpuStats,
   LoadOptions,
+  ResponseFormat,
   RestoredSession,
   ScoreOptions,
 } from '../types/index.ts'
-import { ChatPlan } from './answer/plan.ts'
+import type { ChatPlan } from './answer/plan.ts'
+import { whyRead } from './answer/read.ts'
 import { resolveSpeculation } from './draft/options.ts'
 import { Speculation } from './draft/speculation.ts'
 import type { GrammarPart } from './grammar/part.ts'
@@ -67,7 +69,7 @@ export type EngineOptions = Pick<LoadOptions, keyof typeof LOAD_DEFAULTS | 'spec
 
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
   loadMs?: number
-  /** Brings the grammar engine when the first request needs it; without it responseFormat is refused. */
+  /** Brings the grammar engine when the first request needs it; without it responseFormat and tools are refused. */
   grammar?: () => Promise<GrammarPart>
 }
 
@@ -132,16 +134,13 @@ export class Engine {
 
   /** Starts a request; whatever happens, `events` gets done or error once. */
   generate(input: Input, options: GenerateOptions, events: GenerateEvents): Submitted {
-    return this.#start(input, options, events, prompt => {
-      const { network, tokenizer, chat } = this.#parts
+    return this.#start(input, options, events, async (prompt, signal) => {
+      const { network, tokenizer } = this.#parts
       const resolved = resolveGenerate(options, network.config.vocab, drawSeed)
       const { responseFormat, seed } = resolved
-      let plan: ChatPlan | undefined
-      if (input.kind === 'chat') {
-        checkAnswer(input, input.tools, responseFormat)
-        plan = new ChatPlan(input, chat.source, tokenizer)
-      }
-      const held = plan ? plan.constraint(prompt, responseFormat) : formatGrammar(responseFormat)
+      const plan = await this.#planOf(input, responseFormat, signal)
+      const format = formatGrammar(responseFormat)
+      const held = plan ? plan.constraint(prompt, format) : format
       const generation = new Generation({
         prompt,
         options: resolved,
@@ -149,7 +148,7 @@ export class Engine {
         scratch: this.#scratch,
         lookupOdds: this.#speculation.lookup ? this.#speculation.lookupOdds : undefined,
         contextLength: network.kv.contextLength,
-        ...(plan?.reads && { plan: plan.answer(prompt, seed) }),
+        ...(plan && { plan: plan.answer(prompt, seed) }),
         constrained: held !== undefined,
         events,
       })
@@ -159,6 +158,20 @@ export class Engine {
       }
       return [generation, compile]
     })
+  }
+
+  /** How the answer is read; undefined where it is text. */
+  async #planOf(
+    input: Input,
+    format: ResponseFormat | undefined,
+    signal: AbortSignal,
+  ): Promise<ChatPlan | undefined> {
+    if (input.kind !== 'chat') return undefined
+    checkAnswer(input, input.tools, format)
+    const { chat, tokenizer } = this.#parts
+    const why = whyRead(input, chat.source)
+    if (why === undefined) return undefined
+    return (await this.#grammars.part(why, signal)).chatPlan(input, chat.source, tokenizer)
   }
 
   /** Starts scoring; whatever happens, `events` gets scored or error once. */
@@ -317,7 +330,7 @@ export class Engine {
     input: Input,
     options: PlaceOptions & Pick<GenerateOptions, 'noBos' | 'overflow' | 'penaltyWindow'>,
     events: { error(error: RyzError): void },
-    makeTask: (prompt: readonly number[]) => [task: Task, beside?: Prepared['beside']],
+    makeTask: (prompt: readonly number[], signal: AbortSignal) => Made | Promise<Made>,
   ): Submitted {
     return this.#requests.start(options, events, async signal => {
       const { vocab } = this.#parts.network.config
@@ -328,11 +341,14 @@ export class Engine {
       const room =
         overflow === 'slide' ? { ends: { first: contextLength, last } } : { contextLength }
       const prompt = { vocab, noBos, signal, ...room }
-      const [task, beside] = makeTask(await promptTokens(input, this.#parts, prompt))
+      const ids = await promptTokens(input, this.#parts, prompt)
+      const [task, beside] = await makeTask(ids, signal)
       return { submit: place => this.#scheduler.submit(task, place), beside }
     })
   }
 }
+
+type Made = [task: Task, beside?: Prepared['beside']]
 
 /** @throws RyzError BAD_OPTION */
 function limitsOf(options: EngineOptions): Record<keyof typeof LOAD_DEFAULTS, number> {

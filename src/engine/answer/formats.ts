@@ -56,19 +56,3 @@ export function formatOf(template: string): CallFormat {
   if (template.includes('<|python_tag|>') || /["']parameters["']\s*:/.test(template)) return LLAMA3
   return HERMES
 }
-
-/** How reasoning stands out in an answer. */
-export interface ReasoningTags {
-  readonly open: string
-  readonly close: string
-}
-
-const TAGS: readonly ReasoningTags[] = [
-  { open: '<think>', close: '</think>' },
-  { open: '[THINK]', close: '[/THINK]' },
-]
-
-/** The tags that a template knows reasoning by; undefined where it knows none. */
-export function reasoningOf(template: string): ReasoningTags | undefined {
-  return TAGS.find(({ close }) => template.includes(close))
-}

@@ -1,14 +1,13 @@
 // What a chat's answer needs beside sampling: how it is read, and what it is held to. Made from the template, which
-// shows the forms its model was trained on, and from the end of the prompt. Called by engine.ts.
+// shows the forms its model was trained on, and from the end of the prompt. A part of grammar.js, called by engine.ts.
 import type { ChatInput } from '../../options/input.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { ResponseFormat } from '../../types/index.ts'
-import type { Lead } from '../grammar/compile.ts'
+import type { GrammarRequest, Lead } from '../grammar/compile.ts'
 import { Random } from '../sampling/random.ts'
-import { formatGrammar, type GrammarRequest } from '../tasks/grammars.ts'
 import { callForm, tagPiece, tagToken } from './call-form.ts'
 import { type Offered, offeredOf } from './calls.ts'
-import { type CallFormat, formatOf, type ReasoningTags, reasoningOf } from './formats.ts'
+import { type CallFormat, formatOf } from './formats.ts'
+import { type ReasoningTags, reasoningOf } from './read.ts'
 import { AnswerReader } from './reader.ts'
 
 /** How one answer is read while it comes. */
@@ -44,11 +43,6 @@ export class ChatPlan {
     this.#offered = tools && toolChoice !== 'none' ? offeredOf(tools) : undefined
   }
 
-  /** Whether the answer is read at all; else it is text. */
-  get reads(): boolean {
-    return this.#offered !== undefined || this.#reasoning !== undefined
-  }
-
   /** @param seed  of the request: the ids of calls follow from it and the prompt */
   answer(prompt: readonly number[], seed: number): AnswerPlan {
     const { tags, begun } = this.#reasoningAfter(prompt)
@@ -65,12 +59,15 @@ export class ChatPlan {
     }
   }
 
-  /** What the answer is held to, if to anything. */
+  /**
+   * What the answer is held to, if to anything.
+   * @param format  what its text is held to
+   */
   constraint(
     prompt: readonly number[],
-    format: ResponseFormat | undefined,
+    format: GrammarRequest | undefined,
   ): GrammarRequest | undefined {
-    const held = this.#calls() ?? formatGrammar(format)
+    const held = this.#calls() ?? format
     if (held === undefined) return undefined
     const { tags, begun } = this.#reasoningAfter(prompt)
     if (tags === undefined) return held

@@ -4,7 +4,8 @@
 import type { ToolCallDelta } from '../../types/index.ts'
 import { beginning, CallReader, type Found } from './call-reader.ts'
 import type { Offered } from './calls.ts'
-import type { CallFormat, ReasoningTags } from './formats.ts'
+import type { CallFormat } from './formats.ts'
+import type { ReasoningTags } from './read.ts'
 
 /** A piece of an answer. */
 export interface Piece {

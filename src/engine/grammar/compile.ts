@@ -32,6 +32,12 @@ export interface Lead {
   readonly required: boolean
 }
 
+/** What an answer is held to, and the option that asks for it. */
+export interface GrammarRequest {
+  readonly spec: GrammarSpec & { readonly lead?: Lead }
+  readonly option: 'responseFormat' | 'tools' | 'reasoning'
+}
+
 export interface Compiled {
   grammar: CompiledGrammar
   unenforced: Unenforced[]

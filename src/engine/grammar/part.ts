@@ -1,5 +1,8 @@
-// The grammar engine as a part of the package: grammar.js, which the engine's worker loads when the first
-// request asks for structured output. It shares no classes with the worker, so faults leave it as data.
+// The grammar engine and the readers of answers as a part of the package: grammar.js, which the engine's worker loads
+// when the first request asks for structured output, tools, or an answer with reasoning. It shares no classes with the worker, so faults leave it as data.
+import type { ChatInput } from '../../options/input.ts'
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import { ChatPlan } from '../answer/plan.ts'
 import { type Compiled, compile, type GrammarSpec } from './compile.ts'
 import { prepareFreeString } from './run/mask.ts'
 import { buildVocabulary, type Vocabulary, type VocabularySource } from './run/vocabulary.ts'
@@ -14,6 +17,8 @@ export interface Fault {
 }
 
 export interface GrammarPart {
+  /** How the answer to a chat is read, and what it is held to. */
+  chatPlan(input: ChatInput, template: string, tokenizer: Tokenizer): ChatPlan
   /** The tokens of a model, once. */
   vocabulary(source: VocabularySource): Work<Vocabulary>
   compile(spec: GrammarSpec, vocabulary: Vocabulary): Work<Compiled>
@@ -22,6 +27,7 @@ export interface GrammarPart {
 }
 
 export const grammarPart: GrammarPart = {
+  chatPlan: (input, template, tokenizer) => new ChatPlan(input, template, tokenizer),
   *vocabulary(source) {
     const vocabulary = yield* buildVocabulary(source)
     yield* prepareFreeString(vocabulary)

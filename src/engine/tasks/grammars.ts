@@ -3,7 +3,7 @@
 import { asRyzError, RyzError, throwIfAborted } from '../../errors.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type { ResponseFormat, Unenforced } from '../../types/index.ts'
-import type { Compiled, GrammarSpec, Lead } from '../grammar/compile.ts'
+import type { Compiled, GrammarRequest, GrammarSpec } from '../grammar/compile.ts'
 import type { Fault, GrammarPart } from '../grammar/part.ts'
 import type { Vocabulary } from '../grammar/run/vocabulary.ts'
 import type { Work } from '../grammar/work.ts'
@@ -16,12 +16,6 @@ const SLICE_MS = 8
 const MAX_COMPILE_MS = 2000
 /** Compiled grammars kept. */
 const KEEP = 8
-
-/** What an answer is held to, and the option that asks for it. */
-export interface GrammarRequest {
-  readonly spec: GrammarSpec & { readonly lead?: Lead }
-  readonly option: 'responseFormat' | 'tools'
-}
 
 /** What a request gets of its format. */
 export interface RequestGrammar {
@@ -68,6 +62,19 @@ export class Grammars {
         filter: new NamedFilter(grammar.begin(), await this.#part!, request.option),
         unenforced,
       }
+    } finally {
+      abort.release()
+    }
+  }
+
+  /**
+   * The part itself, for how answers are read.
+   * @throws RyzError NETWORK | ABORTED
+   */
+  async part(option: Option, signal: AbortSignal): Promise<GrammarPart> {
+    const abort = aborts(signal)
+    try {
+      return await Promise.race([this.#open(option), abort.promise])
     } finally {
       abort.release()
     }

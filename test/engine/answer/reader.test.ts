@@ -10,8 +10,8 @@ import {
   LLAMA3,
   MISTRAL,
   QWEN_XML,
-  reasoningOf,
 } from '../../../src/engine/answer/formats.ts'
+import { reasoningOf } from '../../../src/engine/answer/read.ts'
 import { AnswerReader, type ReaderOptions } from '../../../src/engine/answer/reader.ts'
 
 const tool = (name: string, properties: object = {}) => ({
