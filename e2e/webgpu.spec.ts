@@ -81,7 +81,17 @@ test('when the GPU process crashes, the text goes on and nothing is lost', async
     for await (const piece of stream) globalThis.written += piece.text
     const { backend, fallbacks, queue } = await engine.stats()
     await engine.close()
-    return { text: globalThis.written, backend, fallbacks, queue }
+    // The next load does not try it again by itself: a second loss would cost the origin its adapters.
+    const later = await ryzanstein.load(model, options)
+    const { backend: laterBackend, fallbacks: laterFallbacks } = await later.stats()
+    await later.close()
+    const forecast = await ryzanstein.willItRun(model, options)
+    const next = {
+      backend: laterBackend,
+      reason: laterFallbacks[0]?.reason,
+      forecast: forecast.path,
+    }
+    return { text: globalThis.written, backend, fallbacks, queue, next }
   }, MODEL)
   await page.waitForFunction(() => (globalThis.written ?? '').length > 12, null, {
     timeout: 120_000,
@@ -93,6 +103,9 @@ test('when the GPU process crashes, the text goes on and nothing is lost', async
   expect(told.backend).toBe('wasm')
   expect(told.fallbacks[0]!.reason).toContain('lost')
   expect(told.queue).toMatchObject({ served: 1, failed: 0 })
+  expect(told.next.backend).toBe('wasm')
+  expect(told.next.reason).toContain('not tried again for 12 hours')
+  expect(told.next.forecast.fallbacks[0]!.reason).toBe(told.next.reason)
 })
 
 test('on a phone, a load that ended its page is not tried again at once', async ({ browser }) => {

@@ -15,6 +15,7 @@ import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelFile } from '../backend/wasm/kernel-file.ts'
 import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
 import { crashMark } from '../cache/crash-mark.ts'
+import { lossMark } from '../cache/loss-mark.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import type { GrammarPart } from '../engine/grammar/part.ts'
 import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
@@ -86,7 +87,8 @@ async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<Backend
     const mark = ENDS_TABS.test(navigator.userAgent)
       ? crashMark(rememberedInIndexedDb(), name)
       : undefined
-    const choice = { powerPreference, allowSoftwareAdapter, mark }
+    const losses = lossMark(rememberedInIndexedDb(), navigator.userAgent)
+    const choice = { powerPreference, allowSoftwareAdapter, mark, losses }
     const gpu = webGpuFactory(() => navigator.gpu, choice)
     return { ...gpu, ...rung }
   } catch (caught) {

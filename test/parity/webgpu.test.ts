@@ -1,5 +1,6 @@
 // The network on the GPU path: every golden case and the embedded model, through the whole load sequence on
 // SwiftShader in Node. Tokens go in as prompts, in few steps, as a dispatch takes half a millisecond there.
+import { readFileSync } from 'node:fs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Backend } from '../../src/backend/backend.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
@@ -14,6 +15,7 @@ import {
   TOLERANCES,
 } from '../golden/load.ts'
 import {
+  argMax,
   EMBEDDED,
   fileOf,
   greedyMisses,
@@ -27,6 +29,11 @@ import { adapterHere, nodeGpu } from '../support/webgpu.ts'
 const PROBE = 2e-3
 /** Rms over the golden's standard deviation: one activation that rounds the other way moves that much. */
 const LOGITS = 0.03
+
+const CHAT = 'demo/public/models/ryz-chat-tq2_0-embq8_0.gguf'
+const CHAT_GOLDEN = JSON.parse(
+  readFileSync(new URL('../golden/ryz-chat/golden.json', import.meta.url), 'utf8'),
+) as { generation: { name: string; ids: number[]; int8: { greedy: number[]; gaps: number[] } }[] }
 
 const adapter = await adapterHere()
 const factory = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
@@ -86,6 +93,27 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     }
     const first = golden.prompts[0]!
     expect(await greedyMisses(network, first.ids, first, golden.greedyMargin)).toEqual([])
+  })
+
+  test('ryz-chat', async () => {
+    const { network } = await open([fileOf(CHAT)], factory, { contextLength: 128 })
+    const { ids, int8 } = CHAT_GOLDEN.generation.find(g => g.name === 'who')!
+    const count = int8.gaps.slice(0, 4).findIndex(gap => gap < TOLERANCES.greedyMargin)
+    const greedy = int8.greedy.slice(0, count < 0 ? 4 : count)
+    const tokens = [...ids, ...greedy.slice(0, -1)]
+    const seq = network.kv.open()
+    network.kv.reserve(seq, tokens.length)
+    // One step, and the head for the rows alone that are looked at.
+    const rows = tokens.map((token, i) => ({
+      seq,
+      token,
+      wants: i < ids.length - 1 ? ('nothing' as const) : ('logits' as const),
+    }))
+    const { logits } = await network.forward(rows)
+    const { vocab } = network.config
+    const got = greedy.map((_, i) => argMax(logits.subarray(i * vocab, (i + 1) * vocab)))
+    expect(greedy.length).toBeGreaterThan(1)
+    expect(got).toEqual(greedy)
   })
 
   test.each(['f16', 'int8', 'int4'] as const)(

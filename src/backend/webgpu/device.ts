@@ -35,6 +35,8 @@ export interface Gpu {
   readonly lost: Promise<RyzError>
   /** What ended it, once that is known. */
   readonly failure: RyzError | undefined
+  /** It is of no more use, for a reason that it did not tell. */
+  fail(error: RyzError): void
   close(): void
 }
 
@@ -193,6 +195,7 @@ function watched(
     get failure() {
       return failure
     },
+    fail,
     close() {
       device.destroy()
     },

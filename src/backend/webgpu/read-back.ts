@@ -7,8 +7,14 @@ export const STATUS_BYTES = 16
 const MAP_READ = 1
 /** Least size of a staging buffer: most reads share one. */
 const LEAST_BYTES = 65536
-/** Milliseconds a read may take. */
-const READ_LIMIT_MS = 20_000
+/**
+ * Ticks of a second that a read may take. Not milliseconds: in a hidden page timers come rarely and the GPU is
+ * slow, and a device that slept has missed many seconds and no tick.
+ */
+const READ_LIMIT_TICKS = 20
+const TICK_MS = 1000
+/** The reason of an error that says that no answer came. */
+export const SILENT = 'silent'
 
 export interface Staging {
   readonly buffer: GPUBuffer
@@ -86,11 +92,12 @@ export class ReadBack {
   async #within(mapping: Promise<undefined>): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined
     const limit = new Promise<RyzError>(resolve => {
-      timer = setTimeout(
-        () =>
-          resolve(new RyzError('DEVICE_LOST', `the GPU did not answer within ${READ_LIMIT_MS} ms`)),
-        READ_LIMIT_MS,
-      )
+      let left = READ_LIMIT_TICKS
+      const tick = (): void => {
+        if (left-- > 0) timer = setTimeout(tick, TICK_MS)
+        else resolve(silent())
+      }
+      tick()
     })
     try {
       const error = await Promise.race([
@@ -111,4 +118,9 @@ export class ReadBack {
     for (const { buffer } of this.#all.splice(0)) buffer.destroy()
     this.#free.length = 0
   }
+}
+
+function silent(): RyzError {
+  const seconds = (READ_LIMIT_TICKS * TICK_MS) / 1000
+  return new RyzError('DEVICE_LOST', `the GPU did not answer for ${seconds} s`, { reason: SILENT })
 }

@@ -24,7 +24,7 @@ import { adapterName, type Gpu } from './device.ts'
 import { KvCache } from './kv-cache.ts'
 import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
-import { ReadBack, STATUS_BYTES } from './read-back.ts'
+import { ReadBack, SILENT, STATUS_BYTES } from './read-back.ts'
 import { Steps } from './steps.ts'
 
 export { scratchBytes } from './steps.ts'
@@ -310,6 +310,7 @@ export class WebGpuBackend implements Backend {
       return values
     } catch (caught) {
       const error = this.#fail(asRyzError(caught, 'DEVICE_LOST', 'a GPU read failed'))
+      if (error.detail.reason === SILENT) this.#gpu.fail(error)
       for (const { reject } of asked) reject(error)
       throw error
     }

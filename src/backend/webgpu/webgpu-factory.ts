@@ -20,9 +20,18 @@ export interface GpuMark {
   clear(): Promise<void>
 }
 
+/** Remembers that the GPU was lost. */
+export interface GpuLosses {
+  /** Why it is not tried again yet. */
+  found(): Promise<string | undefined>
+  note(reason: string): Promise<void>
+}
+
 export interface WebGpuFactoryOptions extends GpuOptions {
   /** Set before the GPU is used for a load, cleared when the load is over; see cache/crash-mark.ts. */
   readonly mark?: GpuMark
+  /** Asked before the GPU is used, told when it is lost; see cache/loss-mark.ts. */
+  readonly losses?: GpuLosses
   /** Told while shaders compile. */
   readonly onCompiled?: (done: number, total: number) => void
 }
@@ -39,8 +48,17 @@ export function webGpuFactory(
   let users = 0
   const device = async (): Promise<Gpu> => {
     const before = await opened?.catch(() => undefined)
-    if (before === undefined || before.failure !== undefined) opened = openGpu(find(), options)
+    if (before === undefined || before.failure !== undefined) {
+      opened = openGpu(find(), options)
+      void opened.then(gpu => gpu.lost.then(remember)).catch(() => undefined)
+    }
     return opened!
+  }
+  const remember = async (error: RyzError): Promise<void> => {
+    const { reason } = error.detail
+    // destroy() is somebody's wish, and a command that is refused one shader's fault.
+    if (typeof reason === 'string' && reason !== 'destroyed')
+      await options.losses?.note(error.message)
   }
   /** Backends that are being filled. */
   let loading = 0
@@ -53,8 +71,9 @@ export function webGpuFactory(
       if (--loading === 0) void options.mark?.clear()
     }
   }
-  const ended = async (): Promise<string | undefined> => {
-    return loading === 0 && (await options.mark?.found()) === true ? ENDED : undefined
+  const barred = async (): Promise<string | undefined> => {
+    if (loading === 0 && (await options.mark?.found()) === true) return ENDED
+    return options.losses?.found()
   }
   const release = (gpu: Gpu): void => {
     if (--users > 0) return
@@ -65,9 +84,9 @@ export function webGpuFactory(
     path: { backend: 'webgpu', adapter: '' },
     traits: TRAITS,
     scratchBytes,
-    whyNot: async () => (await ended()) ?? whyNoGpu(find(), options),
+    whyNot: async () => (await barred()) ?? whyNoGpu(find(), options),
     async create(memoryBytes, limits, needs): Promise<Backend> {
-      const why = await ended()
+      const why = await barred()
       if (why !== undefined) throw new RyzError('UNSUPPORTED_FEATURE', why)
       const loaded = await begin()
       const gpu = await device().catch((caught: unknown) => {

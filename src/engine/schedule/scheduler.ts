@@ -379,7 +379,10 @@ export class Scheduler {
 
   /** Nothing of the KV cache is left. Who runs waits, streams and all, and goes on where it was. */
   #startOver(): void {
-    for (const job of this.#active.slice().reverse()) this.#pause(job)
+    for (const job of this.#active.slice().reverse()) {
+      this.#pause(job)
+      job.times.reusedTokens = 0 // what was found is computed after all
+    }
     this.#room.prefixes.clear()
     this.#piece.forget()
     this.#speculation.forget()

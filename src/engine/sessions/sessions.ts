@@ -7,6 +7,7 @@ import { RyzError } from '../../errors.ts'
 import type { Sequence } from '../../model/network.ts'
 import type { RestoredSession } from '../../types/index.ts'
 import type { EngineParts } from '../load/engine-parts.ts'
+import { gpuFailure } from '../load/open-network.ts'
 import { blockKey, type PrefixIndex } from '../schedule/prefix-index.ts'
 import type { Task } from '../schedule/task.ts'
 import { Checksum } from './checksum.ts'
@@ -22,7 +23,8 @@ export class Sessions {
   readonly #parts: EngineParts
   readonly #prefixes: PrefixIndex
   readonly #run: RunTask
-  #facts: Promise<SessionFacts> | undefined
+  /** With what tells one backend from the next. */
+  #facts: { readonly of: Promise<RyzError>; readonly facts: Promise<SessionFacts> } | undefined
 
   constructor(parts: EngineParts, prefixes: PrefixIndex, run: RunTask) {
     this.#parts = parts
@@ -45,12 +47,30 @@ export class Sessions {
         { tokens: tokens.length },
       )
     }
+    for (;;) {
+      const { lost } = network
+      try {
+        const saved = await this.#write(tokens, blocks)
+        if (network.lost === lost) return saved
+      } catch (caught) {
+        const gone = gpuFailure(caught)
+        if (gone === undefined || network.revive === undefined) throw caught
+        // The scheduler finds another backend; what it computes comes after that.
+        await this.#run(taskOf(tokens.slice(0, 1), false, undefined, () => undefined))
+        if (network.lost === lost) throw gone
+      }
+      // The blocks that were read are gone, or empty by now.
+    }
+  }
+
+  async #write(tokens: readonly number[], blocks: number): Promise<Blob> {
+    const { network } = this.#parts
     const facts = await this.#modelFacts()
     const seq = this.#find(tokens, blocks) ?? (await this.#compute(tokens, blocks))
     try {
       return await writeSession(facts, tokens, blocks, i => network.readBlock(seq.blocks[i]!))
     } finally {
-      kv.close(seq)
+      network.kv.close(seq)
     }
   }
 
@@ -60,7 +80,7 @@ export class Sessions {
    */
   async restore(data: Blob): Promise<RestoredSession> {
     const { network } = this.#parts
-    const { kv } = network
+    const { kv, lost } = network
     const session = await openSession(data, await this.#modelFacts())
     let taken: number[] = []
     try {
@@ -74,6 +94,12 @@ export class Sessions {
         network.writeBlock(block, bytes)
       }
       session.verify()
+      if (network.lost !== lost) {
+        throw new RyzError(
+          'ABORTED',
+          'the GPU was lost while its session was restored; the prompt is computed instead',
+        )
+      }
       const { tokens } = session
       const restoredTokens = taken.length * KV_BLOCK
       let node: ReturnType<PrefixIndex['adopt']> = this.#prefixes.root
@@ -117,11 +143,17 @@ export class Sessions {
    * of an untied embedding only the rows of these tokens do.
    */
   #modelFacts(): Promise<SessionFacts> {
-    this.#facts ??= this.#probe().catch(caught => {
-      this.#facts = undefined // a full queue, say: the next call tries again
-      throw caught
-    })
-    return this.#facts
+    const { lost } = this.#parts.network
+    // Another backend computes since.
+    if (this.#facts?.of !== lost) this.#facts = undefined
+    this.#facts ??= {
+      of: lost,
+      facts: this.#probe().catch(caught => {
+        this.#facts = undefined // a full queue, say: the next call tries again
+        throw caught
+      }),
+    }
+    return this.#facts.facts
   }
 
   async #probe(): Promise<SessionFacts> {

@@ -11,7 +11,9 @@ import type { GenerateResult, LoadOptions, TokenChunk } from '../../../src/types
 import { EMBEDDED, fileOf, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
 
-type Op = 'settle' | 'linear' | 'read' | 'alloc'
+type Op = 'settle' | 'linear' | 'read' | 'readBlock' | 'writeBlock' | 'alloc'
+
+const GUARDED = ['linear', 'read', 'readBlock', 'writeBlock', 'alloc'] as const
 
 /** A path that calls itself a GPU; its ops fail from the moment that kill() is called. */
 function mortal() {
@@ -54,7 +56,7 @@ function mortal() {
           const value = Reflect.get(target, key, target) as unknown
           if (typeof value !== 'function') return value
           return (...given: unknown[]) => {
-            if (key === 'linear' || key === 'read' || key === 'alloc') check(key)
+            if (GUARDED.some(op => op === key)) check(key as Op)
             const result = value.apply(target, given)
             return key === 'read' ? Promise.resolve((result as Float32Array).slice()) : result
           }
@@ -189,6 +191,38 @@ describe('a GPU that is lost', () => {
     const engine = await openEngine([gpu.factory, CPU])
     gpu.dieAt('read', 3)
     expect(await score(engine)).toEqual(want)
+  })
+
+  it('while a session is saved: it is the one that the kernels save', async () => {
+    const input = { kind: 'text', text: 'Once upon a time there lived a king '.repeat(12) } as const
+    const save = async (engine: Engine) =>
+      new Uint8Array(await (await engine.saveSession(input)).arrayBuffer())
+    const cpu = await openEngine([CPU])
+    const want = await save(cpu)
+    for (const call of [1, 2]) {
+      const gpu = mortal()
+      const engine = await openEngine([gpu.factory, CPU])
+      gpu.dieAt('readBlock', call)
+      expect(await save(engine)).toEqual(want)
+      expect(engine.stats().backend).toBe('wasm')
+    }
+    expect((await cpu.restoreSession(new Blob([want]))).restoredTokens).toBeGreaterThan(64)
+  })
+
+  it('while a session is restored: it is refused, and nothing of it is believed', async () => {
+    const text = 'Once upon a time there lived a king '.repeat(12)
+    const input = { kind: 'text', text } as const
+    const want = await generate(await openEngine([CPU]), text, 8)
+    const gpu = mortal()
+    const engine = await openEngine([gpu.factory, CPU])
+    const session = await engine.saveSession(input)
+    gpu.dieAt('writeBlock', 2)
+    await expect(engine.restoreSession(session)).rejects.toMatchObject({ code: 'DEVICE_LOST' })
+    const got = await generate(engine, text, 8)
+    expect(got.result.tokens).toEqual(want.result.tokens)
+    expect(got.result.reusedTokens).toBe(0)
+    // It was of the GPU; the kernels compute otherwise.
+    await expect(engine.restoreSession(session)).rejects.toMatchObject({ code: 'BAD_OPTION' })
   })
 
   it('while nothing runs: the next request finds the kernels', async () => {
