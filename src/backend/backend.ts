@@ -246,6 +246,21 @@ export interface BackendTraits {
   readonly experts: boolean
 }
 
+/** The likeliest tokens that a draw is made from, at most. */
+export const MOST_DRAWN = 64
+
+/** How a token is drawn; the rules are those of the engine's sampler. */
+export interface Drawing {
+  /** 0: the likeliest, of equals the lowest id. */
+  readonly temperature: number
+  /** At most MOST_DRAWN; 0 off, with topP below 1. */
+  readonly topK: number
+  readonly topP: number
+  readonly minP: number
+  /** Uniform in [0, 1). */
+  readonly random: number
+}
+
 export interface Backend {
   readonly path: ExecutionPath
   readonly traits: BackendTraits
@@ -321,6 +336,20 @@ export interface Backend {
    * step, so that a backend which waits answers both at once.
    */
   finite(slot: Slot, first: number, count: number): boolean | Promise<boolean>
+  /**
+   * Draws a token for each of the first `count` rows of logits f32 [..][vocab]. An id of the next embed() that is
+   * negative, ~r, is the one drawn last for row r, so that steps need not wait for each other. Absent where
+   * nothing is gained by it.
+   * @returns ids, -1 where the logits have to be looked at: one is not finite, or the likeliest hold too little
+   */
+  draw?(
+    logits: Slot,
+    vocab: number,
+    count: number,
+    drawings: readonly Drawing[],
+  ): Promise<Int32Array>
+  /** Resolves when a question for nothing is answered: what waiting for a result costs. With draw(). */
+  answer?(): Promise<void>
   /** Only of a GPU. */
   gpuStats?(): GpuStats
   /** Milliseconds by op, where only the backend can know; absent where the time of a call is that of its op. */

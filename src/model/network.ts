@@ -1,5 +1,6 @@
 // What the engine needs of a network: rows in, logits and hidden states out, and the book of its paged KV
 // cache. Implemented by run-network.ts and kv-cache.ts, and by a fake in the tests.
+import type { Drawing } from '../backend/backend.ts'
 import type { RyzError } from '../errors.ts'
 import type { OpTime } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
@@ -61,6 +62,18 @@ export interface KvBook {
   substitute(seq: Sequence, index: number, block: number): void
 }
 
+/** Draws tokens where the network computes, so that steps need not wait for each other. */
+export interface Drawer {
+  /**
+   * A step whose rows want logits, of which one token each is drawn. A token ~r of a row is the one that the step
+   * before drew for its row r. Rows count as appended at once; whoever does not want them truncates.
+   * @returns the tokens, -1 where the sampler has to look at the logits
+   */
+  draw(rows: readonly StepRow[], drawings: readonly Drawing[]): Promise<Int32Array>
+  /** Resolves when a question for nothing is answered. */
+  answer(): Promise<void>
+}
+
 export interface Network {
   readonly config: Pick<ModelConfig, 'vocab' | 'hidden'>
   readonly kv: KvBook
@@ -70,6 +83,8 @@ export interface Network {
   readonly maxWantedRows: number
   /** Milliseconds that a step should take at most, where what computes also draws the page. */
   readonly stepMs?: number
+  /** Absent where nothing is gained by it. */
+  readonly drawer?: Drawer | undefined
   /** Resolves when it can compute no more; see Backend.lost. */
   readonly lost: Promise<RyzError>
   /**

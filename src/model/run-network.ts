@@ -1,7 +1,7 @@
 // Runs a network on a backend, once for every backend: rows are (sequence, position) pairs, so prefill,
 // decode and batches are the same code. The ops of a layer are in graph.ts. Called by the scheduler; knows
 // nothing of requests or sampling.
-import type { Backend, Kv, Slot, StepRows } from '../backend/backend.ts'
+import type { Backend, Drawing, Kv, Slot, StepRows } from '../backend/backend.ts'
 import { KV_BLOCK, kvBlockBytes } from '../backend/backend.ts'
 import { allFinite } from '../backend/finite.ts'
 import { RyzError } from '../errors.ts'
@@ -9,7 +9,7 @@ import type { KvType, OpTime } from '../types/index.ts'
 import { bufferWidths, Graph, type GraphOptions, type NetworkWeights } from './graph.ts'
 import { KvCache } from './kv-cache.ts'
 import type { ModelConfig } from './model-config.ts'
-import type { Network, StepResult, StepRow, Wanted } from './network.ts'
+import type { Drawer, Network, StepResult, StepRow, Wanted } from './network.ts'
 import { OpTimer } from './op-timer.ts'
 import { ropeTables } from './rope.ts'
 
@@ -59,6 +59,7 @@ export class BackendNetwork implements Network {
   /** Inputs of the head: f32 [wantedRows][hidden]. */
   readonly #selected: Slot
   readonly #logits: Slot
+  readonly #drawer: Drawer | undefined
   readonly #ids: Int32Array
   /** Rows of the step that want logits, and those that want their hidden state. */
   readonly #wanted: Int32Array
@@ -99,6 +100,17 @@ export class BackendNetwork implements Network {
     const positions = new Int32Array(maxRows)
     const blockTables = new Int32Array(maxRows * maxBlocks)
     this.#step = { count: 0, positions, tables: blockTables, maxBlocks }
+    const { draw, answer } = backend
+    if (draw !== undefined && answer !== undefined) {
+      this.#drawer = {
+        draw: (rows, drawings) => this.#draw(rows, drawings),
+        answer: () => answer.call(backend),
+      }
+    }
+  }
+
+  get drawer(): Drawer | undefined {
+    return this.#drawer
   }
 
   get lost(): Promise<RyzError> {
@@ -152,6 +164,15 @@ export class BackendNetwork implements Network {
   /** Closes the backend; may be called twice. */
   close(): void {
     this.#backend.close()
+  }
+
+  #draw(rows: readonly StepRow[], drawings: readonly Drawing[]): Promise<Int32Array> {
+    this.#issue(rows, this.#ops)
+    const count = this.#find(rows, 'logits')
+    this.#head(0, count, this.#backend, this.#ops)
+    const drawn = this.#backend.draw!(this.#logits, this.config.vocab, count, drawings)
+    for (let r = 0; r < rows.length; r++) this.kv.advance(rows[r].seq, 1)
+    return drawn
   }
 
   /** Issues the ops of a step, down to the hidden states. */

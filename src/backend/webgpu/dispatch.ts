@@ -47,6 +47,8 @@ export interface Scratch {
   readonly q: GPUBuffer
   readonly marks: GPUBuffer
   readonly runs: GPUBuffer
+  /** u32 [maxRows]: the tokens drawn last. */
+  readonly drawn: GPUBuffer
   /** Bound where a shader reads nothing. */
   readonly nothing: GPUBuffer
   /** Bound where a shader writes nothing, each in a place of its own. */

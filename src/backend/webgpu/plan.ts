@@ -29,6 +29,14 @@ import type { OpNode } from './trace.ts'
 const GROUP_ROWS = 16
 const FLOAT_GROUP_ROWS = 8
 const TILE_ROWS = 32
+/** Logits of a workgroup of top.wgsl, and what it leaves of them. */
+const DRAW_PIECE = 2048
+const DRAW_WORDS = 130
+
+/** Bytes between top.wgsl and draw.wgsl for so many rows. */
+export function drawBytes(rows: number, vocab: number): number {
+  return 4 * DRAW_WORDS * rows * Math.ceil(vocab / DRAW_PIECE)
+}
 
 /** @param fuse  false: a dispatch or more for every op */
 export function makePlan(parts: PlanParts, path: readonly OpNode[], fuse: boolean): Plan {
@@ -82,9 +90,29 @@ class PlanMaker {
           at: op.at,
         })
         return 1
+      case 'draw':
+        this.#draw(op)
+        return 1
       default:
         return op.kind satisfies never
     }
+  }
+
+  #draw(op: OpNode): void {
+    const { drawn } = this.#parts.scratch
+    const parts = op.b as GPUBuffer
+    const pieces = Math.ceil(op.n / DRAW_PIECE)
+    const x = pieces
+    this.#dispatch({ name: 'top' }, [op.at, op.n, pieces], [this.#whole(op.a), parts], {
+      grid: 'y',
+      x,
+      at: op.at,
+    })
+    this.#dispatch({ name: 'draw' }, [op.at, pieces], [parts, drawn], {
+      grid: 'rows',
+      x: 0,
+      at: op.at,
+    })
   }
 
   #embed(op: OpNode): void {
@@ -102,7 +130,7 @@ class PlanMaker {
         scalesARow(table),
         scaleShift(table, 4),
       ]
-      const bound = [weights, scales ?? scratch.nothing, this.#whole(op.a)]
+      const bound = [weights, scales ?? scratch.nothing, scratch.drawn, this.#whole(op.a)]
       const x = Math.ceil(cols / 256)
       this.#dispatch({ name: 'embed', layout }, words, bound, { grid: 'y', x, at: op.at })
     }

@@ -4,6 +4,7 @@
 import add from '../../../shaders/add.wgsl?raw'
 import attend from '../../../shaders/attend.wgsl?raw'
 import attendMerge from '../../../shaders/attend_merge.wgsl?raw'
+import draw from '../../../shaders/draw.wgsl?raw'
 import embed from '../../../shaders/embed.wgsl?raw'
 import finish from '../../../shaders/finish.wgsl?raw'
 import finite from '../../../shaders/finite.wgsl?raw'
@@ -34,6 +35,7 @@ import valuesI8 from '../../../shaders/parts/values_i8.wgsl?raw'
 import valuesT2 from '../../../shaders/parts/values_t2.wgsl?raw'
 import ropeAppend from '../../../shaders/rope_append.wgsl?raw'
 import rows from '../../../shaders/rows.wgsl?raw'
+import top from '../../../shaders/top.wgsl?raw'
 import type { KvType } from '../../types/index.ts'
 import type { LayoutId } from '../backend.ts'
 import { ALL_NEEDS, KV_TYPES, type LinearKind, type ModelNeeds } from '../cases.ts'
@@ -59,7 +61,7 @@ export type Shader =
   | { readonly name: 'linear_float'; layout: LayoutId; many: boolean }
   | { readonly name: 'embed'; layout: LayoutId }
   | { readonly name: 'rope_append' | 'attend'; kv: KvType; dim: number }
-  | { readonly name: 'attend_merge' | 'add' | 'gather' | 'finish' | 'finite' }
+  | { readonly name: 'attend_merge' | 'add' | 'gather' | 'finish' | 'finite' | 'top' | 'draw' }
 
 export type ShaderName = Shader['name']
 
@@ -73,7 +75,7 @@ export const BINDINGS = {
   linear_t2_tile: 'rrrrrww',
   linear_flat: 'rrrrrww',
   linear_float: 'rrrrww',
-  embed: 'rrrw',
+  embed: 'rrrrw',
   rope_append: 'rrrrrww',
   attend: 'rrrww',
   attend_merge: 'rrw',
@@ -81,6 +83,8 @@ export const BINDINGS = {
   gather: 'rrw',
   finish: 'rw',
   finite: 'rrw',
+  top: 'rrw',
+  draw: 'rrw',
 } as const satisfies Record<ShaderName, string>
 
 const DOTS = { packed: dotPacked, i32: dotI32, f32: dotF32 }
@@ -165,6 +169,10 @@ function partsOf(
       return { texts: [finish], constants: {} }
     case 'finite':
       return { texts: [finite], constants: {} }
+    case 'top':
+      return { texts: [top], constants: {} }
+    case 'draw':
+      return { texts: [draw], constants: {} }
     default:
       return shader satisfies never
   }
@@ -221,7 +229,7 @@ export function shadersFor(needs: ShaderNeeds): Shader[] {
         { name: 'attend', kv, dim: headRoom(headDim) },
       ]),
     ),
-    ...(['attend_merge', 'add', 'gather', 'finish', 'finite'] as const).map(
+    ...(['attend_merge', 'add', 'gather', 'finish', 'finite', 'top', 'draw'] as const).map(
       (name): Shader => ({ name }),
     ),
   ]

@@ -11,6 +11,8 @@ import { type OpKind, type OpNode, Trace } from './trace.ts'
 
 /** Words of the step block for the counts of ops: a path that has more is sent in parts. */
 const COUNT_WORDS = 2048
+/** Words of a row of top.wgsl and draw.wgsl. */
+export const DRAW_SETTINGS = 5
 /** Runs of all rows together that split attention has room for. */
 const MAX_RUNS = 64
 /** Tokens of a tile of attend.wgsl. */
@@ -21,12 +23,17 @@ const GRID = 32768
 /** Bytes beside weights, KV and activations: rounded rows, runs of attention, the step block. */
 export function scratchBytes(limits: BackendLimits): number {
   const s = scratchSizes(limits)
-  return s.block + s.q + s.marks + s.runs
+  return s.block + s.q + s.marks + s.runs + s.drawn
 }
 
 /** Where the rows of attention begin in the step block: behind counts, ids and gathered rows. */
 function rowsAtOf({ maxRows }: BackendLimits): number {
-  return COUNT_WORDS + 2 * (maxRows + 1)
+  return COUNT_WORDS + longestOp(maxRows)
+}
+
+/** Words of the op that has most of them: what tokens are drawn by. */
+function longestOp(maxRows: number): number {
+  return 1 + DRAW_SETTINGS * maxRows
 }
 
 function scratchSizes(limits: BackendLimits) {
@@ -35,6 +42,7 @@ function scratchSizes(limits: BackendLimits) {
     block: 4 * (rowsAtOf(limits) + 4 + maxRows + maxRows * Math.ceil(maxContext / KV_BLOCK)),
     q: maxRows * Math.ceil(maxCols / T2_COLS) * T2_COLS,
     marks: 8 * maxRows,
+    drawn: 4 * maxRows,
     // Heads together are as wide as an input of the linear behind them; two words for each run besides.
     runs: 4 * MAX_RUNS * (maxCols + 2 * 128),
   }
@@ -86,6 +94,7 @@ export class Steps {
       q: own(sizes.q, 'rounded rows'),
       marks: own(sizes.marks, 'scales of rounded rows'),
       runs: own(sizes.runs, 'runs of attention'),
+      drawn: own(sizes.drawn, 'drawn tokens'),
       nothing: own(256, 'nothing'),
       sinks: [own(256, 'sink'), own(256, 'sink'), own(256, 'sink')],
     }
@@ -96,6 +105,11 @@ export class Steps {
     this.#parts = { ...options.parts, scratch, rowsAt: this.#rowsAt }
     const grid = { grid: 'one', x: 1, at: 0 } as const
     this.#finish = makeDispatch(this.#parts, { name: 'finish' }, [0], [this.status], grid)
+  }
+
+  /** The tokens drawn last; see embed() and draw() of the backend. */
+  get drawn(): GPUBuffer {
+    return this.#parts.scratch.drawn
   }
 
   /** Buffers made here. */
@@ -131,10 +145,11 @@ export class Steps {
     count: number,
     numbers: ArrayLike<number>,
     room: number,
+    each = 1,
   ): void {
     const { at } = this.#trace.step(kind, a, b, undefined, n, 0, 0, 1 + room)
     this.#block[at] = count
-    const given = Math.min(room, numbers.length, Math.max(count, 1))
+    const given = Math.min(room, numbers.length, each * Math.max(count, 1))
     for (let i = 0; i < given; i++) this.#block[at + 1 + i] = numbers[i]!
     this.#keepShort()
   }
@@ -189,7 +204,7 @@ export class Steps {
 
   /** A path that fills the step block is sent before it does. */
   #keepShort(): void {
-    const longest = 2 * (this.#options.limits.maxRows + 1)
+    const longest = longestOp(this.#options.limits.maxRows)
     if (this.#trace.last.end + longest > this.#rowsAt) this.flush()
   }
 

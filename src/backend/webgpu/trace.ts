@@ -4,7 +4,16 @@
 // block, at a place that belongs to the node. Used by webgpu-backend.ts; plan.ts turns paths into dispatches.
 import type { Plan } from './dispatch.ts'
 
-export type OpKind = 'embed' | 'norm' | 'linear' | 'attend' | 'gate' | 'add' | 'gather' | 'finite'
+export type OpKind =
+  | 'embed'
+  | 'norm'
+  | 'linear'
+  | 'attend'
+  | 'gate'
+  | 'add'
+  | 'gather'
+  | 'finite'
+  | 'draw'
 
 /** One op on its operands; a, b and c are slots, matrices, linears or specs, by kind. */
 export interface OpNode {

@@ -9,6 +9,7 @@ import type {
   Backend,
   BackendLimits,
   BackendTraits,
+  Drawing,
   Kv,
   KvSpec,
   Linear,
@@ -18,14 +19,15 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { KV_BLOCK } from '../backend.ts'
+import { KV_BLOCK, MOST_DRAWN } from '../backend.ts'
 import { Buffers, UPLOAD_BYTES } from './buffers.ts'
 import { adapterName, type Gpu } from './device.ts'
 import { KvCache } from './kv-cache.ts'
 import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
+import { drawBytes } from './plan.ts'
 import { ReadBack, SILENT, STATUS_BYTES } from './read-back.ts'
-import { Steps } from './steps.ts'
+import { DRAW_SETTINGS, Steps } from './steps.ts'
 
 export { scratchBytes } from './steps.ts'
 
@@ -75,6 +77,9 @@ export class WebGpuBackend implements Backend {
   readonly #linears: (readonly Matrix[])[] = []
   readonly #ropes: { readonly cos: Slot; readonly sin: Slot }[] = []
   #failure: RyzError | undefined
+  /** Between the two dispatches of draw(), by logits. */
+  readonly #pieces = new Map<Slot, GPUBuffer>()
+  readonly #drawWords: Uint32Array<ArrayBuffer>
   /** Who waits for the answer of finite(). */
   #asked: { resolve(finite: boolean): void; reject(error: RyzError): void }[] = []
   /** Where no read came with the question. */
@@ -91,6 +96,7 @@ export class WebGpuBackend implements Backend {
     const { device, pipelines } = gpu
     const buffers = new Buffers(device, gpu.limits, memoryBytes ?? Number.POSITIVE_INFINITY)
     this.#buffers = buffers
+    this.#drawWords = new Uint32Array(DRAW_SETTINGS * limits.maxRows)
     this.#params = new Params(device)
     this.#reads = new ReadBack(device, gpu.lost)
     void gpu.lost.then(error => this.#fail(error))
@@ -109,7 +115,13 @@ export class WebGpuBackend implements Backend {
   gpuStats(): GpuStats {
     const { info, pipelines } = this.#gpu
     const { submits, dispatches, stepDispatches, plans, count } = this.#steps
-    const counts = [this.#buffers.count, this.#params.count, this.#reads.count, count]
+    const counts = [
+      this.#buffers.count,
+      this.#params.count,
+      this.#reads.count,
+      count,
+      this.#pieces.size,
+    ]
     return {
       ...info,
       features: [...info.features],
@@ -225,6 +237,47 @@ export class WebGpuBackend implements Backend {
     )
   }
 
+  /** See Backend.draw. */
+  async draw(
+    logits: Slot,
+    vocab: number,
+    count: number,
+    drawings: readonly Drawing[],
+  ): Promise<Int32Array> {
+    this.#checkRows(count)
+    const room = Math.floor(logits.bytes / (4 * vocab))
+    let pieces = this.#pieces.get(logits)
+    if (pieces === undefined) {
+      pieces = this.#buffers.create(drawBytes(room, vocab), 'best logits')
+      this.#pieces.set(logits, pieces)
+    }
+    const words = this.#drawWords
+    const f32 = new Float32Array(words.buffer)
+    for (let r = 0; r < count; r++) {
+      const { temperature, topK, topP, minP, random } = drawings[r]!
+      const at = DRAW_SETTINGS * r
+      // Without top-k the mass is that of the whole row, whatever the best hold of it.
+      words[at] = temperature === 0 ? 1 : topK > 0 ? topK : 0x80000000 + MOST_DRAWN
+      f32[at + 1] = temperature
+      f32[at + 2] = topP
+      f32[at + 3] = minP
+      f32[at + 4] = random
+    }
+    const rowWords = DRAW_SETTINGS * room
+    this.#steps.opWith('draw', logits, pieces, vocab, count, words, rowWords, DRAW_SETTINGS)
+    const { drawn } = this.#steps
+    const ids = await this.#readBytes(4 * count, (encoder, to) =>
+      encoder.copyBufferToBuffer(drawn, 0, to, 0, 4 * count),
+    )
+    return new Int32Array(ids.buffer, ids.byteOffset, count)
+  }
+
+  /** Resolves when the device has answered a question for nothing. */
+  async answer(): Promise<void> {
+    this.#check()
+    await this.#readBytes(0, () => undefined)
+  }
+
   /** Looked at on the device; the answer comes with the read of the same step. */
   finite(slot: Slot, first: number, count: number): Promise<boolean> {
     this.#check()
@@ -284,6 +337,8 @@ export class WebGpuBackend implements Backend {
     this.#fail(new RyzError('CLOSED', 'the backend is closed; load the model again'))
     this.#buffers.destroy()
     this.#params.destroy()
+    for (const buffer of this.#pieces.values()) buffer.destroy()
+    this.#pieces.clear()
     this.#reads.destroy()
     this.#steps.destroy()
     for (const { between } of this.#kvs.splice(0)) between.destroy()

@@ -3,7 +3,7 @@
 // fills again from the tokens. Only one backend holds weights. Made by open-parts.ts.
 import type { RyzError } from '../../errors.ts'
 import type { KvCache } from '../../model/kv-cache.ts'
-import type { Network, StepResult, StepRow } from '../../model/network.ts'
+import type { Drawer, Network, StepResult, StepRow } from '../../model/network.ts'
 import type { OpTime } from '../../types/index.ts'
 import { gpuFailure, type OpenNetwork } from '../load/open-network.ts'
 
@@ -43,6 +43,10 @@ export class RevivingNetwork implements Network {
 
   get stepMs(): number | undefined {
     return this.running.path.backend === 'webgpu' ? GPU_STEP_MS : undefined
+  }
+
+  get drawer(): Drawer | undefined {
+    return this.running.network.drawer
   }
 
   get blockBytes(): number {
