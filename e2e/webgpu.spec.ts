@@ -49,8 +49,9 @@ test('a software adapter is refused by name, and taken when it is allowed', asyn
   expect(told.before.gpu).toBeUndefined()
   expect(told.after).toMatchObject({ backend: 'webgpu', variant: 'wgsl' })
   expect(told.after.gpu).toMatchObject({ software: true, architecture: 'swiftshader' })
-  // Four layers of 10 dispatches and six more.
-  expect(told.after.gpu!.stepDispatches).toBe(4 * 10 + 6)
+  // Four layers of 10 dispatches, six more, and two that draw the token.
+  expect(told.after.gpu!.stepDispatches).toBe(4 * 10 + 6 + 2)
+  expect(told.after.gpu!.drawing).toMatchObject({ drawn: 9, read: [] })
   expect(GOLDEN).toContain(told.text.slice(0, 30))
   expect(told.text.length).toBeGreaterThan(20)
   // An activation that rounds the other way moves a vector by one or two in ten thousand.

@@ -10,6 +10,7 @@ import { check } from '../options/rules.ts'
 import type {
   CacheStats,
   Calibration,
+  DrawStats,
   EmbedOptions,
   EngineStats,
   GenerateOptions,
@@ -67,7 +68,7 @@ const NOT_CACHED: CacheStats = {
 /** The options of load() that concern requests; the rest was used up when the parts were made. */
 export type EngineOptions = Pick<LoadOptions, keyof typeof LOAD_DEFAULTS | 'speculation'>
 
-export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn'> {
+export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn' | 'ahead'> {
   loadMs?: number
   /** Brings the grammar engine when the first request needs it; without it responseFormat and tools are refused. */
   grammar?: () => Promise<GrammarPart>
@@ -104,6 +105,7 @@ export class Engine {
       speculation: this.#speculation,
       now: this.#now,
       turn: extras.turn,
+      ahead: extras.ahead,
       onFatal: () => void this.close(),
     })
     this.#requests = new Requests({
@@ -218,7 +220,7 @@ export class Engine {
       contextLength: network.kv.contextLength,
       maxSequences: this.#scheduler.seats,
       model: info,
-      ...gpuOf(parts.gpu?.()),
+      ...gpuOf(parts.gpu?.(), this.#scheduler.drawing),
       fallbacks: [...fallbacks],
       memory: {
         weights,
@@ -363,8 +365,12 @@ function limitsOf(options: EngineOptions): Record<keyof typeof LOAD_DEFAULTS, nu
 }
 
 /** Nothing where no GPU computes. */
-function gpuOf(gpu: GpuStats | undefined): Pick<EngineStats, 'gpu'> {
-  return gpu === undefined ? {} : { gpu }
+function gpuOf(
+  gpu: GpuStats | undefined,
+  drawing: DrawStats | undefined,
+): Pick<EngineStats, 'gpu'> {
+  if (gpu === undefined) return {}
+  return { gpu: drawing === undefined ? gpu : { ...gpu, drawing } }
 }
 
 function expertsOf(tokens: number[][] | undefined): Pick<EngineStats, 'experts'> {

@@ -37,6 +37,20 @@ export interface GpuStats {
   buffers: number
   /** Bytes of weights, KV and what is computed with, as allocated. */
   bytes: number
+  /** Tokens that were drawn on the GPU, and why others were not. */
+  drawing?: DrawStats
+}
+
+/** Where tokens are drawn while a GPU computes. */
+export interface DrawStats {
+  /** Steps that are sent before the tokens before them are read; 0 where waiting costs little. */
+  ahead: number
+  /** Milliseconds of an answer with nothing to compute, and of a token; 0 until measured. */
+  waitMs: number
+  tokenMs: number
+  drawn: number
+  /** Tokens whose logits were read, as the sampler on the CPU had to choose: penalties, formats and the like. */
+  read: { reason: string; tokens: number }[]
 }
 
 /** What computes: a kernel build, the shaders, or TypeScript. */

@@ -3,11 +3,11 @@
 // it knows of a sequence stands in the KV blocks of the real book, as in a real cache: a block that is
 // shared wrongly, or too early, shows in the text. And a tokenizer whose tokens are bytes.
 
-import { KV_BLOCK } from '../../src/backend/backend.ts'
+import { type Drawing, KV_BLOCK } from '../../src/backend/backend.ts'
 import { EXACT, REFERENCE_PATH } from '../../src/backend/factory.ts'
 import type { EngineParts } from '../../src/engine/load/engine-parts.ts'
 import { KvCache } from '../../src/model/kv-cache.ts'
-import type { Network, Sequence, StepResult, StepRow } from '../../src/model/network.ts'
+import type { Drawer, Network, Sequence, StepResult, StepRow } from '../../src/model/network.ts'
 import { openChat } from '../../src/tokenizer/chat/open-chat.ts'
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts'
 import type { ModelInfo } from '../../src/types/index.ts'
@@ -25,6 +25,8 @@ export interface FakeOptions {
   ready?: boolean
   /** Called before each step; may throw, or wait, but not when `ready`. */
   onStep?: (rows: readonly StepRow[], step: number) => void | Promise<void>
+  /** Draws tokens itself; the answer comes when this resolves. */
+  draws?: (step: number) => Promise<void>
   /** Writes the logits after `tokens`; the default is pseudo-random, without EOS. */
   logits?: (out: Float32Array, tokens: readonly number[]) => void
 }
@@ -38,6 +40,9 @@ export class FakeNetwork implements Network {
   /** Rows of each step, as [sequence, token] pairs. */
   readonly steps: { seq: number; token: number; wants: string }[][] = []
   closed = 0
+  readonly drawer: Drawer | undefined
+  drawnSteps = 0
+  #drawn: number[] = []
   readonly blockBytes = 4 * KV_BLOCK
   /** The token at each place of each block. */
   readonly #memory: Int32Array[]
@@ -52,6 +57,32 @@ export class FakeNetwork implements Network {
     })
     this.maxRows = options.maxRows ?? 132
     this.maxWantedRows = options.maxWantedRows ?? 8
+    const { draws } = options
+    if (draws === undefined) return
+    this.drawer = {
+      draw: (rows, drawings) => this.#draw(rows, drawings, draws),
+      answer: () => draws(0),
+    }
+  }
+
+  /** Computes at once, as a queue would in its order, and answers later. */
+  async #draw(
+    rows: readonly StepRow[],
+    drawings: readonly Drawing[],
+    answered: (step: number) => Promise<void>,
+  ): Promise<Int32Array> {
+    const fed = rows.map(row => (row.token < 0 ? { ...row, token: this.#drawn[~row.token]! } : row))
+    this.#note(fed)
+    const step = this.steps.length
+    this.#options.onStep?.(fed, step)
+    const { logits } = this.#logits(fed)
+    const drawn = drawings.map((drawing, r) =>
+      drawFrom(logits.subarray(r * VOCAB, (r + 1) * VOCAB), drawing),
+    )
+    this.#drawn = drawn
+    this.drawnSteps++
+    await answered(step)
+    return Int32Array.from(drawn)
   }
 
   forward(rows: readonly StepRow[]): StepResult | Promise<StepResult> {
@@ -119,6 +150,32 @@ export class FakeNetwork implements Network {
 /** Two values that depend on all tokens and their order. */
 export function pseudoHidden(tokens: readonly number[]): [number, number] {
   return [Math.sin(tokens.reduce((sum, token, i) => sum + token * (i + 1), 0)), tokens.length]
+}
+
+/** One draw by the rules of the engine's sampler; -1 where the likeliest 64 do not tell. */
+export function drawFrom(logits: Float32Array, drawing: Drawing): number {
+  const { temperature, topK, topP, minP, random } = drawing
+  const order = Array.from(logits.keys()).sort((a, b) => logits[b]! - logits[a]! || a - b)
+  if (logits.some(x => !Number.isFinite(x))) return -1
+  if (temperature === 0) return order[0]!
+  const weight = (id: number) => Math.exp((logits[id]! - logits[order[0]!]!) / temperature)
+  const best = order.slice(0, topK || 64)
+  const total = (topK > 0 ? best : order).reduce((sum, id) => sum + weight(id), 0)
+  const kept: number[] = []
+  let mass = 0
+  for (const id of best) {
+    if (kept.length > 0 && topP < 1 && mass >= topP * total) break
+    kept.push(id)
+    mass += weight(id)
+  }
+  if (topK === 0 && mass < topP * total) return -1
+  const able = kept.filter(id => weight(id) >= minP && weight(id) > 0)
+  let left = random * able.reduce((sum, id) => sum + weight(id), 0)
+  for (const id of able) {
+    left -= weight(id)
+    if (left < 0) return id
+  }
+  return able.at(-1)!
 }
 
 /** Letters only, spread by a hash of all tokens. */

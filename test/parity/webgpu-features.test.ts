@@ -23,11 +23,11 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
   /** One device for both models, and what was compiled on it. */
   const factory = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
 
-  async function open(model: File, path: BackendFactory): Promise<Engine> {
+  async function open(model: File, path: BackendFactory, ahead?: number): Promise<Engine> {
     const options = { contextLength: 128, maxSequences: 2 }
     const hooks = { progress: () => undefined, signal: new AbortController().signal }
     const parts = await openEngineParts(model, options, hooks, [path])
-    return new Engine(parts, options, { grammar: async () => grammarPart })
+    return new Engine(parts, options, { grammar: async () => grammarPart, ahead })
   }
 
   beforeAll(async () => {
@@ -64,6 +64,24 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     })
     expect(text).toMatch(/^[abc]{2}(red|b)$/)
     expect(complete).toBe(true)
+  })
+
+  it('writes the text that it writes when each token is read, greedy and sampled', async () => {
+    const ahead = await open(SMALL, factory, 3)
+    for (const options of [
+      { temperature: 0 },
+      { seed: 11 },
+      { seed: 12, topK: 9, temperature: 1.2 },
+    ]) {
+      const given = { ...options, maxTokens: 12, ignoreEos: true }
+      const want = await run(gpu, 'a b c d', { ...given, logprobs: 0 })
+      expect((await run(ahead, 'a b c d', given)).tokens).toEqual(want.tokens)
+    }
+    const { drawing, submits } = ahead.stats().gpu!
+    expect(drawing).toMatchObject({ ahead: 3, drawn: 3 * 11, read: [] })
+    expect(submits).toBeGreaterThan(33)
+    expect(gpu.stats().gpu!.drawing!.read).toContainEqual({ reason: 'logprobs', tokens: 33 })
+    await ahead.close()
   })
 
   it('tells the log-probabilities that the kernels tell', async () => {

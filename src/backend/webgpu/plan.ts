@@ -12,6 +12,7 @@ import {
   type Plan,
   type PlanParts,
 } from './dispatch.ts'
+import { DRAW_PIECE } from './drawing.ts'
 import {
   type MatrixPiece,
   piecesOf,
@@ -29,15 +30,6 @@ import type { OpNode } from './trace.ts'
 const GROUP_ROWS = 16
 const FLOAT_GROUP_ROWS = 8
 const TILE_ROWS = 32
-/** Logits of a workgroup of top.wgsl, and what it leaves of them. */
-const DRAW_PIECE = 2048
-const DRAW_WORDS = 130
-
-/** Bytes between top.wgsl and draw.wgsl for so many rows. */
-export function drawBytes(rows: number, vocab: number): number {
-  return 4 * DRAW_WORDS * rows * Math.ceil(vocab / DRAW_PIECE)
-}
-
 /** @param fuse  false: a dispatch or more for every op */
 export function makePlan(parts: PlanParts, path: readonly OpNode[], fuse: boolean): Plan {
   const maker = new PlanMaker(parts)

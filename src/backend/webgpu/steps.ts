@@ -5,14 +5,13 @@ import type { AttendSpec, BackendLimits, StepRows } from '../backend.ts'
 import { KV_BLOCK, T2_COLS } from '../backend.ts'
 import type { Buffers } from './buffers.ts'
 import { type Dispatch, makeDispatch, type Plan, type PlanParts, type Scratch } from './dispatch.ts'
+import { DRAW_SETTINGS } from './drawing.ts'
 import { makePlan } from './plan.ts'
 import { STATUS_BYTES } from './read-back.ts'
 import { type OpKind, type OpNode, Trace } from './trace.ts'
 
 /** Words of the step block for the counts of ops: a path that has more is sent in parts. */
 const COUNT_WORDS = 2048
-/** Words of a row of top.wgsl and draw.wgsl. */
-export const DRAW_SETTINGS = 5
 /** Runs of all rows together that split attention has room for. */
 const MAX_RUNS = 64
 /** Tokens of a tile of attend.wgsl. */

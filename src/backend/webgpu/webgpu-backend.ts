@@ -19,15 +19,15 @@ import type {
   Slot,
   StepRows,
 } from '../backend.ts'
-import { KV_BLOCK, MOST_DRAWN } from '../backend.ts'
+import { KV_BLOCK } from '../backend.ts'
 import { Buffers, UPLOAD_BYTES } from './buffers.ts'
 import { adapterName, type Gpu } from './device.ts'
+import { DRAW_SETTINGS, Drawings } from './drawing.ts'
 import { KvCache } from './kv-cache.ts'
 import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
-import { drawBytes } from './plan.ts'
 import { ReadBack, SILENT, STATUS_BYTES } from './read-back.ts'
-import { DRAW_SETTINGS, Steps } from './steps.ts'
+import { Steps } from './steps.ts'
 
 export { scratchBytes } from './steps.ts'
 
@@ -77,9 +77,7 @@ export class WebGpuBackend implements Backend {
   readonly #linears: (readonly Matrix[])[] = []
   readonly #ropes: { readonly cos: Slot; readonly sin: Slot }[] = []
   #failure: RyzError | undefined
-  /** Between the two dispatches of draw(), by logits. */
-  readonly #pieces = new Map<Slot, GPUBuffer>()
-  readonly #drawWords: Uint32Array<ArrayBuffer>
+  readonly #drawings: Drawings
   /** Who waits for the answer of finite(). */
   #asked: { resolve(finite: boolean): void; reject(error: RyzError): void }[] = []
   /** Where no read came with the question. */
@@ -96,7 +94,7 @@ export class WebGpuBackend implements Backend {
     const { device, pipelines } = gpu
     const buffers = new Buffers(device, gpu.limits, memoryBytes ?? Number.POSITIVE_INFINITY)
     this.#buffers = buffers
-    this.#drawWords = new Uint32Array(DRAW_SETTINGS * limits.maxRows)
+    this.#drawings = new Drawings(buffers, limits.maxRows)
     this.#params = new Params(device)
     this.#reads = new ReadBack(device, gpu.lost)
     void gpu.lost.then(error => this.#fail(error))
@@ -120,7 +118,7 @@ export class WebGpuBackend implements Backend {
       this.#params.count,
       this.#reads.count,
       count,
-      this.#pieces.size,
+      this.#drawings.count,
     ]
     return {
       ...info,
@@ -246,23 +244,8 @@ export class WebGpuBackend implements Backend {
   ): Promise<Int32Array> {
     this.#checkRows(count)
     const room = Math.floor(logits.bytes / (4 * vocab))
-    let pieces = this.#pieces.get(logits)
-    if (pieces === undefined) {
-      pieces = this.#buffers.create(drawBytes(room, vocab), 'best logits')
-      this.#pieces.set(logits, pieces)
-    }
-    const words = this.#drawWords
-    const f32 = new Float32Array(words.buffer)
-    for (let r = 0; r < count; r++) {
-      const { temperature, topK, topP, minP, random } = drawings[r]!
-      const at = DRAW_SETTINGS * r
-      // Without top-k the mass is that of the whole row, whatever the best hold of it.
-      words[at] = temperature === 0 ? 1 : topK > 0 ? topK : 0x80000000 + MOST_DRAWN
-      f32[at + 1] = temperature
-      f32[at + 2] = topP
-      f32[at + 3] = minP
-      f32[at + 4] = random
-    }
+    const pieces = this.#drawings.piecesOf(logits, vocab, room)
+    const words = this.#drawings.settings(drawings, count)
     const rowWords = DRAW_SETTINGS * room
     this.#steps.opWith('draw', logits, pieces, vocab, count, words, rowWords, DRAW_SETTINGS)
     const { drawn } = this.#steps
@@ -337,8 +320,7 @@ export class WebGpuBackend implements Backend {
     this.#fail(new RyzError('CLOSED', 'the backend is closed; load the model again'))
     this.#buffers.destroy()
     this.#params.destroy()
-    for (const buffer of this.#pieces.values()) buffer.destroy()
-    this.#pieces.clear()
+    this.#drawings.destroy()
     this.#reads.destroy()
     this.#steps.destroy()
     for (const { between } of this.#kvs.splice(0)) between.destroy()

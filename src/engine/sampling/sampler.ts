@@ -1,12 +1,16 @@
 // From logits to a token: penalties, bias, temperature, top-k, top-p, min-p, in that order, then one
 // draw from a seeded stream. Pure: same logits, options and seed give the same tokens. Nothing is
 // allocated between tokens; the vocabulary is never sorted as a whole. Called by generate.ts.
+import { type Drawing, MOST_DRAWN } from '../../backend/backend.ts'
 import { RyzError } from '../../errors.ts'
 import type { ResolvedSampling } from '../tasks/options.ts'
 import type { LogitFilter } from './logit-filter.ts'
 import { Random } from './random.ts'
 import { heapify, popBest, selectBest } from './select.ts'
 
+const GREEDY: Drawing = { temperature: 0, topK: 1, topP: 1, minP: 0, random: 0 }
+/** Below this quotients leave the range of f32. */
+const LEAST_TEMPERATURE = 1e-3
 /** The largest f32. */
 const MOST = 3.4028234663852886e38
 
@@ -30,6 +34,8 @@ export class Sampler {
   readonly #o: ResolvedSampling
   readonly #s: SamplerScratch
   readonly #random: Random
+  /** Random numbers of the tokens to come that were asked for already. */
+  readonly #coming: number[] = []
   readonly #biasIds: Int32Array
   readonly #biasValues: Float64Array
   readonly #penalises: boolean
@@ -63,6 +69,35 @@ export class Sampler {
       this.#window = grown
     }
     this.#window[this.#seen++ % this.#window.length] = token
+  }
+
+  /**
+   * How a backend may draw the token that comes `ahead` tokens after the next one, to the same effect as sample();
+   * in words why it may not.
+   */
+  drawing(ahead: number): Drawing | string {
+    const { temperature, topK, topP, minP } = this.#o
+    if (this.#filters.length > 0) return 'responseFormat'
+    if (this.#penalises) return 'penalties'
+    if (this.#biasIds.length > 0) return 'logitBias'
+    if (this.#greedy) return GREEDY
+    const cut = topK > 0 && topK < this.#s.logits.length
+    if (cut && topK > MOST_DRAWN) return `topK above ${MOST_DRAWN}`
+    if (!cut && topP >= 1) return 'neither topK nor topP'
+    if (temperature < LEAST_TEMPERATURE) return 'a temperature next to 0'
+    const most = Math.min(this.#s.logits.length, MOST_DRAWN)
+    if (!cut && most < MOST_DRAWN) return 'a small vocabulary'
+    while (this.#coming.length <= ahead) this.#coming.push(this.#random.uniform())
+    return { temperature, topK: cut ? topK : 0, topP, minP, random: this.#coming[ahead]! }
+  }
+
+  /** The next token was drawn as drawing(0) says: its random number is used up. */
+  drew(): void {
+    this.#coming.shift()
+  }
+
+  #uniform(): number {
+    return this.#coming.length > 0 ? this.#coming.shift()! : this.#random.uniform()
   }
 
   /** From now on only what the filter lets pass is drawn. */
@@ -155,7 +190,7 @@ export class Sampler {
       const w = weights[ids[i]!]!
       if (w >= minP) kept += w
     }
-    let left = this.#random.uniform() * kept
+    let left = this.#uniform() * kept
     let last = ids[count - 1]!
     for (let i = count - 1; i >= first; i--) {
       const w = weights[ids[i]!]!

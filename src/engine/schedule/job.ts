@@ -95,7 +95,8 @@ function fedToken({ task, guessed }: Job, index: number): number {
   return index < known ? tokenAt(task, index) : guessed[index - known]!
 }
 
-function tokenAt(task: Task, index: number): number {
+/** Token `index` of prompt and answer. */
+export function tokenAt(task: Task, index: number): number {
   const answerAt = index - task.prompt.length
   return answerAt < 0 ? task.prompt[index]! : task.answer[answerAt]!
 }

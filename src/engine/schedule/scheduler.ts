@@ -9,6 +9,7 @@
 // memory is short: prefix-index.ts. Who waits, and in which order: queue.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Network } from '../../model/network.ts'
+import type { DrawStats } from '../../types/index.ts'
 import { Speculation } from '../draft/speculation.ts'
 import { type Job, newJob, type Share, shareOf } from './job.ts'
 import { Room } from './kv-room.ts'
@@ -18,33 +19,18 @@ import { type PromptRoom, pauseFor, sharePrompts } from './prompts.ts'
 import { orderOf, WaitingQueue } from './queue.ts'
 import { closedAfter, contextFull, queueTimeout } from './refusals.ts'
 import { Revival } from './revival.ts'
+import type { SchedulerOptions } from './scheduler-options.ts'
 import { Counters, type Outcome } from './stats.ts'
 import { StepRunner } from './step.ts'
 import type { Placed, SubmitOptions, Task } from './task.ts'
 import { createTurn, type Turn } from './turn.ts'
 import { Walk } from './walk.ts'
 
+export type { SchedulerOptions } from './scheduler-options.ts'
 export type { SubmitOptions, Submitted } from './task.ts'
 
 /** Steps that only decode may follow each other for so long before the event loop gets its turn. */
 const TURN_MS = 4
-
-export interface SchedulerOptions {
-  /** Sequences live at once. */
-  maxSequences: number
-  /** Requests that may wait. */
-  queueLimit: number
-  queueTimeoutMs: number
-  /** Prompt tokens of one step at most. */
-  prefillPiece: number
-  /** What guesses tokens; without it, nothing does. */
-  speculation?: Speculation
-  /** Milliseconds; a test may hand in its own. */
-  now?: () => number
-  turn?: Turn
-  /** Called once when a failure leaves the network unusable; everything open has failed by then. */
-  onFatal?: (error: RyzError) => void
-}
 
 export class Scheduler {
   readonly counters = new Counters()
@@ -88,12 +74,19 @@ export class Scheduler {
       giveUp: error => this.#giveUp(error),
     })
     this.#speculation = options.speculation ?? new Speculation(undefined, () => true)
-    this.#runner = new StepRunner(network, this.#room, this.#speculation, this.#now, {
-      ended: job => this.#finished.push(job),
-      again: job => this.#again(job),
-      failed: (job, error) => this.#end(job, 'failed', error),
-      fatal: error => this.#revival.after(error),
-    })
+    this.#runner = new StepRunner(
+      network,
+      this.#room,
+      this.#speculation,
+      this.#now,
+      {
+        ended: job => this.#finished.push(job),
+        again: job => this.#again(job),
+        failed: (job, error) => this.#end(job, 'failed', error),
+        fatal: error => this.#revival.after(error),
+      },
+      options.ahead,
+    )
     this.#walk = new Walk(this.#turn, this.#now, {
       pending: () => this.#waiting.length + this.running > 0,
       step: () => this.#step(),
@@ -112,11 +105,16 @@ export class Scheduler {
     const ms = await measureToken(this.#network, this.#now)
     this.#piece.learn(1, ms)
     this.#speculation.measured(ms)
+    await this.#runner.ahead.measure()
   }
 
-  /** Full blocks of prompts and answers, running and past. */
   get prefixes(): PrefixIndex {
     return this.#room.prefixes
+  }
+
+  /** Absent where the sampler draws all tokens. */
+  get drawing(): DrawStats | undefined {
+    return this.#runner.ahead.stats
   }
 
   get waiting(): number {
@@ -386,6 +384,7 @@ export class Scheduler {
     this.#room.prefixes.clear()
     this.#piece.forget()
     this.#speculation.forget()
+    this.#runner.ahead.forget()
   }
 
   #giveUp(error: RyzError): void {

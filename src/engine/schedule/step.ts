@@ -1,23 +1,14 @@
 // Runs one step: rows to the network, its results to the tasks, in the order of the shares. A step that
 // fails is run again request by request, so that only the one at fault ends. Which rows run is the
 // scheduler's. Called by scheduler.ts.
-import { asRyzError, endsEngine, type RyzError } from '../../errors.ts'
+import { asRyzError, endsEngine } from '../../errors.ts'
 import type { Network, StepResult } from '../../model/network.ts'
 import type { Speculation } from '../draft/speculation.ts'
+import { RunAhead } from './ahead.ts'
 import { type Job, type Share, StepRows, tokensOf, wantedOf } from './job.ts'
 import type { Room } from './kv-room.ts'
+import type { StepEvents } from './step-events.ts'
 import type { Next } from './task.ts'
-
-/** What becomes of the jobs of a step. */
-export interface StepEvents {
-  /** Took what it wanted last. */
-  ended(job: Job): void
-  /** Its tokens were replaced by fewer. */
-  again(job: Job): void
-  failed(job: Job, error: RyzError): void
-  /** The network is of no more use. */
-  fatal(error: RyzError): void | Promise<void>
-}
 
 export class StepRunner {
   readonly #network: Network
@@ -30,22 +21,38 @@ export class StepRunner {
   /** What computing the last step took; NaN where it had to be done again. */
   computedMs = 0
 
+  readonly #ahead: RunAhead
+
+  /** @param ahead  see RunAhead */
   constructor(
     network: Network,
     room: Room,
     speculation: Speculation,
     now: () => number,
     events: StepEvents,
+    ahead?: number,
   ) {
     this.#network = network
     this.#room = room
     this.#speculation = speculation
     this.#now = now
     this.#events = events
+    this.#ahead = new RunAhead(network, room, now, events, ahead)
+  }
+
+  /** What is drawn where the network computes, and how far ahead. */
+  get ahead(): RunAhead {
+    return this.#ahead
   }
 
   /** @returns a promise where the network makes it wait */
   run(shares: readonly Share[]): Promise<void> | undefined {
+    const guesses = this.#speculation.off === undefined
+    return this.#ahead.run(shares, guesses) ?? this.#runRead(shares)
+  }
+
+  /** A step whose results are read and looked at. */
+  #runRead(shares: readonly Share[]): Promise<void> | undefined {
     const rows = this.#rows.fill(shares)
     let result: StepResult | Promise<StepResult>
     this.#room.stepBegins()
@@ -87,7 +94,7 @@ export class StepRunner {
     const guessed = this.#dropGuesses(shares)
     if (shares.length === 1 && !guessed) return this.#events.failed(shares[0]!.job, error)
     for (const { job } of shares) if (!job.over) this.#room.rewind(job)
-    for (const share of shares) if (!share.job.over) await this.run([share])
+    for (const share of shares) if (!share.job.over) await this.#runRead([share])
     this.computedMs = Number.NaN
   }
 

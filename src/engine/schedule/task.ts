@@ -1,5 +1,6 @@
 // What the scheduler runs: something with tokens to feed, which takes logits and says whether
 // it goes on. Implemented by generate.ts, score.ts and embed.ts; the scheduler knows nothing of sampling or text.
+import type { Drawing } from '../../backend/backend.ts'
 import type { RyzError } from '../../errors.ts'
 import type { QueueEvent } from '../../types/index.ts'
 import type { Guess } from '../draft/prompt-lookup.ts'
@@ -52,6 +53,13 @@ export interface Task {
    * with the last one, and accept() gets their rows as long as it draws what was guessed.
    */
   guess?(most: number): Guess | undefined
+  /**
+   * How the network may draw the token that comes `ahead` tokens after the next one; in words why it may not;
+   * undefined where there is none, or none is drawn.
+   */
+  drawing?(ahead: number): Drawing | string | undefined
+  /** Takes the next token, which was drawn that way. */
+  acceptDrawn?(token: number): Next
   /** Memory ran out with no other task to wait for: 'again' with fewer tokens, or complete() follows. */
   cutShort(): Exclude<Next, 'more'>
   /** Told when it has to wait and whenever its position changes. */

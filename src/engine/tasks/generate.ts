@@ -1,6 +1,6 @@
 // One generate request: takes logits, samples, turns tokens into text, decides when it ends. Knows
 // sampling and stopping; knows nothing of kernels, memory or other requests. Called by scheduler.ts.
-import { KV_BLOCK } from '../../backend/backend.ts'
+import { type Drawing, KV_BLOCK } from '../../backend/backend.ts'
 import type { RyzError } from '../../errors.ts'
 import { createStreamDecoder } from '../../tokenizer/stream-decoder.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
@@ -23,6 +23,9 @@ import type { RequestGrammar } from './grammars.ts'
 import type { ResolvedGenerate } from './options.ts'
 import { slide } from './slide.ts'
 import { StopMatcher } from './stop-matcher.ts'
+
+/** Of a token that was drawn elsewhere. */
+const NO_ROW = new Float32Array(0)
 
 /** Where a request's events go; after done or error nothing follows. */
 export interface GenerateEvents {
@@ -109,8 +112,28 @@ export class Generation implements Task {
   }
 
   accept(row: Float32Array, at: number): Next {
+    return this.#take(this.#next(row, at), row, at)
+  }
+
+  drawing(ahead: number): Drawing | string | undefined {
+    const { options, plan, contextLength } = this.#spec
+    if (options.logprobs !== undefined) return 'logprobs'
+    if (!this.ready) return 'responseFormat'
+    if (this.#forced.length > 0 || plan?.reader.reasons) return 'reasoning'
+    if (this.#tokens.length + ahead >= options.maxTokens) return undefined
+    // The one before ends the answer, or lets it slide.
+    if (ahead > 0 && this.prompt.length + this.answer.length + ahead >= contextLength)
+      return undefined
+    return this.#sampler.drawing(ahead)
+  }
+
+  acceptDrawn(token: number): Next {
+    this.#sampler.drew()
+    return this.#take(token, NO_ROW, 0)
+  }
+
+  #take(token: number, row: Float32Array, at: number): Next {
     const { options, tokenizer, scratch, contextLength } = this.#spec
-    const token = this.#next(row, at)
     if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
     this.#sampler.answered(token)
     this.answer.push(token)

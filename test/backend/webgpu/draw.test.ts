@@ -59,7 +59,7 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}, seed ${SE
     )
   }
 
-  it.each([
+  it.each<Partial<SamplingOptions>>([
     { temperature: 0 },
     {},
     { topK: 64, topP: 1 },
@@ -69,7 +69,7 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}, seed ${SE
     { topK: 50, topP: 0 },
     { topK: 0, topP: 0.2, temperature: 0.3 },
   ])('%o', async options => {
-    for (const vocab of [99, 2048, 5003, 33_000]) {
+    for (const vocab of options.topK === undefined ? [99, 5003, 33_000] : [99, 5003]) {
       const { got, want } = await both(rowsOf(vocab, SEED + vocab), options, SEED)
       expect(got).toEqual(want)
     }

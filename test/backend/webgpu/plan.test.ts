@@ -14,7 +14,7 @@ import { loadWeights } from '../../../src/model/load-weights.ts'
 import { BackendNetwork } from '../../../src/model/run-network.ts'
 import { poke } from '../../engine/faults/broken.ts'
 import { CASES, caseFiles } from '../../golden/load.ts'
-import { referenceFactory } from '../../support/open.ts'
+import { argMax, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
 import { near } from '../near.ts'
@@ -126,6 +126,32 @@ describe.skipIf(adapter === undefined)('a recorded plan', () => {
     // embed, last norm, gather, rounding, head, and the stamp.
     const { layers } = fused
     expect(spent.dispatchWorkgroups).toBe(tokens * (layers * 10 + 6))
+  })
+
+  it('costs as little where tokens are drawn on the device, whose ids the next step takes', async () => {
+    const { network, layers } = fused
+    const drawer = network.drawer!
+    const greedy = { temperature: 0, topK: 1, topP: 1, minP: 0, random: 0 }
+    const seq = network.kv.open()
+    const run = async (count: number, first: number): Promise<number[]> => {
+      network.kv.reserve(seq, count)
+      const steps = Array.from({ length: count }, (_, i) =>
+        drawer.draw([{ seq, token: i === 0 ? first : ~0, wants: 'logits' }], [greedy]),
+      )
+      // All are under way before the first is read.
+      return (await Promise.all(steps)).map(([token]) => token!)
+    }
+    const head = await run(3, 1) // recorded
+    const before = { ...counts }
+    const tail = await run(3, head[2]!)
+    const spent = (call: keyof Counts) => counts[call] - before[call]
+    expect([spent('submit'), spent('beginComputePass'), spent('writeBuffer')]).toEqual([3, 3, 3])
+    expect([spent('mapAsync'), spent('createBindGroup')]).toEqual([3, 0])
+    // The best of each piece of the logits, and the draw.
+    expect(spent('dispatchWorkgroups')).toBe(3 * (layers * 10 + 6 + 2))
+    network.kv.close(seq)
+    const logits = await decode(plain, [1, ...head, ...tail.slice(0, -1)])
+    expect([...head, ...tail]).toEqual(logits.map(argMax))
   })
 
   it('gives the bits of one op after the other, for one row, four, and more', async () => {

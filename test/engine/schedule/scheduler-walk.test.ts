@@ -66,7 +66,8 @@ async function tokensAlone(r: Request, i: number): Promise<number[]> {
 describe.each([
   { network: 'a network that waits', ready: false },
   { network: 'a network that does not wait', ready: true },
-])('random walks on $network', ({ ready }) => {
+  { network: 'a network that draws, read behind 3 steps', ready: false, ahead: 3 },
+])('random walks on $network', ({ ready, ahead }) => {
   it('end every request once and keep the books', async () => {
     await fc.assert(
       fc.asyncProperty(
@@ -83,6 +84,9 @@ describe.each([
             blocks,
             maxWantedRows,
             ready,
+            ...(ahead !== undefined && {
+              draws: () => new Promise<void>(resolve => setImmediate(resolve)),
+            }),
             onStep: rows => {
               for (const row of rows) {
                 const first =
@@ -94,7 +98,11 @@ describe.each([
               }
             },
           })
-          const engine = new Engine(fakeParts(network), options)
+          const engine = new Engine(
+            fakeParts(network),
+            { ...options, ...(ahead && { speculation: 'off' }) },
+            { ahead },
+          )
           const ends = requests.map(() => [] as (string | number[])[])
           const streamed = requests.map(() => [] as number[])
           const begin = (r: Request, i: number): void => {
