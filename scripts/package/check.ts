@@ -39,7 +39,6 @@ const REACT = `declare module 'react' {
 
 /** What a piece of the documents takes from its reader's page. */
 const PAGE = `declare const engine: import('ryzanstein').Ryzanstein
-declare const messages: import('ryzanstein').ChatMessage[]
 declare function show(value: unknown): void
 declare function save(value: unknown): void
 `
