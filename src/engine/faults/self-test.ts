@@ -215,11 +215,13 @@ class Bench {
     const logits = this.#values(many * experts)
     const bias = this.#values(experts)
     const routes = this.#out(many * used * ROUTE_VALUES)
-    for (const scores of ['softmax', 'sigmoid'] as const) {
+    const routers = (['softmax', 'sigmoid'] as const).map(scores => {
       const extra = scores === 'sigmoid' ? { normalise: true, scale: 2.5, bias } : NO_EXTRA
-      const router = ops.createRouter({ experts, used, scores, ...extra })
+      return ops.createRouter({ experts, used, scores, ...extra })
+    })
+    for (const router of routers) {
       ops.route(routes, logits, router, many)
-      await this.#keep(`route (${scores})`, routes)
+      await this.#keep(`route (${router.scores})`, routes)
     }
     const matrices = Array.from({ length: experts }, () => [this.#matrix('t2', ROWS, n, 0)])
     const w = ops.stackExperts(matrices)
@@ -227,6 +229,7 @@ class Bench {
     const y = this.#out(many * used * ROWS)
     for (const input of ['rows', 'pairs'] as const) {
       for (const count of [1, many]) {
+        ops.route(routes, logits, routers[0]!, count)
         ops.routedLinear(y, x, w, routes, { input, count, used }, 'int8')
         await this.#keep(`routed linear (${input}, ${count} rows)`, y)
       }
