@@ -28,6 +28,7 @@ const PARTS = {
 const SUBPATHS = {
   openai: 'src/adapters/openai/engine-fetch.ts',
   remote: 'src/adapters/remote/index.ts',
+  models: 'src/adapters/models/models.ts',
 }
 
 /** What runs in Node: apart from what pages load, so that their files stay as few as they are. */
@@ -41,6 +42,7 @@ const NODE = {
 const TYPED = [
   'index',
   'adapters/openai/engine-fetch',
+  'adapters/models/models',
   'adapters/remote/index',
   'adapters/vite/vite',
   'node/load',
