@@ -1,17 +1,30 @@
-// A loaded engine behind the interface of OpenAI's chat.completions, so that code written for it runs
-// offline. Translates shapes; decides nothing. Knows the SDK only. What is asked: request.ts; how answers
+// A loaded engine behind the interface of OpenAI's chat.completions and embeddings, so that code written for it
+// runs offline. Translates shapes; decides nothing. Knows the SDK only. What is asked: request.ts; how answers
 // stream: chunks.ts.
 import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import { badOption, reading } from '../../options/rules.ts'
 import type { GenerateResult } from '../../types/index.ts'
 import { type Answer, AnswerStream, wholeAnswers } from './answer-stream.ts'
 import { chatWriter } from './chunks.ts'
-import type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from './openai-types.ts'
+import { embeddings } from './embeddings.ts'
+import type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionRequest,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from './openai-types.ts'
 import { choiceLogprobs, finishOf, headOf, usageOf } from './parts.ts'
-import { type ChatRequest, readRequest } from './request.ts'
+import { type ChatRequest, readRequest, signalOf } from './request.ts'
 import { checkChoices, nthOptions } from './sampling.ts'
 
-export type { ChatCompletion, ChatCompletionChunk, ChatCompletionRequest } from './openai-types.ts'
+export type {
+  ChatCompletion,
+  ChatCompletionChunk,
+  ChatCompletionRequest,
+  EmbeddingRequest,
+  EmbeddingResponse,
+} from './openai-types.ts'
 
 export interface RequestInitLike {
   signal?: AbortSignal | null
@@ -28,12 +41,17 @@ interface Create {
   ): Promise<ChatCompletion>
 }
 
-/** `openai(engine).chat.completions.create(...)`. */
+/** `openai(engine).chat.completions.create(...)` and `.embeddings.create(...)`. */
 export interface OpenAiFacade {
   readonly chat: { readonly completions: { readonly create: Create } }
+  readonly embeddings: {
+    /** A vector of length 1 for each text, pooled as the model's file says. */
+    create(request: EmbeddingRequest, init?: RequestInitLike): Promise<EmbeddingResponse>
+  }
 }
 
-type Engine = Pick<Ryzanstein, 'chat' | 'model' | 'stats'>
+/** What stands in for an engine may have no embeddings: it is refused when it is asked for them. */
+type Engine = Pick<Ryzanstein, 'chat' | 'model' | 'stats'> & Partial<Pick<Ryzanstein, 'embed'>>
 
 /**
  * The facade of a loaded engine.
@@ -61,7 +79,17 @@ export function openai(engine: Engine): OpenAiFacade {
     }))
     return { ...head, object: 'chat.completion', choices, usage: usageOf(results) }
   }
-  return { chat: { completions: { create: create as Create } } }
+  return {
+    chat: { completions: { create: create as Create } },
+    embeddings: {
+      create: async (request, init) => {
+        const { embed, model } = engine
+        if (typeof embed !== 'function') throw badOption('engine', engine, 'one with embed()')
+        const embedder = { model, embed: embed.bind(engine) }
+        return embeddings(embedder, request, signalOf(init))
+      },
+    },
+  }
 }
 
 /** Starts every answer; those after the first have the seeds that follow. */

@@ -81,14 +81,22 @@ export function readRequest(request: ChatCompletionRequest, init: unknown): Chat
   return reading('the request', () => read(request, init))
 }
 
+/** Of what the official client passes beside a request. @throws RyzError BAD_OPTION */
+export function signalOf(init: unknown): AbortSignal | undefined {
+  return reading('the second argument', () => {
+    const signal = Object(init ?? {}).signal ?? undefined
+    if (signal !== undefined) check('signal', signal, isSignal)
+    return signal
+  })
+}
+
 function read(request: ChatCompletionRequest, init: unknown): ChatRequest {
   const asked = checkedFields(REQUEST_RULES, request, 'chat.completions.create()')
   check('messages', asked.messages, REQUEST_RULES.messages)
   if (asked.top_logprobs && asked.logprobs !== true) {
     throw badOption('top_logprobs', asked.top_logprobs, 'left out unless logprobs is true')
   }
-  const signal = Object(init ?? {}).signal ?? undefined
-  if (signal !== undefined) check('signal', signal, isSignal)
+  const signal = signalOf(init)
   return {
     messages: Array.from(asked.messages, readMessage),
     options: { ...translate(asked), signal },
