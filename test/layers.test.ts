@@ -69,6 +69,8 @@ const OWN_AREA = [
 
 /** Packages, and the areas that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  // Types alone, of what an adapter is for.
+  ai: ['adapters'],
   // Plugins of bundlers run in Node.
   'node:fs': ['adapters', 'node'],
   ...Object.fromEntries(

@@ -26,6 +26,7 @@ const PARTS = {
 
 /** Entries of their own, which no page pays that does not import them: `ryzanstein/openai`, `ryzanstein/remote`. */
 const SUBPATHS = {
+  'ai-sdk': 'src/adapters/ai-sdk/ai-sdk.ts',
   openai: 'src/adapters/openai/engine-fetch.ts',
   remote: 'src/adapters/remote/index.ts',
   models: 'src/adapters/models/models.ts',
@@ -41,12 +42,16 @@ const NODE = {
 /** Entries whose types users see. */
 const TYPED = [
   'index',
+  'adapters/ai-sdk/ai-sdk',
   'adapters/openai/engine-fetch',
   'adapters/models/models',
   'adapters/remote/index',
   'adapters/vite/vite',
   'node/load',
 ]
+
+/** Whose types a subpath may need: who uses it has them. */
+const PEERS = ['ai']
 
 /**
  * Bundlers turn small files into data: URLs, which strict policies refuse and of which no SharedWorker is made:
@@ -150,4 +155,4 @@ for (const file of readdirSync(join(root, 'build/wasm'))) {
 }
 copyFileSync(join(root, 'demo/public/coi-service-worker.js'), join(dist, 'coi-service-worker.js'))
 writeFileSync(join(dist, 'THIRD_PARTY_NOTICES.txt'), thirdPartyNotices(root))
-emitTypes(root, TYPED)
+emitTypes(root, TYPED, PEERS)

@@ -1,0 +1,56 @@
+// The adapters of the built package in Chromium, under the strict policy, with the real packages that they are for,
+// on the chat model; and what they cost a page that asks for none: nothing.
+import { expect, test } from '@playwright/test'
+import { bundle, openWith } from './adapters/bundle.ts'
+
+const MODEL = '/demo/public/models/ryz-chat-tq2_0-embq8_0.gguf'
+
+test.describe.configure({ timeout: 120_000 })
+
+test('the AI SDK streams, calls a tool in the page, and embeds', async ({ page }) => {
+  await bundle('ai-sdk')
+  await openWith(page, 'ai-sdk')
+  await page.waitForFunction(() => 'aiSdk' in globalThis)
+  const seen = await page.evaluate(async url => {
+    // biome-ignore lint/suspicious/noExplicitAny: of the fixture, typed by test/adapters/ai-sdk.test.ts
+    const sdk = (globalThis as any).aiSdk
+    const engine = await sdk.load(url)
+    const model = sdk.languageModel(engine)
+    const pieces: string[] = []
+    const told = sdk.streamText({ model, temperature: 0, prompt: 'Hello! What is your name?' })
+    for await (const piece of told.textStream) pieces.push(piece)
+    const asked: unknown[] = []
+    const inputSchema = sdk.jsonSchema({
+      type: 'object',
+      properties: { city: { type: 'string' } },
+      required: ['city'],
+      additionalProperties: false,
+    })
+    const execute = async (input: unknown) => {
+      asked.push(input)
+      return { temperature: 21, sky: 'clear' }
+    }
+    const loop = sdk.streamText({
+      model,
+      temperature: 0,
+      prompt: 'What is the weather in Paris?',
+      tools: { get_weather: sdk.tool({ description: 'The weather', inputSchema, execute }) },
+      toolChoice: 'required',
+      stopWhen: sdk.stepCountIs(2),
+      prepareStep: ({ stepNumber }: { stepNumber: number }) =>
+        stepNumber > 0 ? { toolChoice: 'none' } : {},
+    })
+    const answer = await loop.text
+    const { embeddings } = await sdk.embedMany({
+      model: sdk.embeddingModel(engine),
+      values: ['a cat', 'a kitten'],
+    })
+    await engine.close()
+    return { pieces, asked, answer, embeddings: embeddings.map((one: number[]) => one.length) }
+  }, MODEL)
+  expect(seen.pieces.length).toBeGreaterThan(3)
+  expect(seen.pieces.join('')).toMatch(/^\w.*[.?!]/)
+  expect(seen.asked).toEqual([{ city: expect.any(String) }])
+  expect(seen.answer.length).toBeGreaterThan(0)
+  expect(seen.embeddings).toHaveLength(2)
+})
