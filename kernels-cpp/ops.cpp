@@ -124,14 +124,14 @@ int32_t ryz_embed(float* out, int32_t layout, const uint8_t* weights, const floa
 RYZ_EXPORT(ryz_norm)
 int32_t ryz_norm(float* out, const float* x, const float* gain, float eps, int32_t count, int32_t n) {
   const Norm args{out, x, gain, eps, n};
-  return pool_run(norm_task, &args, count, grain_of(count, 2));
+  return pool_run(norm_task, &args, count, 2, ns_of(n, 4));
 }
 
 RYZ_EXPORT(ryz_gate)
 int32_t ryz_gate(float* out, const float* x, int32_t relu2, int32_t count, int32_t n) {
   const Gate args{out, x, relu2 != 0, n};
   const int32_t items = count * div_up(n, GATE_PIECE);
-  return pool_run(gate_task, &args, items, grain_of(items, 8));
+  return pool_run(gate_task, &args, items, 2, GATE_PIECE);
 }
 
 // Bandwidth-bound and small: not worth a hand-over.
@@ -149,5 +149,5 @@ int32_t ryz_pour(int32_t source, int32_t layout, const uint8_t* from, int32_t ro
   *bad = 0;
   const Pour args{source, layout, from, row_bytes, cols, rows, to, scales, bad};
   const int32_t items = layout == RYZ_T2 ? div_up(rows, TILE_ROWS) : rows;
-  return pool_run(pour_task, &args, items, grain_of(items, 4));
+  return pool_run(pour_task, &args, items, 4, ns_of(2 * cols, 1));
 }

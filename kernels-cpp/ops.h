@@ -12,8 +12,9 @@ inline uint8_t* scratch_of(int32_t thread) {
   return scratch.lookup + static_cast<size_t>(thread) * LOOKUP_BYTES;
 }
 
-// Pieces a thread takes at a time: about 4 claims a thread, so that a slow core does not hold up the rest.
-inline int32_t grain_of(int32_t items, int32_t at_least) {
-  const int32_t even = div_up(items, 4 * pool_threads());
-  return even > at_least ? even : at_least;
+// What work takes one thread, in nanoseconds, roughly: from the relaxed build on the machines of docs/KERNEL-NOTES.md.
+// Only how work is cut depends on it.
+inline int32_t ns_of(int64_t units, int32_t units_a_ns) {
+  const int64_t ns = units / units_a_ns;
+  return ns < 1 ? 1 : ns > 1000000000 ? 1000000000 : static_cast<int32_t>(ns);
 }

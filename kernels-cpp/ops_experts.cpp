@@ -55,17 +55,15 @@ void norm_columns_task(const void* args, int32_t begin, int32_t end, int32_t) {
 RYZ_EXPORT(ryz_mix)
 int32_t ryz_mix(float* out, const float* y, const float* routes, int32_t pairs, int32_t n) {
   const Mix args{out, y, routes, pairs, n};
-  const int32_t items = div_up(n, MIX_PIECE);
-  // A pair and piece take 0.1 us: fewer than 32 are not worth a hand-over.
-  const int32_t least = div_up(32, pairs > 0 ? pairs : 1);
-  return pool_run(mix_task, &args, items, grain_of(items, least));
+  // A pair and piece take 0.1 us.
+  return pool_run(mix_task, &args, div_up(n, MIX_PIECE), 1, ns_of(100LL * pairs, 1));
 }
 
 // RMSNorm of n columns of each row, in place; x is their address in the first row.
 RYZ_EXPORT(ryz_norm_columns)
 int32_t ryz_norm_columns(float* x, const float* gain, float eps, int32_t count, int32_t stride, int32_t n) {
   const NormColumns args{x, gain, eps, stride, n};
-  return pool_run(norm_columns_task, &args, count, grain_of(count, 2));
+  return pool_run(norm_columns_task, &args, count, 2, ns_of(n, 4));
 }
 
 // x[r][i] += b[i]. Small and bandwidth-bound, like ryz_add.

@@ -68,6 +68,25 @@ void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begi
   kernel(a.x_f32, w, y, stride, begin, end);
 }
 
+// Of all units: whatever takes longer, reading the weights or multiplying.
+int64_t linear_ns(const LinearArgs& a) {
+  int64_t ns = 0;
+  for (int32_t p = 0; p < a.w->n_parts; p++) {
+    const RyzMatrix& w = a.w->parts[p];
+    const int64_t weights = static_cast<int64_t>(w.rows) * w.cols;
+    const int64_t products = weights * a.x_i8.count;
+    if (!takes_i8(w, a.round)) {
+      ns += products / 8;
+    } else if (w.layout == RYZ_T2) {
+      ns += weights / 40 > products / 60 ? weights / 40 : products / 60;
+    } else {
+      const int64_t reading = w.layout == RYZ_I8 ? weights / 10 : weights / 18;
+      ns += reading > products / 35 ? reading : products / 35;
+    }
+  }
+  return ns;
+}
+
 // Units begin..end-1 of all parts laid end to end.
 void linear_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
   const auto& a = *static_cast<const LinearArgs*>(args);
@@ -145,12 +164,12 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
     (takes_i8(w->parts[p], round != 0) ? any_i8 : any_f32) = true;
   }
   if (any_i8) {
-    const int32_t status = pool_run(quantize_task, &rows, count, grain_of(count, 2));
+    const int32_t status = pool_run(quantize_task, &rows, count, 2, ns_of(w->cols, 4));
     if (status != RYZ_OK) return status;
   }
   const bool pad = any_f32 && stride != w->cols;
   if (pad) {
-    const int32_t status = pool_run(pad_task, &rows, count, grain_of(count, 8));
+    const int32_t status = pool_run(pad_task, &rows, count, 8, ns_of(w->cols, 8));
     if (status != RYZ_OK) return status;
   }
 
@@ -162,8 +181,9 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
   if (by_lookup(*w, args.round, count)) {
     const int32_t groups = div_up(count, LOOKUP_TOKENS);
     const LookupArgs lookup{&args, lookup_cuts(w->units, groups), groups};
-    return pool_run(lookup_task, &lookup, lookup.cuts * groups, 1);
+    const int64_t products = static_cast<int64_t>(TILE_ROWS) * w->units * w->cols * count;
+    const int32_t items = lookup.cuts * groups;
+    return pool_run(lookup_task, &lookup, items, 1, ns_of(products / items, 110));
   }
-  // 8 units = 32 rows: below that a claim costs more than it shares out.
-  return pool_run(linear_task, &args, w->units, grain_of(w->units, 8));
+  return pool_run(linear_task, &args, w->units, 4, static_cast<int32_t>(linear_ns(args) / w->units));
 }

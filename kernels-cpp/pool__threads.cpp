@@ -1,63 +1,88 @@
-// The pool of threaded wasm builds. src/backend/wasm/pool-worker.ts enters ryz_thread_main once per
-// worker; thread 0 (the engine's own worker) forks and joins in pool_run. Between jobs a worker spins
-// for a bounded time, then sleeps on `epoch`. Never called on a browser's main thread: it may not wait.
+// The pool of threaded builds. src/backend/wasm/pool-worker.ts enters ryz_thread_main once per worker; thread 0
+// (the engine's own worker) opens a region in pool_run, works on it like everybody, and closes it when all pieces
+// are done: who has not arrived by then is not waited for, only who is in the middle of a piece. Between regions a
+// worker spins for a bounded time, then sleeps. Never called on a browser's main thread: it may not wait.
+#include "claims.h"
+#include "host.h"
 #include "pool.h"
 #include "ryz.h"
 
 namespace {
 
-// One cache line a word: workers spin on `epoch` and count down `pending` while others claim items.
-struct alignas(64) Word {
-  uint32_t value;
-};
-
-Word epoch;     // a new value starts a job
+Claims claims;
+Word left;      // pieces of the region that are not done
+Word joining;   // 1 while thread 0 sleeps on `left`
+Word epoch;     // a new value opens a region
 Word sleepers;  // workers that wait, or are about to, on `epoch`
-Word pending;   // workers that have not finished the job
-Word joining;   // 1 while thread 0 sleeps on `pending`
-Word next_item; // first item nobody has claimed
+Word active;    // threads at work; workers from here on are parked, and sleep on it
 Word failed;    // set by pool-worker.ts when a worker trapped
 Word entered;   // workers that have entered ryz_thread_main
 
-struct Job {
+// What a thread did, for stats(). The words are read by thread 0's JavaScript.
+struct alignas(64) Done {
+  uint32_t pieces;
+  uint32_t seen;  // how often it was awake: in a region, or to see that it stays parked
+};
+Done done[MAX_THREADS];
+
+struct Waits {
+  double ms;         // that thread 0 waited for others' pieces, beyond a short spin
+  double late_ms;    // of it, in waits so long that who had the piece was not running
+  uint32_t regions;  // shared between threads so far
+} waits;
+
+// Written by thread 0 before it deals pieces; read by others after they took one. See claims.h.
+struct Region {
   PoolTask* task;
   const void* args;
   int32_t items;
   int32_t grain;
-} job;
+} region;
 
 int32_t n_threads = 1;
 int32_t spin_limit = 0;
 int32_t join_limit_ms = 0;
+int32_t alone_ns = 0;
 
-uint32_t load(const Word& w) { return __atomic_load_n(&w.value, __ATOMIC_SEQ_CST); }
-void store(Word& w, uint32_t v) { __atomic_store_n(&w.value, v, __ATOMIC_SEQ_CST); }
-uint32_t add(Word& w, uint32_t v) { return __atomic_fetch_add(&w.value, v, __ATOMIC_SEQ_CST); }
+// A region is cut into so many pieces a thread, as long as none is longer than this, or shorter than a part of what
+// thread 0 does alone. Shorter ones cost more than they share out; of longer ones thread 0 would wait for the
+// rest of too long a piece.
+constexpr int32_t PIECES_A_THREAD = 4;
+constexpr int32_t LONGEST_NS = 250000;
+constexpr int32_t SHORTEST_OF_ALONE = 3;
 
-constexpr int32_t WAIT_TIMED_OUT = 2;
-
-int32_t wait(Word& w, uint32_t while_equal, int64_t timeout_ns) {
-  return __builtin_wasm_memory_atomic_wait32(reinterpret_cast<int32_t*>(&w.value),
-                                             static_cast<int32_t>(while_equal), timeout_ns);
+void count(uint32_t& counter, uint32_t more) {
+  __atomic_store_n(&counter, __atomic_load_n(&counter, __ATOMIC_RELAXED) + more, __ATOMIC_RELAXED);
 }
 
-void notify(Word& w, uint32_t count) {
-  __builtin_wasm_memory_atomic_notify(reinterpret_cast<int32_t*>(&w.value), count);
+void run_piece(int32_t piece, int32_t thread) {
+  const int32_t begin = piece * region.grain;
+  const int32_t end = region.items - begin < region.grain ? region.items : begin + region.grain;
+  region.task(region.args, begin, end, thread);
 }
 
-// Items are claimed, not dealt out: a core that is slow or taken by others does less, and who computes
-// what does not change a bit. noinline, or the worker's endless loop stays in baseline code.
-__attribute__((noinline)) void do_share(int32_t thread) {
-  const Job j = job;
-  for (;;) {
-    const auto begin = static_cast<int32_t>(add(next_item, static_cast<uint32_t>(j.grain)));
-    if (begin >= j.items) return;
-    const int32_t end = begin + j.grain < j.items ? begin + j.grain : j.items;
-    j.task(j.args, begin, end, thread);
+// noinline, or the worker's endless loop stays in baseline code.
+__attribute__((noinline)) void help(int32_t thread) {
+  uint32_t pieces = 0;
+  for (int32_t piece; (piece = claims.next(thread, n_threads)) != NO_PIECE; pieces++) {
+    run_piece(piece, thread);
+    // After this thread 0 may open the next region.
+    if (subtract(left, 1) == 1 && load(joining)) notify(left, 1);
+  }
+  count(done[thread].pieces, pieces);
+  count(done[thread].seen, 1);
+}
+
+// Sleeps while `thread` is parked. A worker that was wanted for less time than it took to wake still says so.
+void park(int32_t thread) {
+  for (uint32_t now; (now = load(active)) <= static_cast<uint32_t>(thread);) {
+    wait(active, now, -1);
+    count(done[thread].seen, 1);
   }
 }
 
-uint32_t await_epoch(uint32_t seen) {
+uint32_t await_epoch(uint32_t seen, int32_t thread) {
+  park(thread);
   for (int32_t i = 0; i < spin_limit; i++) {
     const uint32_t now = load(epoch);
     if (now != seen) return now;
@@ -65,19 +90,25 @@ uint32_t await_epoch(uint32_t seen) {
   add(sleepers, 1);
   uint32_t now;
   while ((now = load(epoch)) == seen) wait(epoch, seen, -1);
-  add(sleepers, static_cast<uint32_t>(-1));
+  subtract(sleepers, 1);
   return now;
 }
 
-int32_t join() {
-  for (int32_t i = 0; i < spin_limit; i++) {
-    if (load(pending) == 0) return RYZ_OK;
+bool spin_to_the_end(int32_t limit) {
+  for (int32_t i = 0; i < limit; i++) {
+    if (load(left) == 0) return true;
   }
-  constexpr int32_t SLICE_MS = 50;  // how exact the time limit is; a finished job wakes us at once
+  return false;
+}
+
+// Waits for the pieces that others are in the middle of.
+int32_t await_pieces() {
+  if (spin_to_the_end(spin_limit)) return RYZ_OK;
+  constexpr int32_t SLICE_MS = 50;  // how exact the time limit is; the last piece wakes us at once
   int32_t waited_ms = 0;
   store(joining, 1);
   int32_t status = RYZ_OK;
-  for (uint32_t left; (left = load(pending)) != 0;) {
+  for (uint32_t pieces; (pieces = load(left)) != 0;) {
     if (load(failed)) {
       status = RYZ_WORKER_TRAPPED;
       break;
@@ -86,49 +117,98 @@ int32_t join() {
       status = RYZ_WORKER_SILENT;
       break;
     }
-    if (wait(pending, left, SLICE_MS * 1000000LL) == WAIT_TIMED_OUT) waited_ms += SLICE_MS;
+    if (wait(left, pieces, SLICE_MS * 1000000LL) == WAIT_TIMED_OUT) waited_ms += SLICE_MS;
   }
   store(joining, 0);
   return status;
 }
 
-}  // namespace
-
-int32_t pool_threads() { return n_threads; }
-
-static void fork(PoolTask* task, const void* args, int32_t items, int32_t grain) {
-  job = {task, args, items, grain};
-  store(next_item, 0);
-  store(pending, static_cast<uint32_t>(n_threads - 1));
-
-  add(epoch, 1);
-  if (load(sleepers)) notify(epoch, static_cast<uint32_t>(n_threads));
+int32_t join() {
+  // About 4 us, within which most last pieces end: asking for the time twice costs 0.1.
+  constexpr int32_t SHORT_SPIN = 4000;
+  // Four of the longest pieces: time slices of a core are 3 ms and more.
+  constexpr double LATE_MS = 1;
+  if (spin_to_the_end(SHORT_SPIN)) return RYZ_OK;
+  const double began = host_now_ms();
+  const int32_t status = await_pieces();
+  const double waited = host_now_ms() - began;
+  waits.ms += waited;
+  if (waited > LATE_MS) waits.late_ms += waited;
+  return status;
 }
 
-int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t grain) {
+void open_region(PoolTask* task, const void* args, int32_t items, int32_t grain, int32_t pieces, int32_t threads) {
+  region = {task, args, items, grain};
+  store(left, static_cast<uint32_t>(pieces));
+  claims.deal(pieces, threads);
+  add(epoch, 1);
+  if (load(sleepers)) notify(epoch, static_cast<uint32_t>(n_threads));
+  waits.regions++;
+}
+
+// Items of a piece.
+int32_t grain_of(int32_t items, int32_t at_least, int32_t item_ns, int32_t threads) {
+  const int32_t ns = item_ns > 0 ? item_ns : 1;
+  int32_t grain = (items + PIECES_A_THREAD * threads - 1) / (PIECES_A_THREAD * threads);
+  if (grain > LONGEST_NS / ns) grain = LONGEST_NS / ns;
+  const int32_t shortest = alone_ns / SHORTEST_OF_ALONE / ns;
+  if (grain < shortest) grain = shortest;
+  if (grain < at_least) grain = at_least;
+  if (grain < 1) grain = 1;
+  const int32_t fewest = (items + MAX_PIECES - 1) / MAX_PIECES;
+  return grain > fewest ? grain : fewest;
+}
+
+}  // namespace
+
+int32_t pool_threads() { return static_cast<int32_t>(__atomic_load_n(&active.value, __ATOMIC_RELAXED)); }
+
+int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_least, int32_t item_ns) {
   if (items <= 0) return RYZ_OK;
-  if (n_threads == 1 || items <= grain) {
-    task(args, 0, items, 0);
-    return RYZ_OK;
+  const int32_t threads = pool_threads();
+  if (threads > 1 && static_cast<int64_t>(items) * item_ns >= alone_ns) {
+    const int32_t grain = grain_of(items, at_least, item_ns, threads);
+    const int32_t pieces = (items + grain - 1) / grain;
+    if (pieces > 1) {
+      open_region(task, args, items, grain, pieces, threads);
+      uint32_t own = 0;
+      for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; own++) run_piece(piece, 0);
+      count(done[0].pieces, own);
+      return subtract(left, own) == own ? RYZ_OK : join();
+    }
   }
-  fork(task, args, items, grain);
-  do_share(0);
-  return join();
+  task(args, 0, items, 0);
+  return RYZ_OK;
 }
 
 // Thread 0, before any worker starts. spin: loads of a shared word before a thread sleeps.
 RYZ_EXPORT(ryz_pool_setup)
-void ryz_pool_setup(int32_t threads, int32_t spin, int32_t limit_ms) {
+void ryz_pool_setup(int32_t threads, int32_t spin, int32_t limit_ms, int32_t alone) {
   n_threads = threads;
   spin_limit = spin;
   join_limit_ms = limit_ms;
+  alone_ns = alone;
+  store(active, static_cast<uint32_t>(threads));
 }
 
-// Addresses for pool-worker.ts: after a trap it stores 1 in `failed` and wakes `pending`.
+// Between regions: how many threads share them from now on. Workers beyond sleep until there are more again.
+RYZ_EXPORT(ryz_pool_use)
+void ryz_pool_use(int32_t threads) {
+  const bool more = threads > pool_threads();
+  store(active, static_cast<uint32_t>(threads));
+  if (more) notify(active, static_cast<uint32_t>(n_threads));
+}
+
+// Addresses for pool-worker.ts: after a trap it stores 1 in `failed` and wakes who waits on `left`.
 RYZ_EXPORT(ryz_pool_failed)
 uint32_t* ryz_pool_failed() { return &failed.value; }
-RYZ_EXPORT(ryz_pool_pending)
-uint32_t* ryz_pool_pending() { return &pending.value; }
+RYZ_EXPORT(ryz_pool_left)
+uint32_t* ryz_pool_left() { return &left.value; }
+// For stats(): Done of each thread, 64 bytes apart; Waits.
+RYZ_EXPORT(ryz_pool_done)
+Done* ryz_pool_done() { return done; }
+RYZ_EXPORT(ryz_pool_waits)
+Waits* ryz_pool_waits() { return &waits; }
 
 // The life of a pool worker: it ends when its JavaScript worker is terminated. Letting it return first was
 // tried: Chromium then often never ended the worker (test/browser/soak.test.ts waited for ever).
@@ -136,21 +216,22 @@ RYZ_EXPORT(ryz_thread_main)
 void ryz_thread_main() {
   const int32_t thread = static_cast<int32_t>(add(entered, 1)) + 1;
   for (uint32_t seen = 0;;) {
-    seen = await_epoch(seen);
-    do_share(thread);
-    if (add(pending, static_cast<uint32_t>(-1)) == 1 && load(joining)) notify(pending, 1);
+    seen = await_epoch(seen, thread);
+    help(thread);
   }
 }
 
 // For tests of the failure path: one pool worker traps (kind 0) or never ends (kind 1).
 static void fault_task(const void* args, int32_t, int32_t, int32_t) {
   if (*static_cast<const int32_t*>(args) == 0) __builtin_trap();
-  while (load(pending)) {
+  while (load(left)) {
   }
 }
 
 RYZ_EXPORT(ryz_pool_fault)
 int32_t ryz_pool_fault(int32_t kind) {
-  fork(fault_task, &kind, 1, 1);
+  ryz_pool_use(n_threads);
+  // One piece, and thread 0 takes none.
+  open_region(fault_task, &kind, 1, 1, 1, 1);
   return join();
 }

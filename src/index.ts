@@ -57,6 +57,7 @@ export type {
   ModelSource,
   OpTime,
   Pooling,
+  PoolStats,
   QueueEvent,
   ResponseFormat,
   RestoredSession,

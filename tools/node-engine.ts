@@ -2,6 +2,7 @@
 // scheduler, pool workers as worker_threads, and the SDK's own stream. There is no engine worker: the
 // engine runs on the main thread, which is what a page spares itself.
 import { openAsBlob } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { basename } from 'node:path'
 import type { Load } from '../demo/bench/measure.ts'
 import type { Engine as BenchEngine } from '../demo/bench/requests.ts'
@@ -18,6 +19,7 @@ export function loadInNode(path: string): Load {
     const factory = wasmFactory(
       variant === undefined || variant === 'auto' ? 'simd128' : variant,
       typeof threads === 'number' ? threads : 1,
+      { adapts: true, aloneNs: undefined, cores: availableParallelism() },
     )
     return openFile(path, options, factory)
   }

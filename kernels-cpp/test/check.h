@@ -48,8 +48,6 @@ void test_linear();
 void test_attend();
 void test_pour();
 
-void pool_native_threads(int32_t threads);
-
 extern "C" {
 void ryz_setup(int8_t*, float*, float*, int32_t*, int32_t*, uint8_t*);
 int32_t ryz_embed(float*, int32_t, const uint8_t*, const float*, int32_t, int32_t, const int32_t*, int32_t);

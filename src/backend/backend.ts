@@ -50,7 +50,7 @@
 import type { RyzError } from '../errors.ts'
 import type { LayoutId } from '../format/layouts/layout.ts'
 import type { MoverLayout, MoverSource, RowMover } from '../format/layouts/row-mover.ts'
-import type { ExecutionPath, GpuStats, OpTime } from '../types/index.ts'
+import type { ExecutionPath, GpuStats, OpTime, PoolStats } from '../types/index.ts'
 import type { KvSpec } from './kv-layout.ts'
 
 export type { LayoutId } from '../format/layouts/layout.ts'
@@ -352,6 +352,8 @@ export interface Backend {
   answer?(): Promise<void>
   /** Only of a GPU. */
   gpuStats?(): GpuStats
+  /** Only of kernels on several threads. */
+  poolStats?(): PoolStats | undefined
   /** Milliseconds by op, where only the backend can know; absent where the time of a call is that of its op. */
   opTimes?(): OpTime[]
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */

@@ -16,6 +16,7 @@ import type {
   GenerateOptions,
   GpuStats,
   LoadOptions,
+  PoolStats,
   ResponseFormat,
   RestoredSession,
   ScoreOptions,
@@ -221,6 +222,7 @@ export class Engine {
       maxSequences: this.#scheduler.seats,
       model: info,
       ...gpuOf(parts.gpu?.(), this.#scheduler.drawing),
+      ...poolOf(parts.pool?.()),
       fallbacks: [...fallbacks],
       memory: {
         weights,
@@ -371,6 +373,11 @@ function gpuOf(
 ): Pick<EngineStats, 'gpu'> {
   if (gpu === undefined) return {}
   return { gpu: drawing === undefined ? gpu : { ...gpu, drawing } }
+}
+
+/** Nothing where one thread computes. */
+function poolOf(pool: PoolStats | undefined): Pick<EngineStats, 'pool'> {
+  return pool === undefined ? {} : { pool }
 }
 
 function expertsOf(tokens: number[][] | undefined): Pick<EngineStats, 'experts'> {

@@ -120,9 +120,8 @@ export interface LoadOptions {
    */
   speculation?: 'auto' | 'off' | SpeculationOptions
   /**
-   * Measure kernels and thread counts (half a second at most) and take the fastest. Default: only for
-   * models that read more than 16 MB of weights a token, once per browser and model shape. What
-   * `variant` and `threads` fix is not measured.
+   * Measure kernel builds (half a second at most) and take the fastest. Default: only for models that read more than
+   * 16 MB of weights a token, once per browser and model shape. Not where `variant` fixes the build.
    */
   calibrate?: boolean
   /**

@@ -53,6 +53,22 @@ export interface DrawStats {
   read: { reason: string; tokens: number }[]
 }
 
+/** What the threads of the kernels do. */
+export interface PoolStats {
+  /** Threads that share the work now; the others sleep, as they would not make it faster. */
+  active: number
+  /** Milliseconds of steps by how many threads shared them: by one, by two, ... */
+  msByActive: number[]
+  /** Mean threads of the steps in each of the last seconds, 60 at most, the newest last; 0 where there was no step. */
+  activeBySecond: number[]
+  /** Pieces of work that each thread did. */
+  pieces: number[]
+  /** Milliseconds that the first thread waited for pieces of others. */
+  waitMs: number
+  /** Other programs use the processor: within the last second and a half, threads had to wait for a core. */
+  othersBusy: boolean
+}
+
 /** What computes: a kernel build, the shaders, or TypeScript. */
 export type PathVariant = KernelVariant | 'wgsl' | 'typescript'
 
@@ -106,7 +122,7 @@ export interface KernelRates {
   headBytesPerSecond: number
 }
 
-/** How kernel build and thread count were chosen. */
+/** How the kernel build was chosen. */
 export interface Calibration {
   /** Measured in this load, remembered from an earlier one, or skipped for the reason given. */
   source: 'measured' | 'remembered' | 'skipped'
@@ -115,7 +131,7 @@ export interface Calibration {
   ms: number
   rates: KernelRates[]
   chosen?: { variant: KernelVariant; threads: number }
-  /** Of the whole model with the choice, at 128 tokens of context. */
+  /** Of the whole model with the choice, at 128 tokens of context, all of the processor free; known to a forecast only. */
   expected?: ExpectedSpeed
 }
 
@@ -217,6 +233,8 @@ export interface EngineStats {
   model: ModelInfo
   /** Only while a GPU computes. */
   gpu?: GpuStats
+  /** Only while several threads compute. */
+  pool?: PoolStats
   fallbacks: Fallback[]
   /** Bytes by part: weights as they stand, KV and scratch as reserved; total is their sum. */
   memory: {

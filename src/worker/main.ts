@@ -13,7 +13,7 @@ import {
 import { createReferenceBackend } from '../backend/reference/reference-backend.ts'
 import { measureKernels } from '../backend/wasm/calibrate.ts'
 import { kernelFile } from '../backend/wasm/kernel-file.ts'
-import { createWasmBackend, scratchBytes } from '../backend/wasm/wasm-backend.ts'
+import { createWasmBackend, scratchBytes } from '../backend/wasm/open-backend.ts'
 import { crashMark } from '../cache/crash-mark.ts'
 import { lossMark } from '../cache/loss-mark.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
@@ -148,12 +148,13 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   if (best) kernels(best.path.variant, best.path.threads)
   const arrange = calibrator(
     {
-      measure: async (variant, threads, { cols, headLayout }) => {
+      measure: async ({ variant, threads: most }, threads, { cols, headLayout }) => {
         const variants: KernelVariant[] =
           variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
             ? [variant, 'relaxed-i32']
             : [variant]
-        const wasm = await kernels(variant, threads)
+        // The build that will run, on as many threads as are measured.
+        const wasm = await kernels(variant, most)
         return measureKernels({ variants, threads, cols, headLayout, wasm })
       },
       factory: (variant, threads) => factoryOf(allowed({ path: kernelPath(variant, threads) })),

@@ -12,7 +12,7 @@ import {
   TABLE_LAYOUTS,
 } from '../../src/backend/cases.ts'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
-import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
+import { createWasmBackend } from '../../src/backend/wasm/open-backend.ts'
 import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 import {
   type AttendCase,
@@ -155,6 +155,9 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
       memoryBytes: MEMORY,
       wasm: kernelModule(variant, threads > 1),
       spawn: (await nodeSpawner()).spawn,
+      // However small the work is, all threads share it.
+      aloneNs: 0,
+      adapts: false,
     }),
   )
 

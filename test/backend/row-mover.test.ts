@@ -2,7 +2,8 @@
 // in every build; what is impossible is refused with the same words.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { layoutBytes, type Slot } from '../../src/backend/backend.ts'
-import { scratchBytes, type WasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
+import { scratchBytes } from '../../src/backend/wasm/open-backend.ts'
+import type { WasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
 import { type MoverSource, moverRowBytes } from '../../src/format/layouts/row-mover.ts'
 import type { TensorInfo } from '../../src/format/model-file.ts'
 import { createTranscoder } from '../../src/format/transcode.ts'

@@ -5,9 +5,9 @@ import { kvCacheBytes, type Slot } from '../../src/backend/backend.ts'
 import {
   createWasmBackend,
   scratchBytes,
-  type WasmBackend,
   type WasmBackendOptions,
-} from '../../src/backend/wasm/wasm-backend.ts'
+} from '../../src/backend/wasm/open-backend.ts'
+import type { WasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
 import { RyzError } from '../../src/errors.ts'
 import { kernelModule, type NodeSpawner, nodeSpawner } from '../../tools/node-pool.ts'
 
@@ -26,6 +26,8 @@ async function make(
     limits: LIMITS,
     wasm: kernelModule('simd128', threads > 1),
     spawn: spawner.spawn,
+    aloneNs: 0,
+    adapts: false,
     ...more,
   })
   open.push(backend)
@@ -38,6 +40,31 @@ afterEach(() => {
 
 function fill(backend: WasmBackend, slot: Slot, values: Float32Array): void {
   backend.writer(slot).write(0, new Uint8Array(values.buffer))
+}
+
+/** Makes steps as the network does: embed, ops, read; each gives the last value of normed rows of threes. */
+function steps(backend: WasmBackend): () => number {
+  const weights = backend.alloc(4096, 'table')
+  const x = backend.alloc(4096, 'x')
+  const gain = backend.alloc(1024, 'gain')
+  fill(backend, weights, new Float32Array(1024).fill(3))
+  fill(backend, gain, new Float32Array(256).fill(1))
+  const table = { layout: 'f32', rows: 4, cols: 256, weights, scaleBlock: 0 } as const
+  const ids = Int32Array.of(0, 1, 2, 3)
+  return () => {
+    backend.embed(x, table, ids, 4)
+    normRows(backend, x, gain)
+    return backend.read(x, 1023, 1)[0]
+  }
+}
+
+/** Steps for so many milliseconds, with pauses in which workers' messages are heard. */
+async function repeat(step: () => number, ms: number): Promise<void> {
+  const began = performance.now()
+  while (performance.now() - began < ms) {
+    for (let i = 0; i < 20; i++) step()
+    await new Promise(resolve => setImmediate(resolve))
+  }
 }
 
 /** An op with enough items for every thread. */
@@ -175,15 +202,82 @@ describe('a pool worker', () => {
     expect(await codeOf(() => backend.norm(x, x, x, 1e-5, 4, 256))).toBe('WORKER_DIED')
   })
 
-  it('that is gone without a word ends the next op in WORKER_DIED within the time limit', async () => {
+  it('that is gone without a word holds nobody up, and ends a step in WORKER_DIED when the limit is over', async () => {
     const { spawn, workers } = await nodeSpawner()
     // Browsers send no event for a worker that was ended: the listener hears only messages here.
     const silent: WasmBackendOptions['spawn'] = listener =>
       spawn({ message: m => listener.message(m), died: () => {} })
     const { backend } = await make(2, { spawn: silent, joinLimitMs: 300 })
-    const x = backend.alloc(4096, 'x')
+    const step = steps(backend)
     await workers[0].terminate()
-    expect(await codeOf(() => normRows(backend, x, x))).toBe('WORKER_DIED')
+    const began = performance.now()
+    expect(step()).toBeCloseTo(1, 5)
+    expect(performance.now() - began).toBeLessThan(290)
+    expect(await codeOf(() => repeat(step, 5000))).toBe('WORKER_DIED')
+    const took = performance.now() - began
+    expect(took).toBeGreaterThan(290)
+    expect(took).toBeLessThan(3000)
+  })
+
+  it('that was parked and is gone is missed as soon as it is wanted again', async () => {
+    const { spawn, workers } = await nodeSpawner()
+    const silent: WasmBackendOptions['spawn'] = listener =>
+      spawn({ message: m => listener.message(m), died: () => {} })
+    const options = { spawn: silent, joinLimitMs: 300, adapts: true, cores: 1 }
+    const { backend } = await make(2, options)
+    const step = steps(backend)
+    expect(backend.poolStats()!.active).toBe(1)
+    await workers[0].terminate()
+    // Trials of two threads ask for it.
+    expect(await codeOf(() => repeat(step, 10_000))).toBe('WORKER_DIED')
+  })
+
+  it('that is parked owes no answer', async () => {
+    let now = 0
+    const options = { joinLimitMs: 300, adapts: true, cores: 1, now: () => now }
+    const { backend } = await make(2, options)
+    const step = steps(backend)
+    for (let i = 0; i < 100; i++) {
+      now += 500
+      expect(step()).toBeCloseTo(1, 5)
+      // Gives the worker time to be heard after a trial.
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+  })
+})
+
+describe('the pool', () => {
+  it('tells who did how much, and of how many threads', async () => {
+    const { backend } = await make(3)
+    const step = steps(backend)
+    await repeat(step, 50)
+    const { active, msByActive, activeBySecond, pieces, waitMs, othersBusy } = backend.poolStats()!
+    expect(active).toBe(3)
+    expect(pieces).toHaveLength(3)
+    expect(pieces.every(Number.isInteger)).toBe(true)
+    expect(pieces.reduce((a, b) => a + b, 0)).toBeGreaterThan(50)
+    expect(msByActive).toHaveLength(3)
+    expect(msByActive[2]).toBeGreaterThan(10)
+    expect(activeBySecond.at(-1)).toBe(3)
+    expect(waitMs).toBeGreaterThanOrEqual(0)
+    expect(typeof othersBusy).toBe('boolean')
+    expect((await make(1)).backend.poolStats()).toBeUndefined()
+  })
+
+  it('begins with no more threads than there are cores', async () => {
+    const { backend } = await make(4, { adapts: true, cores: 2 })
+    expect(backend.poolStats()!.active).toBe(2)
+  })
+
+  it('does not spin between steps', async () => {
+    const { backend } = await make(3)
+    steps(backend)()
+    await new Promise(resolve => setTimeout(resolve, 50))
+    const before = process.cpuUsage()
+    await new Promise(resolve => setTimeout(resolve, 400))
+    const { user, system } = process.cpuUsage(before)
+    // Two workers that spun would take 800 ms, or what the machine has left.
+    expect((user + system) / 1000).toBeLessThan(100)
   })
 })
 

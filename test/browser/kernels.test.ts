@@ -3,7 +3,7 @@
 // speak for them.
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
-import { createWasmBackend } from '../../src/backend/wasm/wasm-backend.ts'
+import { createWasmBackend } from '../../src/backend/wasm/open-backend.ts'
 import {
   extremeRows,
   LIMITS,

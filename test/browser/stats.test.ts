@@ -125,6 +125,23 @@ const FIELDS: Record<string, (f: Facts) => void> = {
     // The prompt's two blocks and what follows are kept.
     expect(memory.kvBlocksCached).toBeGreaterThanOrEqual(2)
   },
+  pool: ({ stats: { pool, prefill, decode }, during }) => {
+    const sum = (values: readonly number[]) => values.reduce((all, n) => all + n, 0)
+    const { active, msByActive, pieces, activeBySecond, waitMs, othersBusy } = pool!
+    expect([1, 2]).toContain(active)
+    expect(msByActive).toHaveLength(2)
+    // Steps, without what stands between them.
+    expect(sum(msByActive)).toBeGreaterThan(0.3 * (prefill.ms + decode.ms))
+    expect(sum(msByActive)).toBeLessThan(1.5 * (prefill.ms + decode.ms))
+    expect(pieces).toHaveLength(2)
+    expect(pieces[0]).toBeGreaterThan(0)
+    expect(sum(pieces)).toBeGreaterThan(sum(during.pool!.pieces))
+    expect(activeBySecond.length).toBeGreaterThan(0)
+    for (const mean of activeBySecond) expect(mean === 0 || (mean >= 1 && mean <= 2)).toBe(true)
+    expect(waitMs).toBeGreaterThanOrEqual(0)
+    expect(waitMs).toBeLessThan(sum(msByActive) + 100)
+    expect(typeof othersBusy).toBe('boolean')
+  },
   reuse: ({ stats }) => expect(stats.reuse).toEqual({ tokens: 64, requests: 1 }),
   prefill: ({ stats, during, requestsMs }) => {
     // 70, then the 6 that the cache had not, then 2 of each of the two that are cancelled.
@@ -194,13 +211,22 @@ const FIELDS: Record<string, (f: Facts) => void> = {
 test.each(Object.keys(FIELDS))('stats().%s tells what happened', name => FIELDS[name]!(facts))
 
 test('a measured calibration tells what it measured and what it chose', async () => {
+  // What another test's load has left behind.
+  await new Promise((resolve, reject) => {
+    const request = indexedDB.deleteDatabase('ryzanstein-notes')
+    request.onsuccess = resolve
+    request.onerror = () => reject(request.error)
+  })
   const first = await load(MODEL, { calibrate: true, contextLength: 448 })
   const measured = (await first.stats()).calibration
   await first.close()
   expect(measured.source).toBe('measured')
   expect(measured.ms).toBeGreaterThan(0)
   expect(measured.rates.length).toBeGreaterThan(1)
-  expect(measured.rates).toContainEqual(expect.objectContaining(measured.chosen!))
+  // The builds are measured on one thread; how many help is found while they work.
+  const { variant, threads } = measured.chosen!
+  expect(threads).toBe(navigator.hardwareConcurrency)
+  expect(measured.rates).toContainEqual(expect.objectContaining({ variant, threads: 1 }))
 })
 
 test('strict, the reference and float activations are named when they run', async () => {

@@ -43,16 +43,21 @@ test('a forecast tells what the load then is, and how fast', async () => {
 })
 
 test('what a forecast measured is remembered for a load that asks for it', async () => {
-  await forget()
-  const told = await willItRun(MODEL, { calibrate: true })
-  const engine = await load(MODEL, { calibrate: true })
-  const { calibration } = await engine.stats()
-  await engine.close()
-  // Another choice than the ladder's is measured twice, see engine/load/calibrate.ts.
-  if (told.path.threads === Math.min(16, navigator.hardwareConcurrency)) {
-    expect(calibration).toEqual({ ...told.calibration, source: 'remembered', ms: 0 })
-  } else expect(calibration.source).toBe('measured')
-})
+  // Looks that differ, as on a busy machine, are not kept, see engine/load/calibrate.ts.
+  for (let tries = 0; tries < 20; tries++) {
+    await forget()
+    const told = await willItRun(MODEL, { calibrate: true })
+    const engine = await load(MODEL, { calibrate: true })
+    const { calibration } = await engine.stats()
+    await engine.close()
+    if (calibration.source === 'remembered') {
+      expect(calibration).toEqual({ ...told.calibration, source: 'remembered', ms: 0 })
+      return
+    }
+    expect(calibration.source).toBe('measured')
+  }
+  expect.fail('no two looks agreed: the machine is too busy for this test')
+}, 60_000)
 
 test('what is stored needs no download, and a stream cannot be asked about', async () => {
   const engine = await load(MODEL)

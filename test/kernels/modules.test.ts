@@ -19,7 +19,15 @@ const OPS = [
   'ryz_gate',
   'ryz_add',
 ]
-const POOL = ['ryz_pool_setup', 'ryz_pool_failed', 'ryz_pool_pending', 'ryz_thread_main']
+const POOL = [
+  'ryz_pool_setup',
+  'ryz_pool_use',
+  'ryz_pool_failed',
+  'ryz_pool_left',
+  'ryz_pool_done',
+  'ryz_pool_waits',
+  'ryz_thread_main',
+]
 
 function pathOf(name: string): string {
   return resolve(import.meta.dirname, `../../build/wasm/${name}.wasm`)
@@ -34,10 +42,10 @@ describe.each(BUILDS)('module $name', ({ variant, kind, name }) => {
   const bytes = readFileSync(pathOf(name))
   const module = new WebAssembly.Module(bytes)
 
-  it('imports its memory and nothing else', () => {
-    expect(WebAssembly.Module.imports(module)).toEqual([
-      { module: 'env', name: 'memory', kind: 'memory' },
-    ])
+  it('imports its memory, a clock where threads wait for each other, and nothing else', () => {
+    const imports = WebAssembly.Module.imports(module).map(i => `${i.module}.${i.name} ${i.kind}`)
+    const clock = kind === 'mt' ? ['env.now function'] : []
+    expect(imports.sort()).toEqual(['env.memory memory', ...clock])
   })
 
   it('exports the ops, and the pool only when it is threaded', () => {
@@ -51,8 +59,9 @@ describe.each(BUILDS)('module $name', ({ variant, kind, name }) => {
     const shared = new WebAssembly.Memory({ initial: 4, maximum: 4, shared: true })
     const own = new WebAssembly.Memory({ initial: 4, maximum: 4 })
     const [right, wrong] = kind === 'mt' ? [shared, own] : [own, shared]
-    new WebAssembly.Instance(module, { env: { memory: right } })
-    expect(() => new WebAssembly.Instance(module, { env: { memory: wrong } })).toThrow(
+    const now = () => 0
+    new WebAssembly.Instance(module, { env: { memory: right, now } })
+    expect(() => new WebAssembly.Instance(module, { env: { memory: wrong, now } })).toThrow(
       WebAssembly.LinkError,
     )
   })

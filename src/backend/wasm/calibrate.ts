@@ -4,8 +4,9 @@
 import type { KernelRates, KernelVariant } from '../../types/index.ts'
 import type { BackendLimits, LayoutId, Slot } from '../backend.ts'
 import { layoutBytes } from '../backend.ts'
+import { createWasmBackend, scratchBytes } from './open-backend.ts'
 import type { SpawnPoolWorker } from './pool.ts'
-import { createWasmBackend, scratchBytes, type WasmBackend } from './wasm-backend.ts'
+import type { WasmBackend } from './wasm-backend.ts'
 
 export interface MeasureOptions {
   /** Of one build; they differ in the products of few tokens. */

@@ -36,10 +36,20 @@ export interface KernelExports {
   /** (source, layout, from, rowBytes, cols, rows, to, scales, bad): rows of a file to their place, while loading. */
   readonly ryz_pour: Op
   // The rest is in threaded builds only.
-  /** (threads, spins before a thread sleeps, time limit of a join in ms) */
-  readonly ryz_pool_setup?: (threads: number, spin: number, limitMs: number) => void
+  /** (threads, spins before a thread sleeps, ms to wait for a piece, ns below which thread 0 works alone) */
+  readonly ryz_pool_setup?: (
+    threads: number,
+    spin: number,
+    limitMs: number,
+    aloneNs: number,
+  ) => void
+  /** Threads that share work from now on, thread 0 included; the others sleep. */
+  readonly ryz_pool_use?: (threads: number) => void
   readonly ryz_pool_failed?: () => number
-  readonly ryz_pool_pending?: () => number
+  readonly ryz_pool_left?: () => number
+  /** Addresses of what the threads did, and of what thread 0 waited; see pool-watch.ts. */
+  readonly ryz_pool_done?: () => number
+  readonly ryz_pool_waits?: () => number
   /** Makes a pool worker trap (0) or never end (1); for tests. */
   readonly ryz_pool_fault?: Op
   /** The loop of a pool worker; never returns. */

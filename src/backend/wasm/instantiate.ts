@@ -41,6 +41,7 @@ export function createMemory(bytes: number, shared: boolean): WebAssembly.Memory
 
 /** Binds the module to the memory. The first instance also writes the module's static data. */
 export function instantiate(module: WebAssembly.Module, memory: WebAssembly.Memory): KernelExports {
-  const instance = new WebAssembly.Instance(module, { env: { memory } })
+  const now = () => performance.now()
+  const instance = new WebAssembly.Instance(module, { env: { memory, now } })
   return instance.exports as unknown as KernelExports
 }

@@ -26,10 +26,10 @@ globalThis.onmessage = (event: MessageEvent<PoolStart>) => {
     if (kernels.__tls_size?.value) throw new Error('the kernels must not use thread-local storage')
     const words = new Int32Array(memory.buffer)
     const failed = kernels.ryz_pool_failed!() / 4
-    const pending = kernels.ryz_pool_pending!() / 4
+    const left = kernels.ryz_pool_left!() / 4
     wake = () => {
       Atomics.store(words, failed, 1)
-      Atomics.notify(words, pending)
+      Atomics.notify(words, left)
     }
     send({ ready: true })
     kernels.ryz_thread_main!()

@@ -1,11 +1,13 @@
-// Chooses kernel build and thread count for a model: measures what is available on random weights of
-// its shape (backend/wasm/calibrate.ts does the timing), remembers the figures, and puts the ladder in
-// order. Also says how fast the whole model will be. Called by open-parts.ts and forecast.ts.
+// Chooses the kernel build for a model: measures what is available on random weights of its shape
+// (backend/wasm/calibrate.ts does the timing), remembers the figures, and puts the ladder in order. On one thread: how
+// many threads help is found by the pool while it works. Also says how fast the whole model will be. Called by
+// open-parts.ts and forecast.ts.
 
 import {
   type BackendFactory,
   isKernel,
   type KernelFactory,
+  type KernelPath,
   kernelPath,
   pathId,
 } from '../../backend/factory.ts'
@@ -18,11 +20,11 @@ import type { ModelWork } from './plan.ts'
 
 export interface CalibratorParts {
   /**
-   * Times one build; throws what keeps it from starting.
-   * @returns the variant asked for first, then others that the same build has
+   * Times the build of a path on some of its threads; throws what keeps it from starting.
+   * @returns the variant of the path first, then others that the same build has
    */
-  measure(variant: KernelVariant, threads: number, work: ModelWork): Promise<readonly KernelRates[]>
-  /** A rung with a thread count that the ladder does not have. */
+  measure(path: KernelPath, threads: number, work: ModelWork): Promise<readonly KernelRates[]>
+  /** A rung that the ladder does not have. */
   factory(variant: KernelVariant, threads: number): BackendFactory
   readonly remembered: Remembered
   /** What the figures depend on besides the model: the browser and its cores. */
@@ -36,6 +38,8 @@ const BUDGET_MS = 350
 const WORTH_BYTES = 16e6
 /** Another choice than the ladder's own must be this much cheaper, or noise would choose. */
 const MUST_WIN = 0.9
+/** Two looks at one build that differ by more were taken while others used the processor. */
+const STEADY = 1.15
 /** Context at which speeds are told, in tokens. */
 const CONTEXT = 128
 /** Attention, multiply-adds a second and thread: from decoding the 0.7B shape at 128 tokens. */
@@ -76,21 +80,30 @@ async function calibrate(
   const key = ['calibration', PACKAGE_VERSION, parts.machine, work.key, asked].join('|')
   const known = await parts.remembered.get(key)
   const before = isNote(known) ? known : undefined
-  if (before?.certain) {
+  const speedToo = wanted === 'speed' && own.threads > 1
+  if (before?.certain && !(speedToo && !hasSpeed(before, own))) {
     return { source: 'remembered', ms: 0, ...pick(before.rates) }
   }
 
   const now = parts.now ?? (() => performance.now())
   const began = now()
   const failures: string[] = []
-  const rates = await measureAll(parts, rungs, work, () => now() - began, failures)
+  const { rates, steady } = before?.certain
+    ? { rates: [...before.rates], steady: true }
+    : await measureAll(parts, rungs, work, () => now() - began, failures, before)
   if (rates.length === 0) return skipped(`no kernel could be measured: ${failures.join('; ')}`)
-  const found = choose(rates, work, own)
-  // A page that starts while the machine is busy sees threads at their worst for a second or two. So
-  // what differs from the ladder is used now, but measured again in the next load before it is kept.
-  const certain = isOwn(found.chosen, own) || isOwn(found.chosen, before?.chosen)
-  await parts.remembered.set(key, { rates, chosen: found.chosen, certain } satisfies Note)
-  return { source: 'measured', ms: now() - began, ...pick(rates) }
+  const { chosen } = pick(rates)
+  // What a build reaches with all threads is asked for by nobody but a forecast.
+  const whole = speedToo ? await twoLooks(parts, { ...own, ...chosen }, work, failures) : undefined
+  const told = betterOfEach([...rates, ...(whole?.rates ?? [])], work)
+  // A page that starts while the machine is busy sees builds at their worst for a second or two. So what differs
+  // from the ladder is used now, but measured again in the next load before it is kept, and a measurement whose two
+  // looks differ is not kept at all.
+  const certain = steady && (isOwn(chosen, own) || isOwn(chosen, before?.chosen))
+  const kept = whole?.steady ? told : rates
+  const note = { rates: kept, chosen: steady ? chosen : undefined, certain }
+  await parts.remembered.set(key, note satisfies Note)
+  return { source: 'measured', ms: now() - began, ...pick(told) }
 }
 
 /** Why a load does not measure; undefined when it does. */
@@ -105,59 +118,93 @@ function whySettled(rungs: readonly KernelFactory[], work: ModelWork): string | 
 /** What is kept of a calibration. */
 interface Note {
   rates: KernelRates[]
-  chosen: Choice
+  /** Absent where others used the processor. */
+  chosen: Choice | undefined
   /** Nothing needs to be measured again. */
   certain: boolean
 }
 
-type Choice = NonNullable<Calibration['chosen']>
-
-/** One rung, or one variant whose only other rung is the fallback to one thread. */
-function hasChoice(rungs: readonly KernelFactory[]): boolean {
-  return rungs.length > 1
+/** Whether the speed of the whole model is known. */
+function hasSpeed({ rates, chosen }: Note, own: KernelPath): boolean {
+  return rates.some(r => r.threads === own.threads && r.variant === chosen?.variant)
 }
 
-/**
- * The ladder's variants on all threads, then the better one on half as many, down to one, until time
- * is up or fewer threads have become clearly worse.
- */
+type Choice = NonNullable<Calibration['chosen']>
+
+/** Several variants; their numbers of threads are the pool's affair. `relaxed` on its own may be two, see main.ts. */
+function hasChoice(rungs: readonly KernelFactory[]): boolean {
+  return new Set(rungs.map(f => f.path.variant)).size > 1
+}
+
+/** The ladder's variants on one thread, as far as time allows, and the first of them again at the end. */
 async function measureAll(
   parts: CalibratorParts,
   rungs: readonly KernelFactory[],
   work: ModelWork,
   elapsed: () => number,
   failures: string[],
-): Promise<KernelRates[]> {
+  known: Note | undefined,
+): Promise<{ rates: KernelRates[]; steady: boolean }> {
   const rates: KernelRates[] = []
-  const attempt = async (variant: KernelVariant, threads: number): Promise<KernelRates | null> => {
-    try {
-      const measured = await parts.measure(variant, threads, work)
-      rates.push(...measured)
-      return measured[0]!
-    } catch (caught) {
-      // The ladder meets the same, should it come to this rung.
-      const { message } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
-      failures.push(`${variant} with ${threads}: ${message}`)
-      return null
-    }
-  }
   const most = rungs[0]!.path.threads
-  for (const { variant, threads } of rungs.map(f => f.path)) {
-    if (threads === most && (rates.length === 0 || elapsed() < BUDGET_MS)) {
-      await attempt(variant, threads)
-    }
+  const tried = rungs.map(f => f.path).filter(path => path.threads === most)
+  const measured: KernelPath[] = []
+  for (const path of tried) {
+    if (rates.length > 0 && elapsed() >= BUDGET_MS) break
+    if (await attempt(parts, path, 1, work, rates, failures)) measured.push(path)
   }
-  const best = fastest(rates, work)
-  if (best === undefined) return rates
-  for (let threads = most >> 1; threads >= 1 && elapsed() < BUDGET_MS; threads >>= 1) {
-    const measured = await attempt(best.variant, threads)
-    if (measured && costMs(measured, work) > 1.5 * costMs(best, work)) break
-  }
+  const [first] = measured
+  if (first === undefined) return { rates, steady: false }
+  const again: KernelRates[] = []
+  if (elapsed() < BUDGET_MS) await attempt(parts, first, 1, work, again, failures)
+  // Where time did not allow a second look, the last load's is one.
+  const isFirst = (r: KernelRates) => r.variant === first.variant && r.threads === 1
+  const second = again.find(isFirst) ?? known?.rates.find(isFirst)
   // What others do on the machine only ever slows: the better of two looks is the truer one.
-  const own = rungs[0]!.path
-  if (isOwn(choose(rates, work, own).chosen, own)) return rates
-  if (rates.some(r => isOwn(r, own))) await attempt(own.variant, own.threads)
-  return betterOfEach(rates, work)
+  const better = betterOfEach([...rates, ...again], work)
+  return { rates: better, steady: agree(rates.find(isFirst), second, work) }
+}
+
+/** One path with all its threads. */
+async function twoLooks(
+  parts: CalibratorParts,
+  path: KernelPath,
+  work: ModelWork,
+  failures: string[],
+): Promise<{ rates: KernelRates[]; steady: boolean }> {
+  const rates: KernelRates[] = []
+  for (let look = 0; look < 2; look++) {
+    await attempt(parts, path, path.threads, work, rates, failures)
+  }
+  const [first, second] = rates.filter(r => r.variant === path.variant)
+  return { rates, steady: agree(first, second, work) }
+}
+
+/** Whether two looks at one build say the same. */
+function agree(a: KernelRates | undefined, b: KernelRates | undefined, work: ModelWork): boolean {
+  if (a === undefined || b === undefined) return false
+  const [first, second] = [costMs(a, work), costMs(b, work)]
+  return Math.max(first, second) < STEADY * Math.min(first, second)
+}
+
+/** @returns whether the build could be measured */
+async function attempt(
+  parts: CalibratorParts,
+  path: KernelPath,
+  threads: number,
+  work: ModelWork,
+  rates: KernelRates[],
+  failures: string[],
+): Promise<boolean> {
+  try {
+    rates.push(...(await parts.measure(path, threads, work)))
+    return true
+  } catch (caught) {
+    // The ladder meets the same, should it come to this rung.
+    const { message } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
+    failures.push(`${path.variant} with ${threads}: ${message}`)
+    return false
+  }
 }
 
 /** One entry a variant and thread count, in the order they came first. */
@@ -171,24 +218,26 @@ function betterOfEach(rates: readonly KernelRates[], work: ModelWork): KernelRat
   return [...better.values()]
 }
 
-type Found = Required<Pick<Calibration, 'rates' | 'chosen' | 'expected'>>
+type Found = Required<Pick<Calibration, 'rates' | 'chosen'>> & Pick<Calibration, 'expected'>
 
 /** @param own  the ladder's first rung */
 function choose(rates: KernelRates[], work: ModelWork, own: Choice): Found {
-  const ladders = rates.find(r => isOwn(r, own))
-  const best = fastest(rates, work)!
+  const single = rates.filter(r => r.threads === 1)
+  const ladders = single.find(r => r.variant === own.variant)
+  const best = fastest(single, work)!
   const wins = ladders === undefined || costMs(best, work) < MUST_WIN * costMs(ladders, work)
-  const taken = wins ? best : ladders
-  const { variant, threads } = taken
-  return { rates, chosen: { variant, threads }, expected: expectedSpeed(taken, work) }
+  return outcome(rates, work, { variant: (wins ? best : ladders).variant, threads: own.threads })
 }
 
 /** The ladder's first rung with its speed; the best of the others where that one could not be measured. */
 function asItStands(rates: KernelRates[], work: ModelWork, own: Choice): Found {
-  const ladders = rates.find(r => isOwn(r, own))
-  if (ladders === undefined) return choose(rates, work, own)
-  const { variant, threads } = own
-  return { rates, chosen: { variant, threads }, expected: expectedSpeed(ladders, work) }
+  if (!rates.some(r => r.variant === own.variant)) return choose(rates, work, own)
+  return outcome(rates, work, { variant: own.variant, threads: own.threads })
+}
+
+function outcome(rates: KernelRates[], work: ModelWork, chosen: Choice): Found {
+  const whole = rates.find(r => isOwn(r, chosen))
+  return { rates, chosen, ...(whole && { expected: expectedSpeed(whole, work) }) }
 }
 
 function isOwn(choice: Choice, own: Choice | undefined): boolean {
@@ -252,7 +301,7 @@ function isNote(value: unknown): value is Note {
   const note = value as Partial<Note> | null | undefined
   return (
     Array.isArray(note?.rates) &&
-    note.rates.length > 0 &&
+    note.rates.some(r => r?.threads === 1) &&
     note.rates.every(
       r =>
         ['relaxed', 'relaxed-i32', 'simd128', 'scalar'].includes(r?.variant) &&

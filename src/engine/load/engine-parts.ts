@@ -16,6 +16,7 @@ import type {
   KvType,
   LoadProgress,
   ModelInfo,
+  PoolStats,
 } from '../../types/index.ts'
 
 export interface EngineParts {
@@ -42,6 +43,8 @@ export interface EngineParts {
   readonly faults?: () => Omit<FaultStats, 'restarts'>
   /** Of the GPU, while one computes. */
   readonly gpu?: () => GpuStats | undefined
+  /** Of the threads, while several compute. */
+  readonly pool?: () => PoolStats | undefined
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

@@ -17,6 +17,7 @@ import type {
   GpuStats,
   LoadOptions,
   LoadPhase,
+  PoolStats,
 } from '../../types/index.ts'
 import { createGuard } from '../faults/guard.ts'
 import { openFirst } from './open-first.ts'
@@ -35,6 +36,8 @@ export interface OpenNetwork {
   readonly fallbacks: readonly Fallback[]
   /** Of the GPU, where one computes. */
   gpu(): GpuStats | undefined
+  /** Of the threads, where several compute. */
+  pool(): PoolStats | undefined
   readonly faults: (() => Omit<FaultStats, 'restarts'>) | undefined
 }
 
@@ -132,6 +135,7 @@ async function pour(
     poured,
     fallbacks: opened.fallbacks,
     gpu: () => backend.gpuStats?.(),
+    pool: () => backend.poolStats?.(),
     faults: guard?.stats,
   }
 }

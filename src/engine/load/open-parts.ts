@@ -153,6 +153,7 @@ async function openParts(
     cache: stored.stats(),
     calibration: arranged.calibration,
     gpu: () => network.running.gpu(),
+    pool: () => network.running.pool(),
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
     close: closing(network),
   }

@@ -1,0 +1,119 @@
+// The watch over the pool with made-up kernels: what it asks of them from step to step, and whom it misses.
+import { describe, expect, it } from 'vitest'
+import { PoolWatch, type PoolWatchOptions } from '../../../src/backend/wasm/pool-watch.ts'
+
+const DONE = 1024
+const WAITS = 256
+
+/** Kernels that do nothing: the test writes their counters. */
+function pool(threads: number, more: Partial<PoolWatchOptions> = {}) {
+  const memory = new ArrayBuffer(4096)
+  const words = new Int32Array(memory)
+  const waits = new Float64Array(memory, WAITS, 2)
+  const used: number[] = []
+  const clock = { now: 1000 }
+  const kernels = {
+    ryz_pool_use: (count: number) => void used.push(count),
+    ryz_pool_done: () => DONE,
+    ryz_pool_waits: () => WAITS,
+  }
+  const watch = new PoolWatch(kernels, memory, {
+    threads,
+    cores: threads,
+    adapts: true,
+    limitMs: 1000,
+    now: () => clock.now,
+    ...more,
+  })
+  return {
+    watch,
+    used,
+    clock,
+    /** A step whose regions were shared, and all active workers came; its milliseconds by threads. */
+    step(cost: number | ((threads: number) => [ms: number, lateMs: number]), came = true) {
+      const answered = watch.begin(1)
+      watch.between()
+      words[(WAITS + 16) / 4]!++
+      const { active } = watch.stats()
+      const [ms, lateMs] = typeof cost === 'number' ? [cost, 0] : cost(active)
+      if (came) for (let t = 1; t < active; t++) words[DONE / 4 + 16 * t + 1]!++
+      waits[0]! += lateMs
+      waits[1]! += lateMs
+      clock.now += ms
+      watch.between()
+      watch.mark()
+      return answered
+    },
+    late(ms: number) {
+      waits[0]! += ms
+      waits[1]! += ms
+    },
+  }
+}
+
+describe('the watch over the pool', () => {
+  it('begins with the cores, and with all threads where they do not adapt', () => {
+    expect(pool(4, { cores: 2 }).used).toEqual([2])
+    expect(pool(4, { cores: 2, adapts: false }).used).toEqual([4])
+    expect(pool(2, { cores: 0 }).used).toEqual([1])
+  })
+
+  /** 20 ms of work; beside others, a second thread is late by more than it saves. */
+  const idle = (threads: number): [number, number] => [20 / threads, 0]
+  const busy = (threads: number): [number, number] => (threads === 1 ? [20, 0] : [26, 16])
+
+  it('sets threads aside that come late, says that others are busy, and tries them again', () => {
+    const { watch, used, step } = pool(2)
+    for (let i = 0; i < 20; i++) step(idle)
+    expect(watch.stats()).toMatchObject({ active: 2, othersBusy: false })
+    const before = watch.stats().msByActive[0]!
+    for (let i = 0; i < 100; i++) step(busy)
+    expect(watch.stats()).toMatchObject({ othersBusy: true })
+    expect(watch.stats().msByActive[0]! - before).toBeGreaterThan(1500)
+    used.length = 0
+    for (let i = 0; i < 100; i++) step(busy)
+    expect(used.slice(0, 2)).toEqual([2, 1])
+    for (let i = 0; i < 100; i++) step(idle)
+    expect(watch.stats().active).toBe(2)
+    for (let i = 0; i < 150; i++) step(idle)
+    expect(watch.stats().othersBusy).toBe(false)
+  })
+
+  it('ends a trial of more threads between two ops, when one was late', () => {
+    const { watch, clock, late, step } = pool(2)
+    for (let i = 0; i < 20; i++) step(idle)
+    for (let i = 0; i < 20; i++) step(busy)
+    expect(watch.stats().active).toBe(1)
+    for (let i = 0; i < 200; i++) {
+      watch.begin(1)
+      if (watch.stats().active === 2) break
+      clock.now += 20
+      watch.mark()
+    }
+    expect(watch.stats().active).toBe(2)
+    watch.between()
+    expect(watch.stats().active).toBe(2)
+    late(3)
+    watch.between()
+    expect(watch.stats().active).toBe(1)
+  })
+
+  it('misses a worker that was wanted and does not come, when the limit is over, and not before', () => {
+    const { step } = pool(2, { adapts: false })
+    for (let i = 0; i < 10; i++) expect(step(10)).toBe(true)
+    let silent = 0
+    while (step(100, false)) silent += 100
+    expect(silent).toBeGreaterThanOrEqual(1000)
+    expect(silent).toBeLessThan(1400)
+  })
+
+  it('does not hold the sleep of a device against a worker', () => {
+    const { clock, step } = pool(2, { adapts: false })
+    step(10)
+    step(10, false)
+    step(10, false)
+    clock.now += 3_600_000
+    expect(step(10)).toBe(true)
+    expect(step(10)).toBe(true)
+  })
+})

@@ -1,0 +1,279 @@
+// The choice of threads against simulated processors: cores that others take and leave, hiccups, steps of any
+// length. What counts is the time that many steps took, against the best that any fixed number of threads had.
+import { describe, expect, it } from 'vitest'
+import { ThreadChooser } from '../../../src/backend/wasm/thread-chooser.ts'
+
+/** What a step takes with so many threads, and how long the first one waits of it. */
+type Step = (threads: number, now: number) => { ms: number; waitMs: number }
+
+/** Runs steps for so long; how many there were, and with how many threads they ran at the end. */
+function run(chooser: ThreadChooser, step: Step, ms: number, from = 0) {
+  let now = from
+  let steps = 0
+  const byThreads = new Map<number, number>()
+  while (now < from + ms) {
+    const threads = chooser.next(now)
+    const took = step(threads, now)
+    now += took.ms
+    steps++
+    byThreads.set(threads, (byThreads.get(threads) ?? 0) + took.ms)
+    chooser.took(took.ms, took.waitMs, 1, now)
+  }
+  return { steps, now, shareOf: (threads: number) => (byThreads.get(threads) ?? 0) / ms }
+}
+
+/** Work that takes one thread `ms`, with a hand-over that costs each further thread a little. */
+const idle =
+  (ms: number, handOverMs = 0): Step =>
+  threads => ({ ms: ms / threads + handOverMs * (threads - 1), waitMs: 0 })
+
+/**
+ * Two cores, one of them half taken: the second thread runs for 3 ms and is away for 4, and if it is away in the
+ * middle of a piece, the first one waits for it.
+ */
+const oneBusy =
+  (ms: number): Step =>
+  (threads, now) => {
+    if (threads === 1) return { ms, waitMs: 0 }
+    let left = ms
+    let at = now
+    let waitMs = 0
+    while (left > 0) {
+      const phase = at % 7
+      if (phase < 3) {
+        const part = Math.min(left / 2, 3 - phase)
+        left -= 2 * part
+        at += part + 1e-9
+      } else {
+        waitMs += 7 - phase
+        at += 7 - phase
+      }
+    }
+    return { ms: at - now, waitMs }
+  }
+
+describe('threads that help', () => {
+  it.each([0.3, 15, 130])('share every step of %d ms', ms => {
+    const { steps, shareOf } = run(new ThreadChooser(2, 2), idle(ms), 10_000)
+    expect(shareOf(2)).toBeGreaterThan(0.97)
+    expect(steps).toBeGreaterThan(0.985 * (20_000 / ms))
+  })
+
+  it('are found, one after another, when the processor has become free', () => {
+    const chooser = new ThreadChooser(8, 8)
+    const taken: Step = (threads, now) => {
+      const free = now < 3000 ? 3 : 8
+      // Whoever shares a core keeps the others waiting.
+      const waitMs = threads > free ? 10 : 0
+      return { ms: 60 / Math.min(threads, free) + waitMs, waitMs }
+    }
+    const before = run(chooser, taken, 3000)
+    expect(before.shareOf(3)).toBeGreaterThan(0.5)
+    const after = run(chooser, taken, 1500, before.now)
+    expect(chooser.next(after.now)).toBeGreaterThanOrEqual(7)
+  })
+})
+
+describe('threads that hinder', () => {
+  it.each([0.3, 15, 100])(
+    'are set aside within a tenth of a second or three steps of %d ms',
+    ms => {
+      const chooser = new ThreadChooser(2, 2)
+      const first = run(chooser, idle(ms), 2000)
+      const { steps, shareOf } = run(chooser, oneBusy(ms), 10_000, first.now)
+      expect(shareOf(1)).toBeGreaterThan(0.8)
+      expect(steps).toBeGreaterThan(0.93 * (10_000 / ms))
+    },
+  )
+
+  it('are used again within a second of the moment when they help', () => {
+    const chooser = new ThreadChooser(2, 2)
+    const busy = run(chooser, oneBusy(0.3), 20_000)
+    const { steps } = run(chooser, idle(0.3), 1000, busy.now)
+    expect(steps).toBeGreaterThan(1.25 * (1000 / 0.3))
+    expect(chooser.next(busy.now + 1000)).toBe(2)
+  })
+
+  it('are set aside when they slow the first one down, though it never waits', () => {
+    const chooser = new ThreadChooser(2, 2)
+    const before = run(chooser, idle(0.3), 2000)
+    const crowded: Step = threads => ({ ms: threads === 1 ? 0.3 : 0.6, waitMs: 0 })
+    expect(run(chooser, crowded, 5000, before.now).shareOf(1)).toBeGreaterThan(0.9)
+    expect(chooser.yieldedTo).toBe(1)
+  })
+
+  it('are set aside where handing out the work costs more than it saves, though nobody waits', () => {
+    const chooser = new ThreadChooser(2, 2)
+    expect(run(chooser, idle(0.2, 0.15), 10_000).shareOf(1)).toBeGreaterThan(0.95)
+    // Nobody else is to blame for it.
+    expect(chooser.yieldedTo).toBeUndefined()
+  })
+})
+
+describe('a load that comes and goes', () => {
+  it.each([0.3, 15])('every second costs less than a tenth of steps of %d ms', ms => {
+    const chooser = new ThreadChooser(2, 2)
+    let now = 0
+    let steps = 0
+    let best = 0
+    for (let second = 0; second < 60; second++) {
+      const step = second % 2 === 1 ? oneBusy(ms) : idle(ms)
+      // The first fifth of a second is not steady yet.
+      const settling = run(chooser, step, 200, now)
+      const { steps: done, now: end } = run(chooser, step, 800, settling.now)
+      now = end
+      steps += done
+      best += second % 2 === 1 ? 800 / ms : 1600 / ms
+    }
+    expect(steps).toBeGreaterThan(0.9 * best)
+  })
+
+  it('a single hiccup sets nobody aside', () => {
+    const chooser = new ThreadChooser(2, 2)
+    const hiccups: Step = (threads, now) => {
+      const late = Math.floor(now / 500) !== Math.floor((now + 0.15) / 500)
+      return late ? { ms: 4.15, waitMs: 4 } : { ms: 0.3 / threads, waitMs: 0 }
+    }
+    expect(run(chooser, hiccups, 10_000).shareOf(2)).toBeGreaterThan(0.9)
+  })
+})
+
+/**
+ * Two cores that so many others want as well: who runs is drawn for every slice of 3 ms. Ours get on while all of them
+ * run, as one that was stopped holds a piece.
+ */
+function crowd(others: number) {
+  let seed = 42
+  const draw = (below: number) => {
+    seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+    return Math.floor((seed / 2 ** 32) * below)
+  }
+  let slice = -1
+  let running = new Set<number>()
+  /** Takes the step to its end; `chooser` hears when the first thread has waited. */
+  return (work: number, threads: number, from: number, chooser?: ThreadChooser) => {
+    let count = threads
+    let left = work
+    let now = from
+    let waitMs = 0
+    while (left > 1e-9) {
+      const present = Math.floor(now / 3)
+      if (present !== slice) {
+        slice = present
+        running = new Set()
+        while (running.size < 2) running.add(draw(others + 2))
+      }
+      const end = (present + 1) * 3 + 1e-6
+      if (Array.from({ length: count }, (_, t) => t).every(t => running.has(t))) {
+        const part = Math.min(left / count, end - now)
+        left -= part * count
+        now += part
+      } else {
+        if (running.has(0)) waitMs += end - now
+        now = end
+        if (waitMs > 0 && chooser?.triesMore) count = chooser.giveUp(waitMs)
+      }
+    }
+    return { now, waitMs }
+  }
+}
+
+describe('cores that others want', () => {
+  it.each([
+    [0.3, 1],
+    [0.3, 2],
+    [15, 1],
+    [15, 2],
+    [15, 8],
+    [60, 1],
+    [60, 8],
+  ])('steps of %d ms beside %d others run as with the best fixed number', (work, others) => {
+    const stepsWith = (fixed: number | undefined) => {
+      const step = crowd(others)
+      const chooser = new ThreadChooser(2, 2)
+      let now = 0
+      let steps = 0
+      while (now < 60_000) {
+        const began = now
+        const adapting = fixed === undefined ? chooser : undefined
+        const { now: end, waitMs } = step(work, fixed ?? chooser.next(now), now, adapting)
+        now = end
+        steps++
+        adapting?.took(now - began, waitMs, 1, now)
+      }
+      return steps / now
+    }
+    const best = Math.max(stepsWith(1), stepsWith(2))
+    expect(stepsWith(undefined)).toBeGreaterThan((others > 2 ? 0.9 : 0.95) * best)
+  })
+
+  it('are told where one thread is enough, as trials of more meet them', () => {
+    const chooser = new ThreadChooser(2, 2)
+    const alone = run(chooser, idle(0.2, 0.15), 5000)
+    expect(chooser.yieldedTo).toBeUndefined()
+    let now = alone.now
+    const take = (waitMs: number) => {
+      const threads = chooser.next(now)
+      const late = threads === 2 && waitMs > 0
+      if (late && chooser.triesMore) chooser.giveUp(waitMs)
+      const ms = late ? 0.2 + waitMs : threads === 2 ? 0.25 : 0.2
+      now += ms
+      chooser.took(ms, late ? waitMs : 0, 1, now)
+    }
+    while (now < alone.now + 2000) take(3)
+    expect(chooser.yieldedTo).toBe(1)
+    while (now < alone.now + 5000) take(0)
+    expect(chooser.yieldedTo).toBeUndefined()
+  })
+
+  it('end a trial of more threads in the middle of its step', () => {
+    const chooser = new ThreadChooser(2, 2)
+    chooser.follow(1, 0)
+    let now = 0
+    while (chooser.next(now) === 1) {
+      expect(chooser.triesMore).toBe(false)
+      now += 5
+      chooser.took(5, 0, 1, now)
+    }
+    expect(chooser.triesMore).toBe(true)
+    expect(chooser.giveUp(4)).toBe(1)
+    expect(chooser.triesMore).toBe(false)
+    now += 9
+    chooser.took(9, 4, 1, now)
+    expect(chooser.next(now)).toBe(1)
+    // It cost 4 ms, so it is not tried again before 30 times that.
+    const failed = now
+    while (chooser.next(now) === 1) {
+      now += 5
+      chooser.took(5, 0, 1, now)
+    }
+    expect(now - failed).toBeGreaterThanOrEqual(120)
+    expect(now - failed).toBeLessThan(1000)
+  })
+})
+
+it('what one kind of steps found, another begins with, and finds more for itself', () => {
+  const chooser = new ThreadChooser(2, 2)
+  const before = run(chooser, idle(15), 1000)
+  chooser.follow(1, before.now)
+  expect(chooser.next(before.now)).toBe(1)
+  run(chooser, idle(15), 500, before.now)
+  expect(chooser.next(before.now + 500)).toBe(2)
+  chooser.follow(2, before.now + 500)
+  expect(chooser.yieldedTo).toBeUndefined()
+})
+
+it('one thread is left alone', () => {
+  const chooser = new ThreadChooser(1, 1)
+  expect(run(chooser, idle(1), 1000).shareOf(1)).toBeGreaterThan(0.99)
+})
+
+it('more threads than cores are tried now and then, not used', () => {
+  const crowd: Step = threads => {
+    const waitMs = threads > 2 ? 8 : 0
+    return { ms: 30 / Math.min(threads, 2) + waitMs, waitMs }
+  }
+  const { shareOf, steps } = run(new ThreadChooser(8, 2), crowd, 20_000)
+  expect(shareOf(2)).toBeGreaterThan(0.85)
+  expect(steps).toBeGreaterThan(0.95 * (20_000 / 15))
+})
