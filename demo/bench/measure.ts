@@ -1,10 +1,17 @@
 // Measures one cell: loads an engine, warms it up, repeats the work, checks that the greedy tokens are
 // the same each time, and makes a row of medians. Knows no page; `load` is handed in. Called by run.ts.
-import type { EngineStats, GenerateResult, LoadOptions, ModelSource, OpTime } from 'ryzanstein'
+import type {
+  EngineStats,
+  GenerateResult,
+  LoadOptions,
+  ModelSource,
+  OpTime,
+  PoolStats,
+} from 'ryzanstein'
 import type { Observation, Observe } from './observer.ts'
 import type { Cell } from './plan.ts'
 import { type Answered, ask, type Engine, fingerprint, randomPrompt } from './requests.ts'
-import type { BenchRow } from './results.ts'
+import type { BenchRow, PoolFigures } from './results.ts'
 import { median, rounded, spread } from './statistics.ts'
 import { decodeRate, firstTokenMs, type Timeline } from './timeline.ts'
 
@@ -126,6 +133,7 @@ async function withEngine(bench: Bench, cell: Cell, row: BenchRow): Promise<void
   try {
     recordPath(row, await engine.stats())
     await ask(engine, [randomPrompt(99, 8, engine.model.vocab)], 8)
+    const { pool } = await engine.stats()
     const before = await bench.observe('measure')
     const begin = performance.now()
     if (cell.measure === 'breakdown') await measureOps(engine, cell, row)
@@ -137,7 +145,9 @@ async function withEngine(bench: Bench, cell: Cell, row: BenchRow): Promise<void
       row.cpu_share = rounded((after.cpu_s - before.cpu_s) / seconds / row.threads, 3)
       row.thread_busy = busyShares(before, after, seconds).slice(0, row.threads)
     }
-    recordPath(row, await engine.stats())
+    const stats = await engine.stats()
+    recordPath(row, stats)
+    if (pool && stats.pool) row.pool = poolFigures(pool, stats.pool, seconds)
   } finally {
     bench.signal?.removeEventListener('abort', close)
     await engine.close()
@@ -149,6 +159,22 @@ export function busyShares(before: Observation, after: Observation, seconds: num
   return Object.entries(after.worker_cpu_s)
     .map(([id, cpu]) => rounded((cpu - (before.worker_cpu_s[id] ?? 0)) / seconds, 3))
     .sort((a, b) => b - a)
+}
+
+/** What the threads did between two looks. */
+export function poolFigures(before: PoolStats, after: PoolStats, seconds: number): PoolFigures {
+  const grown = (of: 'msByActive' | 'pieces') => after[of].map((n, i) => n - before[of][i])
+  const total = (values: readonly number[]) => values.reduce((sum, n) => sum + n, 0)
+  const ms = grown('msByActive')
+  const pieces = grown('pieces')
+  const steps = total(ms)
+  return {
+    active: rounded(steps > 0 ? total(ms.map((n, i) => n * (i + 1))) / steps : after.active, 2),
+    active_by_second: after.activeBySecond.slice(-Math.ceil(seconds)).map(n => rounded(n, 2)),
+    piece_shares: pieces.map(n => rounded(n / Math.max(1, total(pieces)), 3)),
+    waiting: rounded(steps > 0 ? (after.waitMs - before.waitMs) / steps : 0, 3),
+    others_busy: after.othersBusy,
+  }
 }
 
 /** What really runs, in place of what was asked for. */

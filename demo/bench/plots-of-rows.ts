@@ -46,7 +46,21 @@ export function plotsOf(rows: readonly BenchRow[]): Plot[] {
     ...one('First token', 'ttft_ms', 'milliseconds'),
     ...(sweep === 'load' ? one('Load', 'load_ms', 'milliseconds') : []),
     ...memoryPlot(rows, xLabel, kind),
+    ...threadsPlot(rows),
   ]
+}
+
+/** A line for each row whose threads were watched for two seconds or more. */
+function threadsPlot(rows: readonly BenchRow[]): Plot[] {
+  const series = rows.flatMap(({ value, pool }): PlotSeries[] => {
+    const seconds = pool?.active_by_second ?? []
+    if (seconds.length < 2) return []
+    return [{ name: value, points: seconds.map((y, i) => ({ x: String(i + 1), y })) }]
+  })
+  if (series.length === 0) return []
+  // The axis is made of the points in the order in which they first come.
+  series.sort((a, b) => b.points.length - a.points.length)
+  return [{ title: 'Threads at work', xLabel: 'second', yLabel: 'threads', kind: 'line', series }]
 }
 
 function memoryPlot(rows: readonly BenchRow[], xLabel: string, kind: Plot['kind']): Plot[] {

@@ -2,7 +2,7 @@
 import { byId } from '../src/dom.ts'
 import { plotSvg } from './plot.ts'
 import { plotsOf } from './plots-of-rows.ts'
-import type { BenchReport, BenchRow } from './results.ts'
+import type { BenchReport, BenchRow, PoolFigures } from './results.ts'
 import { relativeSpread } from './statistics.ts'
 
 type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
@@ -18,6 +18,8 @@ const COLUMNS: Columns = [
   ['read GB/s', row => figure(row.read_gb_s ?? null)],
   ['load ms', row => figure(row.load_ms)],
   ['MB', row => figure(row.memory_mb?.total ?? null)],
+  ['threads at work', row => threadsText(row.pool)],
+  ['waiting', row => (row.pool ? `${(100 * row.pool.waiting).toFixed(1)} %` : NOTHING)],
   ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv} KV, ${row.head} head`],
 ]
 
@@ -51,6 +53,14 @@ function cell(kind: 'td' | 'th', text: string): HTMLElement {
   const element = document.createElement(kind)
   element.textContent = text
   return element
+}
+
+/** '1.9 (55 + 45 % of the work)': mean threads of the steps, and who did how much. */
+function threadsText(pool: PoolFigures | undefined): string {
+  if (pool === undefined) return NOTHING
+  const shares = pool.piece_shares.map(share => Math.round(100 * share)).join(' + ')
+  const others = pool.others_busy ? '; other programs use the processor' : ''
+  return `${pool.active.toFixed(1)} (${shares} % of the work)${others}`
 }
 
 function figure(value: number | null): string {

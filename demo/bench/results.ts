@@ -32,6 +32,18 @@ export interface MemoryParts {
   total: number
 }
 
+export interface PoolFigures {
+  /** Mean threads of the steps, and the same second by second, the newest last. */
+  active: number
+  active_by_second: number[]
+  /** Of each thread: its share of the pieces of work. */
+  piece_shares: number[]
+  /** Share of the steps' time that the first thread waited for pieces of others. */
+  waiting: number
+  /** Other programs used the processor. */
+  others_busy: boolean
+}
+
 export interface BenchRow {
   /** Name of the job that made it, when a driver ran the page. */
   job?: string
@@ -72,6 +84,8 @@ export interface BenchRow {
   cpu_share: number | null
   /** Busy share of each of the busiest `threads` workers while measuring, busiest first. */
   thread_busy: number[] | null
+  /** What the threads did while measuring; absent with one, and on a GPU. */
+  pool?: PoolFigures
   memory_mb: MemoryParts | null
   /** RSS of the renderer before the model was loaded, seen from outside. */
   page_rss_mb: number | null
