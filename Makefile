@@ -38,11 +38,13 @@ faults: build
 	KILLS=20 npx playwright test e2e/faults
 
 # The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
-# some jobs again. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
+# some jobs again. ONLY=busy runs models beside busy processes: BASE=folder/dist lets another built version take
+# part, PARTS=idle,busy,switching,native and ROUNDS=4 choose how much. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
 # PEERS='--rounds 5 --shape bitnet-2b-4t' passes options on.
 bench: build
 	npm run build:demo
-	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(BASE),--base $(BASE)) \
+	  $(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What structured output costs, in Node: compiling ten schemas, and the masks of texts that meet them.
 bench-grammar: setup

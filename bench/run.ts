@@ -8,6 +8,7 @@ import { parseArgs } from 'node:util'
 import { planCells } from '../demo/bench/plan.ts'
 import type { BenchReport, BenchRow } from '../demo/bench/results.ts'
 import { commitText, machineText } from '../tools/machine.ts'
+import { PARTS, runBusy } from './busy/busy.ts'
 import { allJobs, type Job, quickJobs } from './jobs.ts'
 import { openBenchHost } from './lib/bench-page.ts'
 import { Profiles } from './lib/profiles.ts'
@@ -22,6 +23,10 @@ const { values } = parseArgs({
     out: { type: 'string' },
     list: { type: 'boolean', default: false },
     site: { type: 'string', default: 'demo/dist' },
+    /** Of the job busy: rounds, some of its parts, and the dist folder of another version beside this one. */
+    rounds: { type: 'string' },
+    parts: { type: 'string', default: PARTS.join(',') },
+    base: { type: 'string' },
   },
 })
 const MODELS = 'build/bench/models'
@@ -31,11 +36,15 @@ const jobs = values.quick ? quickJobs(cores) : allJobs(cores)
 /** 'context-int8:2048' is one value of a job. */
 const only = values.only?.split(',').map(text => text.split(':'))
 const chosen = jobs.filter(j => !only || only.some(([name]) => name === j.name))
+/** Engines side by side beside busy processes: no sweep of the bench page, see bench/busy. */
+const BUSY = 'busy'
+const isBusyWanted = !only || only.some(([name]) => name === BUSY)
 /** Results elsewhere keep their report beside them. */
 const ours = out === 'docs/bench'
 
 if (values.list) {
   for (const { name, settings } of jobs) console.log(`${name}: ${settings.model} ${settings.sweep}`)
+  console.log(`${BUSY}: ${PARTS.join(', ')}`)
   process.exit(0)
 }
 if (!existsSync(join(values.site, 'bench/index.html'))) {
@@ -44,8 +53,9 @@ if (!existsSync(join(values.site, 'bench/index.html'))) {
   )
   process.exit(1)
 }
-if (chosen.length === 0) {
-  console.error(`--only ${values.only} names no job; they are ${jobs.map(j => j.name).join(', ')}`)
+if (chosen.length === 0 && !isBusyWanted) {
+  const names = [...jobs.map(j => j.name), BUSY]
+  console.error(`--only ${values.only} names no job; they are ${names.join(', ')}`)
   process.exit(2)
 }
 
@@ -56,6 +66,7 @@ const report = startReport()
 const host = await openBenchHost(values.site, MODELS)
 const profiles = new Profiles(host)
 const began = Date.now()
+let busyFailed = false
 for (const job of chosen) {
   const start = Date.now()
   try {
@@ -68,12 +79,32 @@ for (const job of chosen) {
 }
 profiles.remove()
 await host.close()
+if (isBusyWanted) await busyJob()
 const written = writeReport(out, ours ? 'docs/PERFORMANCE.md' : join(out, 'PERFORMANCE.md'))
 console.log(`wrote ${resultsFile} and ${written}`)
 const bad = report.rows.filter(row => row.error)
 for (const row of bad) console.log(`${row.job} ${row.value}: ${row.error?.code}`)
 for (const { job, reason } of report.problems ?? []) console.log(`${job}: ${reason}`)
-process.exit((report.problems ?? []).length > 0 ? 1 : 0)
+process.exit((report.problems ?? []).length > 0 || busyFailed ? 1 : 0)
+
+async function busyJob(): Promise<void> {
+  const named = values.parts.split(',')
+  const unknown = named.find(name => !PARTS.some(part => part === name))
+  if (unknown !== undefined) {
+    console.error(`--parts ${unknown} is none of ${PARTS.join(', ')}`)
+    process.exit(2)
+  }
+  const { entries, problems } = await runBusy({
+    dist: 'dist',
+    ...(values.base ? { base: values.base } : {}),
+    models: MODELS,
+    out,
+    quick: values.quick,
+    rounds: Number(values.rounds ?? (values.quick ? 1 : 4)),
+    parts: PARTS.filter(part => named.includes(part)),
+  })
+  busyFailed = problems.length > 0 || entries.some(e => e.wrong)
+}
 
 /** An empty report; or the one that is there, when only some jobs are measured again. */
 function startReport(): BenchReport {

@@ -1,6 +1,7 @@
 // docs/PERFORMANCE.md as text, made of results.json, peers.json and the hand-written notes. Pure.
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
+import { type BusyReport, busySection } from './busy-section.ts'
 import {
   batchSection,
   latencySection,
@@ -29,6 +30,7 @@ import { targetSection } from './targets.ts'
 export interface ReportParts {
   readonly results: BenchReport
   readonly peers?: PeersReport
+  readonly busy?: BusyReport
   readonly soak?: SoakReport
   readonly caches?: CacheReport
   /** Markdown written by hand: what was tried, and why it is as it is. */
@@ -57,7 +59,7 @@ export function plotName(job: string, title: string): string {
 }
 
 export function performanceMarkdown(report: ReportParts): string {
-  const { results, peers, soak, caches, notes, plots } = report
+  const { results, peers, busy, soak, caches, notes, plots } = report
   const rows = new Rows(results)
   const withPlots = (text: string, ...names: string[]) => {
     const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
@@ -83,6 +85,7 @@ export function performanceMarkdown(report: ReportParts): string {
     loadSection(rows),
     otherModels(rows),
     tMac(caches),
+    busySection(busy),
     peersSection(peers),
     unmeasured(),
     files(results),

@@ -7,6 +7,7 @@ import { plotSvg } from '../../demo/bench/plot.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
+import type { BusyReport } from './busy-section.ts'
 import type { SoakReport } from './outside-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
@@ -23,6 +24,7 @@ export function writeReport(folder: string, reportFile: string): string {
     results,
     peers: readJson<PeersReport>(join(folder, 'peers.json')),
     ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
+    busy: readJson<BusyReport>(join(folder, 'busy.json')),
     soak: readJson<SoakReport>(join(folder, 'soak.json')),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
