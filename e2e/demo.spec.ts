@@ -1,6 +1,8 @@
 // The built demo site as a visitor meets it, on a host with isolation headers and a strict policy.
 import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { expect, test } from '@playwright/test'
+import { startNeighbours } from '../bench/busy/neighbours.ts'
 import {
   collectTrouble,
   finished,
@@ -43,6 +45,21 @@ test('the embedded model loads by itself and one click makes it write', async ({
     'figure-load',
   ]) {
     await expect(page.locator(`#${id}`)).toHaveText(/\d/)
+  }
+})
+
+test('programs that use every core are told of', async ({ page }) => {
+  await openDemo(page, URL_ISOLATED)
+  await expect(page.locator('#others-busy')).toBeHidden()
+  const neighbours = startNeighbours(2 * cpus().length, 60)
+  try {
+    await expect(async () => {
+      await page.locator('#write').click()
+      await finished(page)
+      await expect(page.locator('#others-busy')).toBeVisible({ timeout: 100 })
+    }).toPass({ timeout: 45_000 })
+  } finally {
+    neighbours.stop()
   }
 })
 

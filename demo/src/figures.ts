@@ -80,6 +80,11 @@ export function showMemory({ memory, loadMs }: EngineStats): void {
   byId('figure-load', HTMLElement).textContent = milliseconds(loadMs)
 }
 
+/** Says that other programs use the processor, while they do. */
+export function showOthers(stats: EngineStats | null): void {
+  byId('others-busy', HTMLElement).hidden = stats?.pool?.othersBusy !== true
+}
+
 /** Which path runs, and a reason for everything that is not the best one. */
 export function showPath(stats: EngineStats | null, isolation: Isolation): void {
   byId('path-summary', HTMLElement).textContent = stats ? pathText(stats) : 'No model is loaded.'

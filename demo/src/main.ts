@@ -4,7 +4,7 @@ import { type EngineStats, type GenerateResult, type Isolation, isolate } from '
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
 import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
-import { Figures, showMemory, showPath } from './figures.ts'
+import { Figures, showMemory, showOthers, showPath } from './figures.ts'
 import { type ChosenModel, embeddedModel, modelAt, onModelChosen } from './model-chooser.ts'
 import { Notice } from './notice.ts'
 import { Opening, THEN_WRITES } from './opening.ts'
@@ -25,6 +25,8 @@ const status = byId('status', HTMLElement)
 
 /** Characters. */
 const LONG_PROMPT = 20_000
+/** Between looks at what else uses the processor, while a tale is written. */
+const WATCH_MS = 1000
 
 let isolation: Isolation
 /** Someone pressed Write before the model was there. */
@@ -104,6 +106,7 @@ async function write(prompt: string, continued = false): Promise<void> {
   }
   const stats = await session.stats()
   if (stats) showMemory(stats)
+  showOthers(stats)
 }
 
 function finish(outcome: GenerateResult | 'stopped' | 'replaced'): void {
@@ -187,6 +190,9 @@ function urlOf({ source }: ChosenModel): string | undefined {
   return typeof source === 'string' ? source : undefined
 }
 
+setInterval(async () => {
+  if (session.isWriting) showOthers(await session.stats())
+}, WATCH_MS)
 bindKeysAndButtons()
 fillEngineForm()
 onModelChosen(embeddedModel, model => opening.choose(model))
