@@ -11,7 +11,13 @@ const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
-const PAGES = ['index.html', 'chat/index.html', 'bench/index.html', 'evals/index.html']
+const PAGES = [
+  'index.html',
+  'chat/index.html',
+  'play/index.html',
+  'bench/index.html',
+  'evals/index.html',
+]
 
 export default defineConfig({
   root: here,
