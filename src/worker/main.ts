@@ -148,9 +148,9 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   if (best) kernels(best.path.variant, best.path.threads)
   const arrange = calibrator(
     {
-      measure: async ({ variant, threads: most }, threads, { cols, headLayout }) => {
+      measure: async ({ variant, threads: most }, threads, { cols, headLayout }, all) => {
         const variants: KernelVariant[] =
-          variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
+          all && variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
             ? [variant, 'relaxed-i32']
             : [variant]
         // The build that will run, on as many threads as are measured.

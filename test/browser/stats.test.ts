@@ -106,6 +106,10 @@ const FIELDS: Record<string, (f: Facts) => void> = {
       headDim: 64,
       vocab: 4096,
       contextLength: 512,
+      // <|endoftext|> and <|bos|>, as the file says.
+      bos: 1,
+      addsBos: true,
+      endTokens: [0],
       // Embedding 4096 x 256; a layer 4 x 256^2 + 3 x 256 x 768 and its norms 256 + 256 + 256 + 768; a last norm.
       parameters: 4096 * 256 + 4 * (4 * 256 ** 2 + 3 * 256 * 768 + 3 * 256 + 768) + 256,
       layouts: { i8: 1, t2: 7 * LAYERS },
@@ -125,14 +129,14 @@ const FIELDS: Record<string, (f: Facts) => void> = {
     // The prompt's two blocks and what follows are kept.
     expect(memory.kvBlocksCached).toBeGreaterThanOrEqual(2)
   },
-  pool: ({ stats: { pool, prefill, decode }, during }) => {
+  pool: ({ stats: { pool, prefill, decode }, during, loadMs, requestsMs }) => {
     const sum = (values: readonly number[]) => values.reduce((all, n) => all + n, 0)
     const { active, msByActive, pieces, activeBySecond, waitMs, othersBusy } = pool!
     expect([1, 2]).toContain(active)
     expect(msByActive).toHaveLength(2)
     // Steps, without what stands between them.
     expect(sum(msByActive)).toBeGreaterThan(0.3 * (prefill.ms + decode.ms))
-    expect(sum(msByActive)).toBeLessThan(1.5 * (prefill.ms + decode.ms))
+    expect(sum(msByActive)).toBeLessThan(loadMs + requestsMs)
     expect(pieces).toHaveLength(2)
     expect(pieces[0]).toBeGreaterThan(0)
     expect(sum(pieces)).toBeGreaterThan(sum(during.pool!.pieces))
@@ -141,6 +145,12 @@ const FIELDS: Record<string, (f: Facts) => void> = {
     expect(waitMs).toBeGreaterThanOrEqual(0)
     expect(waitMs).toBeLessThan(sum(msByActive) + 100)
     expect(typeof othersBusy).toBe('boolean')
+  },
+  speculation: ({ stats: { speculation } }) => {
+    const { on, reason, steps, proposed, accepted } = speculation
+    expect(on ? reason : typeof reason).toBe(on ? undefined : 'string')
+    expect(proposed).toBeGreaterThanOrEqual(steps)
+    expect(accepted).toBeLessThanOrEqual(proposed)
   },
   reuse: ({ stats }) => expect(stats.reuse).toEqual({ tokens: 64, requests: 1 }),
   prefill: ({ stats, during, requestsMs }) => {

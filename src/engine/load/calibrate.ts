@@ -21,9 +21,15 @@ import type { ModelWork } from './plan.ts'
 export interface CalibratorParts {
   /**
    * Times the build of a path on some of its threads; throws what keeps it from starting.
-   * @returns the variant of the path first, then others that the same build has
+   * @param all  the other variants that the same build has too
+   * @returns the variant of the path first
    */
-  measure(path: KernelPath, threads: number, work: ModelWork): Promise<readonly KernelRates[]>
+  measure(
+    path: KernelPath,
+    threads: number,
+    work: ModelWork,
+    all: boolean,
+  ): Promise<readonly KernelRates[]>
   /** A rung that the ladder does not have. */
   factory(variant: KernelVariant, threads: number): BackendFactory
   readonly remembered: Remembered
@@ -34,6 +40,8 @@ export interface CalibratorParts {
 
 /** No further build is begun after this; with the last one it stays within half a second. */
 const BUDGET_MS = 350
+/** A second look at all threads is not begun after this. */
+const WHOLE_BUDGET_MS = 450
 /** Below this, all kernels of a token take a few milliseconds: whatever is chosen is fast. */
 const WORTH_BYTES = 16e6
 /** Another choice than the ladder's own must be this much cheaper, or noise would choose. */
@@ -94,7 +102,9 @@ async function calibrate(
   if (rates.length === 0) return skipped(`no kernel could be measured: ${failures.join('; ')}`)
   const { chosen } = pick(rates)
   // What a build reaches with all threads is asked for by nobody but a forecast.
-  const whole = speedToo ? await twoLooks(parts, { ...own, ...chosen }, work, failures) : undefined
+  const path = { ...own, ...chosen }
+  const elapsed = () => now() - began
+  const whole = speedToo ? await twoLooks(parts, path, work, elapsed, failures) : undefined
   const told = betterOfEach([...rates, ...(whole?.rates ?? [])], work)
   // A page that starts while the machine is busy sees builds at their worst for a second or two. So what differs
   // from the ladder is used now, but measured again in the next load before it is kept, and a measurement whose two
@@ -151,7 +161,7 @@ async function measureAll(
   const measured: KernelPath[] = []
   for (const path of tried) {
     if (rates.length > 0 && elapsed() >= BUDGET_MS) break
-    if (await attempt(parts, path, 1, work, rates, failures)) measured.push(path)
+    if (await attempt(parts, path, 1, work, rates, failures, true)) measured.push(path)
   }
   const [first] = measured
   if (first === undefined) return { rates, steady: false }
@@ -170,12 +180,12 @@ async function twoLooks(
   parts: CalibratorParts,
   path: KernelPath,
   work: ModelWork,
+  elapsed: () => number,
   failures: string[],
 ): Promise<{ rates: KernelRates[]; steady: boolean }> {
   const rates: KernelRates[] = []
-  for (let look = 0; look < 2; look++) {
-    await attempt(parts, path, path.threads, work, rates, failures)
-  }
+  await attempt(parts, path, path.threads, work, rates, failures)
+  if (elapsed() < WHOLE_BUDGET_MS) await attempt(parts, path, path.threads, work, rates, failures)
   const [first, second] = rates.filter(r => r.variant === path.variant)
   return { rates, steady: agree(first, second, work) }
 }
@@ -195,9 +205,10 @@ async function attempt(
   work: ModelWork,
   rates: KernelRates[],
   failures: string[],
+  all = false,
 ): Promise<boolean> {
   try {
-    rates.push(...(await parts.measure(path, threads, work)))
+    rates.push(...(await parts.measure(path, threads, work, all)))
     return true
   } catch (caught) {
     // The ladder meets the same, should it come to this rung.

@@ -281,8 +281,8 @@ describe('calibration', () => {
     const remembered = notes()
     const { parts, measured } = machine({ 'relaxed 1': 3, 'simd128 1': 2 }, { remembered })
     const { measure } = parts
-    parts.measure = async (path, threads, of) => {
-      const seen = await measure(path, threads, of)
+    parts.measure = async (path, threads, of, all) => {
+      const seen = await measure(path, threads, of, all)
       return measured.length === 1 ? [rates(path.variant, threads, 0.5)] : seen // a busy machine, at first
     }
     const { calibration } = await calibrator(parts, undefined)(ladder, work)
