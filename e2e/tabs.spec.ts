@@ -253,3 +253,71 @@ test('a shared load that fails says why in every tab', async ({ context }) => {
   )
   expect(file).toBe('BAD_OPTION')
 })
+
+test('calls and forms of a follower go on word for word when the leader closes', async ({
+  context,
+}) => {
+  const first = await open(context)
+  const second = await open(context)
+  const model = '/demo/public/models/ryz-chat-tq2_0-embq8_0.gguf?tabs'
+  const load = (page: Page) =>
+    page.evaluate(async model => {
+      globalThis.engine = await ryzanstein.load(model, { threads: 1, share: true })
+      return (await engine.stats()).tab
+    }, model)
+  expect([await load(first), await load(second)]).toEqual(['leader', 'follower'])
+  await second.evaluate(() => {
+    const parameters = {
+      type: 'object',
+      properties: { text: { type: 'string', minLength: 700 } },
+      required: ['text'],
+      additionalProperties: false,
+    }
+    const tools = [{ type: 'function' as const, function: { name: 'note', parameters } }]
+    const messages = [{ role: 'user', content: 'Write a long note.' }]
+    const asked: Sdk.ChatOptions[] = [
+      { tools, toolChoice: 'required', parallelToolCalls: false },
+      { responseFormat: { type: 'json_schema', schema: parameters } },
+    ]
+    let begun = 0
+    const read = async (options: Sdk.ChatOptions, seed: number) => {
+      const stream = engine.chat(messages, { ...options, seed, maxTokens: 900 })
+      const calls: unknown[] = []
+      let text = ''
+      let tokens = 0
+      for await (const chunk of stream) {
+        text += chunk.text
+        calls.push(...(chunk.toolCalls ?? []))
+        tokens += chunk.tokens.length
+        if (tokens > 10) begun |= 1 << seed
+      }
+      const { toolCalls, complete, text: whole } = await stream.result
+      return { text, calls, toolCalls, complete, whole, tokens }
+    }
+    const all = () => Promise.all(asked.map(read))
+    const answers = all()
+    Object.assign(globalThis, { all, answers, begun: () => begun })
+  })
+  type Told = {
+    text: string
+    calls: object[]
+    toolCalls?: object[]
+    complete: boolean
+    whole: string
+  }
+  type Held = { all(): Promise<Told[]>; answers: Promise<Told[]>; begun(): number }
+  await second.waitForFunction(() => (globalThis as unknown as Held).begun() === 3)
+  await first.close()
+  const moved = await second.evaluate(() => (globalThis as unknown as Held).answers)
+  expect(await role(second)).toBe('leader')
+  const again = await second.evaluate(() => (globalThis as unknown as Held).all())
+  await second.evaluate(() => engine.close())
+  expect(moved).toEqual(again)
+  const [called, filled] = moved
+  expect(called).toMatchObject({ text: '', complete: true, calls: [{ index: 0 }] })
+  expect(called!.toolCalls).toEqual(
+    called!.calls.map(({ index: _, ...call }: { index?: number }) => call),
+  )
+  expect(filled!.text).toBe(filled!.whole)
+  expect(JSON.parse(filled!.text).text.length).toBeGreaterThanOrEqual(700)
+})
