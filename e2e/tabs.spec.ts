@@ -269,7 +269,7 @@ test('calls and forms of a follower go on word for word when the leader closes',
   await second.evaluate(() => {
     const parameters = {
       type: 'object',
-      properties: { text: { type: 'string', minLength: 700 } },
+      properties: { text: { type: 'string', minLength: 700, maxLength: 720 } },
       required: ['text'],
       additionalProperties: false,
     }

@@ -130,7 +130,7 @@ describe('calls and formats', () => {
     expect(String(JSON.parse(text).age)).toMatch(/^7+$/)
     const tools = { tools: [weather], toolChoice: 'required', parallelToolCalls: false } as const
     const called = await ask(engine, [asksWeather, { ...tools, ...common }])
-    expect(called.finishReason).toBe('tool_calls')
+    expect(called).toMatchObject({ finishReason: 'tool_calls', complete: true })
     expect(parsed(called)[0]![1]).toEqual({ city: expect.any(String), date: expect.any(String) })
     expect(JSON.stringify(called.toolCalls![0]!.function.arguments)).not.toMatch(/[0-689]/)
   })
@@ -141,7 +141,7 @@ describe('calls and formats', () => {
       const tools = { tools: [note], toolChoice: 'required', parallelToolCalls: false } as const
       const called = await ask(small, [say('Write a note.'), { ...tools, ...slides }])
       expect(called.slides).toBeGreaterThan(0)
-      expect(called.finishReason).toBe('tool_calls')
+      expect(called).toMatchObject({ finishReason: 'tool_calls', complete: true })
       const [[name, { text }]] = parsed(called) as [[string, { text: string }]]
       expect([name, text.length >= 400]).toEqual(['note', true])
       const schema = note.function.parameters!

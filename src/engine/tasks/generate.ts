@@ -146,7 +146,9 @@ export class Generation implements Task {
     this.#write(chunk, token)
     this.#spec.events.token(chunk)
     if (this.#matcher.found !== undefined) return this.#end('stop')
-    if (this.#calls.length > 0 && this.#spec.plan!.single) return this.#end('eos')
+    // A grammar ends it by itself, behind the closing tag.
+    const single = this.#grammar === undefined && this.#spec.plan?.single
+    if (single && this.#calls.length > 0) return this.#end('eos')
     // Nothing but an end token could follow: it need not be computed.
     if (this.#grammar?.filter.ended) return this.#end('eos')
     if (this.#tokens.length >= options.maxTokens) return this.#end('length')
