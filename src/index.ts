@@ -25,6 +25,7 @@ export {
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
 export type {
   ActivationMode,
+  BackendChoice,
   BackendName,
   CacheMode,
   CacheStats,
@@ -34,6 +35,7 @@ export type {
   ChatMessage,
   ChatOptions,
   ChatTool,
+  DrawStats,
   EmbedOptions,
   EmbedResult,
   EngineStats,
@@ -43,6 +45,7 @@ export type {
   FinishReason,
   GenerateOptions,
   GenerateResult,
+  GpuStats,
   HeadType,
   I2sLayout,
   JsonSchema,

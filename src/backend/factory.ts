@@ -19,6 +19,8 @@ export interface BackendFactory {
    * `unavailable` says all.
    */
   whyNot?(): Promise<string | undefined>
+  /** What its speed depends on, where that takes asking; absent where the path says all. */
+  identity?(): Promise<string | undefined>
   /** Bytes beside weights, KV and activations. */
   scratchBytes(limits: BackendLimits): number
   /**

@@ -223,6 +223,7 @@ export class Engine {
       model: info,
       ...gpuOf(parts.gpu?.(), this.#scheduler.drawing),
       ...poolOf(parts.pool?.()),
+      ...(parts.choice && { choice: parts.choice }),
       fallbacks: [...fallbacks],
       memory: {
         weights,

@@ -135,6 +135,17 @@ export interface Calibration {
   expected?: ExpectedSpeed
 }
 
+/** With backend 'auto': whether the GPU or the CPU computes, and why. */
+export interface BackendChoice {
+  backend: 'webgpu' | 'wasm'
+  /** Measured in this load, remembered from an earlier one, or decided without. */
+  source: 'measured' | 'remembered' | 'skipped'
+  reason: string
+  /** Measured on the loaded model, and of the CPU's kernels on weights of its shape. */
+  gpu?: ExpectedSpeed
+  cpu?: ExpectedSpeed
+}
+
 export interface ExpectedSpeed {
   decodeTokensPerSecond: number
   prefillTokensPerSecond: number
@@ -235,6 +246,8 @@ export interface EngineStats {
   gpu?: GpuStats
   /** Only while several threads compute. */
   pool?: PoolStats
+  /** Only with backend 'auto'. */
+  choice?: BackendChoice
   fallbacks: Fallback[]
   /** Bytes by part: weights as they stand, KV and scratch as reserved; total is their sum. */
   memory: {

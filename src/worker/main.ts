@@ -18,7 +18,9 @@ import { crashMark } from '../cache/crash-mark.ts'
 import { lossMark } from '../cache/loss-mark.ts'
 import { rememberedInIndexedDb } from '../cache/remembered.ts'
 import type { GrammarPart } from '../engine/grammar/part.ts'
+import type { Arrange } from '../engine/load/arrange.ts'
 import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
+import { withContest } from '../engine/load/contest.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
 import { asRyzError, RyzError } from '../errors.ts'
@@ -163,7 +165,14 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
     },
     calibrate,
   )
-  return { factories, arrange }
+  // Who names kernels wants kernels; an adapter is asked for where a GPU may matter, and nowhere else.
+  const open = (options.backend ?? 'auto') === 'auto' && (options.variant ?? 'auto') === 'auto'
+  const contest: Arrange = withContest(arrange, {
+    gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),
+    remembered: rememberedInIndexedDb(),
+    machine: navigator.userAgent,
+  })
+  return { factories, arrange, forLoad: open ? contest : arrange }
 }
 
 /** The grammar engine, in a file of its own that comes with the first request for structured output. */
@@ -182,8 +191,8 @@ installErrorWire()
 expose(
   createEngineApi(
     async (source, options, hooks) => {
-      const { factories, arrange } = await pathsFor(options, options.calibrate)
-      return openEngineParts(source, loadOptions(options), hooks, factories, arrange, GUARDS)
+      const { factories, forLoad } = await pathsFor(options, options.calibrate)
+      return openEngineParts(source, loadOptions(options), hooks, factories, forLoad, GUARDS)
     },
     async (source, options, signal) => {
       const { factories, arrange } = await pathsFor(options, options.calibrate ?? 'speed')

@@ -78,6 +78,19 @@ export async function whyNoGpu(
   }
 }
 
+/** Names the adapter with what it has and may, for what is remembered of it; nothing where there is none. */
+export async function gpuIdentity(
+  gpu: GPU | undefined,
+  options: GpuOptions = {},
+): Promise<string | undefined> {
+  if (gpu === undefined) return undefined
+  const adapter = await requestAdapter(gpu, options).catch(() => undefined)
+  if (adapter === undefined) return undefined
+  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
+  const features = [...adapter.features].sort().join(' ')
+  return [adapterName(adapter.info), features, maxBufferSize, maxStorageBufferBindingSize].join('|')
+}
+
 /** A software adapter that was not allowed. */
 function refusalOf(adapter: GPUAdapter, options: GpuOptions): string | undefined {
   if (!isSoftware(adapter) || options.allowSoftwareAdapter === true) return undefined

@@ -4,7 +4,7 @@
 import { asRyzError, RyzError } from '../../errors.ts'
 import type { Backend } from '../backend.ts'
 import type { BackendFactory, BackendNeeds } from '../factory.ts'
-import { type Gpu, type GpuOptions, openGpu, whyNoGpu } from './device.ts'
+import { type Gpu, type GpuOptions, gpuIdentity, openGpu, whyNoGpu } from './device.ts'
 import { ALL_SHADERS, type ShaderNeeds, shadersFor } from './shaders.ts'
 import { createWebGpuBackend, scratchBytes, TRAITS } from './webgpu-backend.ts'
 
@@ -85,6 +85,7 @@ export function webGpuFactory(
     traits: TRAITS,
     scratchBytes,
     whyNot: async () => (await barred()) ?? whyNoGpu(find(), options),
+    identity: () => gpuIdentity(find(), options),
     async create(memoryBytes, limits, needs): Promise<Backend> {
       const why = await barred()
       if (why !== undefined) throw new RyzError('UNSUPPORTED_FEATURE', why)

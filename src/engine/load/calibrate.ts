@@ -15,7 +15,7 @@ import type { Remembered } from '../../cache/remembered.ts'
 import { asRyzError } from '../../errors.ts'
 import { PACKAGE_VERSION } from '../../features.ts'
 import type { Calibration, ExpectedSpeed, KernelRates, KernelVariant } from '../../types/index.ts'
-import type { Arrange } from './open-parts.ts'
+import type { Arrange } from './arrange.ts'
 import type { ModelWork } from './plan.ts'
 
 export interface CalibratorParts {
@@ -43,7 +43,7 @@ const BUDGET_MS = 350
 /** A second look at all threads is not begun after this. */
 const WHOLE_BUDGET_MS = 450
 /** Below this, all kernels of a token take a few milliseconds: whatever is chosen is fast. */
-const WORTH_BYTES = 16e6
+export const WORTH_BYTES = 16e6
 /** Another choice than the ladder's own must be this much cheaper, or noise would choose. */
 const MUST_WIN = 0.9
 /** Two looks at one build that differ by more were taken while others used the processor. */

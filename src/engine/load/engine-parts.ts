@@ -6,6 +6,7 @@ import type { Chat } from '../../tokenizer/chat/open-chat.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
   ActivationMode,
+  BackendChoice,
   CacheStats,
   Calibration,
   ExecutionPath,
@@ -39,6 +40,8 @@ export interface EngineParts {
   readonly cache?: CacheStats
   /** How variant and threads were chosen; absent when there was nothing to choose. */
   readonly calibration?: Calibration
+  /** GPU or CPU, where that was open. */
+  readonly choice?: BackendChoice
   /** What was not finite so far; absent when nothing looks. */
   readonly faults?: () => Omit<FaultStats, 'restarts'>
   /** Of the GPU, while one computes. */

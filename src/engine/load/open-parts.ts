@@ -14,7 +14,7 @@ import { tokenizerFromGguf } from '../../tokenizer/from-gguf.ts'
 import { tokenizerFromJson } from '../../tokenizer/from-json.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
-  Calibration,
+  BackendChoice,
   Fallback,
   LoadOptions,
   LoadPhase,
@@ -22,20 +22,19 @@ import type {
   ModelSource,
 } from '../../types/index.ts'
 import { RevivingNetwork } from '../faults/reviving-network.ts'
+import type { Arrange, Arranged } from './arrange.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { type NetworkRequest, type OpenNetwork, openNetwork, without } from './open-network.ts'
+import { measureSpeed } from './measure-speed.ts'
+import {
+  gpuFailure,
+  type NetworkRequest,
+  type OpenNetwork,
+  openNetwork,
+  without,
+} from './open-network.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
-import { type ModelWork, planLoad, workOf } from './plan.ts'
+import { planLoad, workOf } from './plan.ts'
 import { type StoredModelFile, withStored } from './stored-model.ts'
-
-/** The factories in the order to try, and why. */
-export interface Arranged {
-  readonly factories: readonly BackendFactory[]
-  readonly calibration?: Calibration
-}
-
-/** Puts the factories in order for the work of one model; see calibrate.ts. */
-export type Arrange = (factories: readonly BackendFactory[], work: ModelWork) => Promise<Arranged>
 
 const asTheyAre: Arrange = async factories => ({ factories })
 
@@ -93,7 +92,7 @@ async function openParts(
     report,
   }
   const paths = able(arranged.factories, plan.needs)
-  const opened = await openNetwork(request, paths)
+  const { open: opened, choice } = await contested(request, source, paths, arranged)
   const lost: Fallback[] = []
   const network = new RevivingNetwork(opened, async (error, book) => {
     const next = await reopen(request, source, paths, error, book, network.running)
@@ -152,6 +151,7 @@ async function openParts(
     kvType: opened.plan.kv,
     cache: stored.stats(),
     calibration: arranged.calibration,
+    choice,
     gpu: () => network.running.gpu(),
     pool: () => network.running.pool(),
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
@@ -163,6 +163,55 @@ function expertsOf({ experts }: ModelConfig): Pick<ModelInfo, 'experts'> {
   if (!experts) return {}
   const { count, used, shared } = experts
   return { experts: { count, used, ...(shared && { sharedFfn: shared.ffn }) } }
+}
+
+/**
+ * The first path that works; where a GPU stands in front by itself, it stays if it is faster. Only one backend
+ * holds weights at a time.
+ */
+async function contested(
+  request: NetworkRequest,
+  source: ModelSource,
+  paths: readonly BackendFactory[],
+  { contest, choice }: Arranged,
+): Promise<{ open: OpenNetwork; choice: BackendChoice | undefined }> {
+  const open = await openNetwork(request, paths)
+  if (contest === undefined) return { open, choice }
+  if (open.path.backend !== 'webgpu') {
+    const why = open.fallbacks.find(f => f.from.startsWith('WebGPU'))?.reason
+    return {
+      open,
+      choice: { backend: 'wasm', source: 'skipped', reason: why ?? 'it did not start' },
+    }
+  }
+  let chosen: BackendChoice
+  try {
+    chosen = await contest(await measureSpeed(open.network))
+  } catch (caught) {
+    const failed = gpuFailure(caught)
+    if (failed === undefined) throw caught
+    chosen = { backend: 'wasm', source: 'measured', reason: failed.message }
+  }
+  if (chosen.backend === 'webgpu') return { open, choice: chosen }
+  if (!canPourAgain(request, source)) {
+    const reason = `${chosen.reason}; but the model is not stored, and would be fetched again`
+    return { open, choice: { ...chosen, backend: 'webgpu', reason } }
+  }
+  open.network.close()
+  const passed = new RyzError('UNSUPPORTED_FEATURE', chosen.reason)
+  const { options, signal } = request
+  const next = await withStored(source, { options, signal }, stored =>
+    openNetwork({ ...request, stored }, without(paths, passed)),
+  )
+  return { open: next, choice: chosen }
+}
+
+/** Whether the weights can be had again without a second download. */
+function canPourAgain({ stored }: NetworkRequest, source: ModelSource): boolean {
+  if (source instanceof ReadableStream) return false
+  if (typeof source !== 'string' && !(source instanceof URL)) return true
+  const state = stored.stats()?.state
+  return state !== undefined && state !== 'uncached' && state !== 'off'
 }
 
 const NO_FAULTS = { recomputed: 0, ended: 0, events: [] }
