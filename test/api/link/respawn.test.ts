@@ -63,7 +63,8 @@ describe('after a trap', () => {
     workers.splice(0)
     loads.length = 0
     const engine = await start([trapIn(4), {}])
-    const codes = await Promise.all([codeOf(write(engine)), codeOf(engine.score('abc'))])
+    const long = 'abc'.repeat(150) // several steps
+    const codes = await Promise.all([codeOf(write(engine)), codeOf(engine.score(long))])
     expect(codes).toEqual(['KERNEL_TRAP', 'KERNEL_TRAP'])
     expect(workers).toHaveLength(1) // nothing is loaded before somebody asks
     expect(await write(engine)).toBe(want)
