@@ -54,3 +54,44 @@ test('the AI SDK streams, calls a tool in the page, and embeds', async ({ page }
   expect(seen.answer.length).toBeGreaterThan(0)
   expect(seen.embeddings).toHaveLength(2)
 })
+
+test('the Prompt API is put where the browser has none, and loads, constrains and streams', async ({
+  page,
+}) => {
+  await bundle('prompt-api')
+  await openWith(page, 'prompt-api')
+  await page.waitForFunction(() => 'install' in globalThis)
+  const seen = await page.evaluate(async url => {
+    // biome-ignore lint/suspicious/noExplicitAny: of the fixture, and what it installs
+    const page = globalThis as any
+    // Chromium has one of its own, without a model behind it here: it is left alone.
+    const own = page.LanguageModel
+    const kept = own === undefined || (!page.install(url) && page.LanguageModel === own)
+    delete page.LanguageModel
+    const installed = page.install(url)
+    const LanguageModel = page.LanguageModel
+    const available = [await LanguageModel.availability()]
+    const progress: number[] = []
+    const session = await LanguageModel.create({
+      samplingMode: 'most-predictable',
+      monitor: (m: EventTarget) =>
+        m.addEventListener('downloadprogress', event =>
+          progress.push((event as ProgressEvent).loaded),
+        ),
+    })
+    available.push(await LanguageModel.availability())
+    const responseConstraint = { type: 'object', properties: { mood: { enum: ['good', 'bad'] } } }
+    const json = await session.prompt('I am happy.', { responseConstraint })
+    const pieces: string[] = []
+    for await (const piece of session.promptStreaming('Hello!')) pieces.push(piece)
+    session.destroy()
+    const after = await session.prompt('x').catch((error: Error) => error.name)
+    return { kept, installed, available, progress, json, pieces: pieces.length, after }
+  }, MODEL)
+  expect([seen.kept, seen.installed]).toEqual([true, true])
+  expect(seen.available).toEqual(['downloadable', 'available'])
+  expect([seen.progress[0], seen.progress.at(-1)]).toEqual([0, 1])
+  expect(typeof JSON.parse(seen.json)).toBe('object')
+  expect(seen.pieces).toBeGreaterThan(1)
+  expect(seen.after).toBe('InvalidStateError')
+})

@@ -28,6 +28,7 @@ const PARTS = {
 const SUBPATHS = {
   'ai-sdk': 'src/adapters/ai-sdk/ai-sdk.ts',
   openai: 'src/adapters/openai/engine-fetch.ts',
+  'prompt-api': 'src/adapters/prompt-api/prompt-api.ts',
   remote: 'src/adapters/remote/index.ts',
   models: 'src/adapters/models/models.ts',
 }
@@ -45,6 +46,7 @@ const TYPED = [
   'adapters/ai-sdk/ai-sdk',
   'adapters/openai/engine-fetch',
   'adapters/models/models',
+  'adapters/prompt-api/prompt-api',
   'adapters/remote/index',
   'adapters/vite/vite',
   'node/load',
