@@ -1,8 +1,9 @@
 // Two projects: `node` (units, kernels through worker_threads) and `browser` (the built package in a
 // real, isolated Chromium). The browser is the system's: CHROMIUM or /usr/bin/chromium.
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
 import { playwright } from '@vitest/browser-playwright'
+import type { Plugin } from 'vite'
 import { defineConfig } from 'vitest/config'
 import { CHROMIUM, CHROMIUM_ARGS } from './tools/chromium.ts'
 
@@ -33,6 +34,25 @@ const isolation = {
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
 
+/**
+ * The built package as a server of files gives it: Vitest rewrites every import() of the scripts it serves, to
+ * something that is not there in a worker.
+ */
+function builtAsItIs(): Plugin {
+  return {
+    name: 'ryz-built-as-it-is',
+    configureServer(server) {
+      server.middlewares.use((request, response, next) => {
+        const [path = ''] = (request.url ?? '').split('?')
+        const file = join(import.meta.dirname, path)
+        if (!/^\/dist\/[\w.-]+\.js$/.test(path) || !existsSync(file)) return next()
+        const headers = { ...isolation, 'Content-Type': 'text/javascript' }
+        response.writeHead(200, headers).end(readFileSync(file))
+      })
+    },
+  }
+}
+
 export default defineConfig({
   test: {
     projects: [
@@ -49,6 +69,7 @@ export default defineConfig({
         },
       },
       {
+        plugins: [builtAsItIs()],
         server: { headers: isolation },
         // The package as it was built; types come from the sources (tsconfig.json).
         resolve: { alias: { ryzanstein: resolve(import.meta.dirname, 'dist/index.js') } },
