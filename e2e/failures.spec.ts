@@ -46,7 +46,7 @@ async function hook(page: Page, script: string): Promise<void> {
 }
 
 /** Loads, writes 24 tokens greedily, leaves the engine in `engine`. */
-function write(page: Page, options: Omit<Sdk.LoadOptions, 'fetch'> = {}) {
+function write(page: Page, options: Omit<Sdk.LoadOptions, 'fetch' | 'draft'> = {}) {
   return page.evaluate(
     async ([model, given]) => {
       try {

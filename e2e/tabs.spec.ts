@@ -23,9 +23,9 @@ async function open(context: BrowserContext): Promise<Page> {
   return page
 }
 
-const FAST: Omit<Sdk.LoadOptions, 'fetch'> = { threads: 1 }
+const FAST: Omit<Sdk.LoadOptions, 'fetch' | 'draft'> = { threads: 1 }
 /** Some 50 tokens a second: slow enough to act in the middle of an answer. */
-const SLOW: Omit<Sdk.LoadOptions, 'fetch'> = { backend: 'reference' }
+const SLOW: Omit<Sdk.LoadOptions, 'fetch' | 'draft'> = { backend: 'reference' }
 
 /** Loads with `share` and says what became of the tab. */
 async function share(page: Page, options = FAST): Promise<string | undefined> {

@@ -52,7 +52,11 @@ test.describe('memory that is collected while a load waits', () => {
     try {
       const page = await browser.newPage()
       await collecting(page)
-      const loads = (source: string, count: number, options: Omit<LoadOptions, 'fetch'>) =>
+      const loads = (
+        source: string,
+        count: number,
+        options: Omit<LoadOptions, 'fetch' | 'draft'>,
+      ) =>
         page.evaluate(
           async ([address, times, given]) => {
             const blob = address.startsWith('file:')

@@ -36,7 +36,7 @@ export async function openPage(page: Page, origin: string): Promise<void> {
 export function loadAndWrite(
   page: Page,
   url: string,
-  options: Omit<LoadOptions, 'fetch'> = {},
+  options: Omit<LoadOptions, 'fetch' | 'draft'> = {},
 ): Promise<Outcome> {
   return page.evaluate(
     async ([source, given]) => {

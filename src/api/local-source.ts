@@ -6,39 +6,42 @@ import { hubName } from '../net/hub.ts'
 import { isLocalUrl, modelUrl, readLocalUrl } from '../net/model-url.ts'
 import { watched } from '../net/watch.ts'
 import { badOption, blob, kind, kindOf, reading } from '../options/rules.ts'
-import type { ModelSource } from '../types/index.ts'
+import type { LoadOptions, ModelSource } from '../types/index.ts'
 
 const isSource = kind('URL', 'Blob', 'File', 'FileSystemFileHandle', 'ReadableStream')
 
-/** @throws RyzError BAD_OPTION naming what no model can be read from */
-export function checkSource(source: ModelSource): void {
-  reading('source', () => check(source))
+/**
+ * @param name  what it is called: the source, or an option that is one
+ * @throws RyzError BAD_OPTION naming what no model can be read from
+ */
+export function checkSource(source: ModelSource, name = 'source'): void {
+  reading(name, () => check(source, name))
 }
 
-function check(given: unknown): void {
+function check(given: unknown, name: string): void {
   if (typeof given === 'string') {
-    if (given.trim() === '') throw badOption('source', given, 'the URL of a model')
+    if (given.trim() === '') throw badOption(name, given, 'the URL of a model')
     return
   }
   if (Array.isArray(given)) {
-    if (given.length === 0) throw badOption('source', given, 'a list of at least one File')
+    if (given.length === 0) throw badOption(name, given, 'a list of at least one File')
     const i = given.findIndex(file => blob(file) !== undefined)
-    if (i >= 0) throw badOption(`source[${i}]`, given[i], 'a File')
+    if (i >= 0) throw badOption(`${name}[${i}]`, given[i], 'a File')
     return
   }
   if (isBuffer(given)) {
     if (given.byteLength > 0) return
-    throw badOption('source', given, 'a buffer that is not empty (one that was sent away is)')
+    throw badOption(name, given, 'a buffer that is not empty (one that was sent away is)')
   }
   if (isSource(given) !== undefined) {
     throw badOption(
-      'source',
+      name,
       given,
       'a URL, File, Blob, ArrayBuffer, Uint8Array, list of Files, file handle or ReadableStream',
     )
   }
   if (kindOf(given) === 'ReadableStream' && (given as ReadableStream).locked) {
-    throw badOption('source', given, 'a ReadableStream that nobody reads yet')
+    throw badOption(name, given, 'a ReadableStream that nobody reads yet')
   }
 }
 
@@ -77,6 +80,20 @@ export async function localSource(
     return source as Blob | readonly File[]
   } catch (caught) {
     throw asRyzError(caught, 'NETWORK', 'the model could not be read from this device')
+  }
+}
+
+/**
+ * Makes the option `draft`, a source too, one that the worker can read, as often as it is loaded.
+ * @throws RyzError as checkSource() and localSource(); BAD_OPTION for a file where tabs share the engine
+ */
+export async function localDraft(options: LoadOptions): Promise<void> {
+  const { draft, share, signal } = options
+  if (draft === undefined) return
+  checkSource(draft, 'draft')
+  options.draft = await localSource(draft, signal)
+  if (share && typeof options.draft !== 'string') {
+    throw badOption('draft', draft, 'a URL with share; a file is known to its tab only')
   }
 }
 

@@ -51,7 +51,7 @@ import { type Reopen, Respawn } from './link/respawn.ts'
 import { RevivingLink } from './link/reviving-link.ts'
 import type { Shared } from './link/shared.ts'
 import { aborted, onAbort, startWorker, tell } from './link/start-worker.ts'
-import { checkSource, localSource } from './local-source.ts'
+import { checkSource, localDraft, localSource } from './local-source.ts'
 import { TokenStream } from './token-stream.ts'
 
 /** What messages with a whole answer hold. */
@@ -83,6 +83,7 @@ export async function load(source: ModelSource, options: LoadOptions = {}): Prom
   checkSource(source)
   if (checked.signal?.aborted) throw aborted('loading')
   const local = await localSource(source, checked.signal)
+  await localDraft(checked)
   if (checked.share !== true) return alone(local, checked)
   const shared = await shareOrWhyNot(local, checked)
   if (typeof shared !== 'string') return new Ryzanstein(shared.link, shared.model)

@@ -6,7 +6,7 @@ import type { LoadOptions, ModelSource, RunForecast } from '../types/index.ts'
 import { Connection, type WorkerLike } from './link/connection.ts'
 import { aborted, onAbort, sourceForWorker, startWorker } from './link/start-worker.ts'
 import { wireOptions } from './link/wire-options.ts'
-import { checkSource, localSource } from './local-source.ts'
+import { checkSource, localDraft, localSource } from './local-source.ts'
 
 /**
  * Tells from the header alone whether a model will run here, and how: no weight is fetched. A model that
@@ -30,7 +30,9 @@ export async function willItRun(
       'a ReadableStream can be read only once, and the question would use it up; ask about the URL, File or Blob it comes from, or load() it',
     )
   }
-  return ask(startWorker(checked.baseUrl), await localSource(source), checked)
+  const local = await localSource(source)
+  await localDraft(checked)
+  return ask(startWorker(checked.baseUrl), local, checked)
 }
 
 /** @internal willItRun() with a worker that was made elsewhere; it is terminated in the end. */

@@ -23,6 +23,7 @@ import type {
 } from '../types/index.ts'
 import type { ChatPlan } from './answer/plan.ts'
 import { whyRead } from './answer/read.ts'
+import { ModelDraft } from './draft/model-draft.ts'
 import { resolveSpeculation } from './draft/options.ts'
 import { Speculation } from './draft/speculation.ts'
 import type { GrammarPart } from './grammar/part.ts'
@@ -99,8 +100,14 @@ export class Engine {
     if (options.speculation) {
       check('speculation', options.speculation, LOAD_RULES.speculation)
     }
-    const guessing = resolveSpeculation(options.speculation)
-    this.#speculation = new Speculation(guessing, () => parts.traits.exact)
+    const { draft } = parts
+    const guessing = resolveSpeculation(options.speculation, draft !== undefined)
+    this.#speculation = new Speculation(
+      guessing,
+      () => parts.traits.exact,
+      draft && { name: draft.name, model: new ModelDraft(draft.network) },
+      this.#now,
+    )
     this.#scheduler = new Scheduler(parts.network, {
       ...limits,
       speculation: this.#speculation,
@@ -229,7 +236,8 @@ export class Engine {
         weights,
         kv,
         scratch,
-        total: weights + kv + scratch,
+        ...(parts.draft && { draft: parts.draft.bytes }),
+        total: weights + kv + scratch + (parts.draft?.bytes ?? 0),
         kvBlocksUsed: network.kv.usedBlocks,
         kvBlocksCached: network.kv.cachedBlocks,
         kvBlocks: network.kv.blocks,

@@ -32,6 +32,8 @@ export interface PlanRequest {
   readonly wantedRows: number
   /** Bytes the backend needs beside weights, KV and activations. */
   readonly scratchBytes: number
+  /** Of a draft model; the budget is without them. */
+  readonly draftBytes?: number
   /** Of the weights, what is planned for linears that may stay float. */
   readonly floatBytes?: number
 }
@@ -80,7 +82,9 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
   const blocksOf = (tokens: number) => Math.ceil(tokens / KV_BLOCK)
   const lowered: Fallback[] = []
   const lower = (from: string, to: string, reason: string) => lowered.push({ from, to, reason })
-  const budgetText = `memory budget of ${mb(request.budget)}`
+  const { draftBytes = 0 } = request
+  const lessDraft = draftBytes > 0 ? `, less ${mb(draftBytes)} for the draft model,` : ''
+  const budgetText = `memory budget of ${mb(request.budget + draftBytes)}${lessDraft}`
 
   let kv = request.kv ?? 'f16'
   let blocks = blocksOf(request.contextLength) * request.maxSequences

@@ -129,6 +129,8 @@ export const LOAD_RULES: Rules<LoadOptions> = {
   queueTimeoutMs: queueTimeout,
   prefillPiece: whole(1, 512),
   speculation,
+  // What it may be is checked where sources are: api/local-source.ts.
+  draft: () => undefined,
   calibrate: flag,
   share: flag,
   cache: oneOf('auto', 'require', 'only', 'off'),

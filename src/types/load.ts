@@ -122,6 +122,12 @@ export interface LoadOptions {
    */
   speculation?: 'auto' | 'off' | SpeculationOptions
   /**
+   * A second, much smaller model of the same vocabulary (else BAD_OPTION) that guesses tokens where the text itself has
+   * no likely guess. It runs on one thread of the CPU, beside whatever computes the model; its memory counts
+   * in the budget. Same tokens; it rests where it takes longer than it saves.
+   */
+  draft?: ModelSource
+  /**
    * Measure kernel builds (half a second at most) and take the fastest. Default: only for models that read more than
    * 16 MB of weights a token, once per browser and model shape. Not where `variant` fixes the build.
    */

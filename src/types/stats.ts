@@ -159,7 +159,15 @@ export interface RunForecast {
   /** All files of the model. */
   fileBytes: number
   /** Bytes by part at their highest; total is the sum of the others. */
-  peakBytes: { weights: number; kv: number; scratch: number; page: number; total: number }
+  peakBytes: {
+    weights: number
+    kv: number
+    scratch: number
+    /** Of the draft model, where one is asked for. */
+    draft?: number
+    page: number
+    total: number
+  }
   /** What would run, and what was passed over and why. */
   path: {
     backend: BackendName
@@ -226,6 +234,8 @@ export interface SpeculationStats {
   accepted: number
   /** Guesses of a sequence in a step, as a mean of the last ones. */
   length: number
+  /** The draft model, what it took so far, and why it guesses no more, where it failed. */
+  draft?: { name: string; ms: number; failed?: string }
   /** How many times as fast steps without a prompt were as they would have been without guesses, by what those cost. */
   gain: number
 }
@@ -254,6 +264,8 @@ export interface EngineStats {
     weights: number
     kv: number
     scratch: number
+    /** Of the draft model: weights, KV and scratch. */
+    draft?: number
     total: number
     /** KV blocks of 32 tokens: held by requests; kept for reuse, given up when needed; in all. */
     kvBlocksUsed: number

@@ -172,7 +172,11 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
     remembered: rememberedInIndexedDb(),
     machine: navigator.userAgent,
   })
-  return { factories, arrange, forLoad: open ? contest : arrange }
+  // Of one thread: what waits in a pool spins, and would take turns with another.
+  const backend = options.backend === 'webgpu' ? 'auto' : options.backend
+  const one = ladder(features, { backend, variant: options.variant, threads: 1 })
+  const draft = one.map(allowed).map(factoryOf)
+  return { factories, arrange, forLoad: open ? contest : arrange, draft }
 }
 
 /** The grammar engine, in a file of its own that comes with the first request for structured output. */
@@ -191,8 +195,9 @@ installErrorWire()
 expose(
   createEngineApi(
     async (source, options, hooks) => {
-      const { factories, forLoad } = await pathsFor(options, options.calibrate)
-      return openEngineParts(source, loadOptions(options), hooks, factories, forLoad, GUARDS)
+      const { factories, forLoad, draft } = await pathsFor(options, options.calibrate)
+      const own = loadOptions(options)
+      return openEngineParts(source, own, hooks, factories, forLoad, GUARDS, draft)
     },
     async (source, options, signal) => {
       const { factories, arrange } = await pathsFor(options, options.calibrate ?? 'speed')

@@ -122,8 +122,12 @@ function runOne(engine: Engine, { prompt, options, cancelAfter }: Request): Prom
   })
 }
 
-async function open(speculation: LoadOptions['speculation'], maxSequences: number) {
-  const load: LoadOptions = { contextLength: CONTEXT, maxSequences, queueLimit: 16 }
+async function open(
+  speculation: LoadOptions['speculation'],
+  maxSequences: number,
+  draft?: LoadOptions['draft'],
+) {
+  const load: LoadOptions = { contextLength: CONTEXT, maxSequences, queueLimit: 16, draft }
   const parts = await openParts([fileOf(EMBEDDED)], wasmFactory('simd128', 1), load)
   const engine = new Engine(parts, { ...load, speculation }, { grammar: async () => grammarPart })
   await engine.measure()
@@ -146,8 +150,11 @@ describe.each([1, 2, 3, 5, 8])('%i at once', batch => {
     ['guesses whatever it costs', every],
     ['guesses where it pays', 'auto' as const],
     ['guesses one token', { ...every, maxTokens: 1 }],
-  ])('%s', { timeout: 600_000 }, async (_, speculation) => {
-    const engine = await open(speculation, batch)
+    // The model itself, so that its guesses are right where the draw is greedy, and often wrong elsewhere.
+    ['a draft model guesses', { ...every, lookup: false, maxTokens: 3 }, fileOf(EMBEDDED)],
+    ['a draft model guesses where it pays', 'auto' as const, fileOf(EMBEDDED)],
+  ])('%s', { timeout: 600_000 }, async (_, speculation, draft?) => {
+    const engine = await open(speculation, batch, draft)
     const told = await runAll(engine, requests, batch)
     for (const [i, one] of told.entries()) {
       expect(one, `request ${i} of seed ${SEED + batch}: ${JSON.stringify(requests[i])}`).toEqual(

@@ -12,12 +12,16 @@ export interface ResolvedSpeculation {
   readonly inexact: boolean
 }
 
-/** @returns undefined where nothing is to be guessed */
+/**
+ * @param drafts  whether there is a draft model
+ * @returns undefined where nothing is to be guessed
+ */
 export function resolveSpeculation(
   option: LoadOptions['speculation'] = 'auto',
+  drafts = false,
 ): ResolvedSpeculation | undefined {
   if (option === 'off') return undefined
   const asked = option === 'auto' ? {} : option
   const resolved = { ...SPECULATION_DEFAULTS, ...asked, inexact: option !== 'auto' }
-  return resolved.lookup ? resolved : undefined
+  return resolved.lookup || drafts ? resolved : undefined
 }

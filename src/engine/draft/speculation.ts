@@ -6,6 +6,7 @@ import type { Network } from '../../model/network.ts'
 import type { SpeculationStats } from '../../types/index.ts'
 import type { Share } from '../schedule/job.ts'
 import type { Room } from '../schedule/kv-room.ts'
+import type { ModelDraft } from './model-draft.ts'
 import { Odds } from './odds.ts'
 import type { ResolvedSpeculation } from './options.ts'
 import { type Guess, LOOKUP_ODDS } from './prompt-lookup.ts'
@@ -19,8 +20,19 @@ const FIRST_ROWS = 4
 const MARGIN = 1.05
 /** Steps with guesses that may follow each other before one without, so that its cost stays known. */
 const PLAIN_EVERY = 64
+/** A guess of the text itself that is this likely is not asked of the draft model, too. */
+const SURE = 0.6
+/** What the draft model has taken before it is judged, in steps without guesses, and for how many it rests then. */
+const JUDGED_AFTER = 24
+const REST = 400
 /** The mean length of a draft follows the last so many. */
 const RECENT = 16
+
+/** A second model that guesses. */
+export interface DraftModel {
+  readonly name: string
+  readonly model: ModelDraft
+}
 
 export class Speculation {
   /** Of all requests, as a start for the next. */
@@ -28,7 +40,10 @@ export class Speculation {
   readonly #options: ResolvedSpeculation | undefined
   readonly #exact: () => boolean
   readonly #costs = new StepCosts()
+  readonly #draft: DraftModel | undefined
+  readonly #now: () => number
   readonly #guesses: (Guess | undefined)[] = []
+  readonly #most: number[] = []
   readonly #taken: number[] = []
   readonly #stats = { steps: 0, proposed: 0, accepted: 0 }
   #drafts = 0
@@ -38,6 +53,13 @@ export class Speculation {
   #base = 0
   #rows = 0
   #right = 0
+  /** What the draft model took for this step and in all; what it took and saved since it was judged last. */
+  #draftMs = 0
+  #draftTotalMs = 0
+  #paid = 0
+  #saved = 0
+  #restUntil = 0
+  #clock = 0
   /** Time of steps without a prompt: as it was, and as it would have been without guesses. */
   #spentMs = 0
   #plainMs = 0
@@ -45,10 +67,18 @@ export class Speculation {
   /**
    * @param options  undefined: off
    * @param exact    whether a row's result is the same bits however many rows a step has
+   * @param draft    guesses what the text itself does not
    */
-  constructor(options: ResolvedSpeculation | undefined, exact: () => boolean) {
+  constructor(
+    options: ResolvedSpeculation | undefined,
+    exact: () => boolean,
+    draft?: DraftModel,
+    now: () => number = () => performance.now(),
+  ) {
     this.#options = options
     this.#exact = exact
+    this.#draft = draft
+    this.#now = now
   }
 
   /** Why nothing is guessed; undefined where something is. */
@@ -73,6 +103,7 @@ export class Speculation {
     this.#base = sequences
     this.#rows = sequences
     this.#right = 0
+    this.#draftMs = 0
   }
 
   /** Adds guessed tokens to the shares of a step that only decodes, as far as rows and memory go. */
@@ -80,13 +111,16 @@ export class Speculation {
     if (this.#options === undefined || this.off !== undefined) return
     const { adaptive, maxTokens } = this.#options
     const spare = Math.min(network.maxRows, network.maxWantedRows) - shares.length
-    let offered = 0
     for (let s = 0; s < shares.length; s++) {
+      const { task } = shares[s]!.job
+      const most = task.guessable?.(Math.min(spare, maxTokens)) ?? 0
       // Asked even where it will not pay: that is how the odds are known.
-      const guess = shares[s]!.job.task.guess?.(Math.min(spare, maxTokens))
-      this.#guesses[s] = guess
-      offered += guess?.tokens.length ?? 0
+      this.#guesses[s] = task.guess?.(most)
+      this.#most[s] = most
     }
+    if (this.#draft !== undefined) this.#askDraft(this.#draft, shares)
+    let offered = 0
+    for (let s = 0; s < shares.length; s++) offered += this.#guesses[s]?.tokens.length ?? 0
     if (offered === 0 || (adaptive && this.#sincePlain >= PLAIN_EVERY)) return
     let count = Math.min(offered, spare)
     if (adaptive) count = this.#best(shares.length, count, network.stepMs ?? STEP_MS)
@@ -109,7 +143,9 @@ export class Speculation {
   learn(ms: number): void {
     if (this.#base === 0 || Number.isNaN(ms)) return
     this.#costs.learn(this.#rows, ms)
-    this.#spentMs += ms
+    this.#clock++
+    if (this.#draftMs > 0) this.#judge(ms)
+    this.#spentMs += ms + this.#draftMs
     if (this.#rows === this.#base) {
       this.#sincePlain = 0
       this.#plainMs += ms
@@ -137,8 +173,56 @@ export class Speculation {
       ...(off === undefined ? {} : { reason: off }),
       ...this.#stats,
       length: this.#length,
+      ...(this.#draft && {
+        draft: {
+          name: this.#draft.name,
+          ms: this.#draftTotalMs,
+          ...(this.#draft.model.failed !== undefined && { failed: this.#draft.model.failed }),
+        },
+      }),
       gain: this.#spentMs > 0 ? this.#plainMs / this.#spentMs : 1,
     }
+  }
+
+  /** Guesses of the draft model where the text has none that is likely. */
+  #askDraft({ model }: DraftModel, shares: readonly Share[]): void {
+    const adaptive = this.#options!.adaptive
+    if (adaptive && (this.#clock < this.#restUntil || this.#sincePlain >= PLAIN_EVERY)) return
+    const asked: number[] = []
+    for (let s = 0; s < shares.length; s++) {
+      if (this.#most[s]! > 0 && (this.#guesses[s]?.chances[0] ?? 0) < SURE) asked.push(s)
+    }
+    if (asked.length === 0) return
+    const began = this.#now()
+    const jobs = asked.map(s => shares[s]!.job)
+    const most = asked.map(s => this.#most[s]!)
+    const guesses = model.guess(jobs, most, adaptive ? this.#leastChance(shares.length) : 0)
+    for (const [i, s] of asked.entries()) {
+      const guess = guesses[i]
+      const own = this.#guesses[s]?.chances[0] ?? 0
+      if (guess !== undefined && (guess.chances[0] ?? 0) > own) this.#guesses[s] = guess
+    }
+    this.#draftMs = this.#now() - began
+    this.#draftTotalMs += this.#draftMs
+  }
+
+  /** The chance below which a row more costs more than it gives. */
+  #leastChance(sequences: number): number {
+    const plain = this.#costs.ms(sequences)
+    if (plain === 0) return 0.5
+    const row = (this.#costs.ms(sequences + 4) - plain) / 4 / (plain / sequences)
+    return Math.min(0.9, Math.max(0.1, row))
+  }
+
+  /** Whether the draft model gives more than it takes, reading prompts included; it rests where not. */
+  #judge(ms: number): void {
+    const plain = this.#costs.ms(this.#base)
+    this.#paid += this.#draftMs
+    if (this.#rows > this.#base) this.#saved += plain * (1 + this.#right / this.#base) - ms
+    if (this.#paid < JUDGED_AFTER * plain) return
+    if (this.#saved < this.#paid) this.#restUntil = this.#clock + REST
+    this.#paid = 0
+    this.#saved = 0
   }
 
   #add(share: Share, wanted: number, s: number, room: Room): void {

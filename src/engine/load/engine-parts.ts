@@ -36,6 +36,8 @@ export interface EngineParts {
   readonly head: HeadType
   readonly activations: ActivationMode
   readonly kvType: KvType
+  /** A smaller model of the same vocabulary that guesses tokens; it is closed along. */
+  readonly draft?: { readonly name: string; readonly bytes: number; readonly network: Network }
   /** What the cache did; absent where parts were made without a load. */
   readonly cache?: CacheStats
   /** How variant and threads were chosen; absent when there was nothing to choose. */

@@ -17,7 +17,8 @@ import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../type
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
 import type { Arrange } from './arrange.ts'
 import { hubSource } from './hub-source.ts'
-import { openTokenizer } from './open-parts.ts'
+import { type DraftNeeds, draftNeeds, requireSameVocabulary } from './open-draft.ts'
+import { openTokenizer } from './open-tokenizer.ts'
 import { checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
 import { networkOf } from './stored-model.ts'
@@ -91,19 +92,22 @@ async function foretell(
     }
     const config = readConfig(file)
     name(told, config)
+    const draft = await draftOf(told, options, signal, extras, http, store)
     const arranged = await arrange(factories, workOf(file, config, checked.head))
     if (arranged.calibration) told.calibration = arranged.calibration
-    const plan = planLoad(file, config, options, checked)
+    const plan = planLoad(file, config, options, checked, draft?.bytes)
     const rung = choosePath(told, await asked(able(arranged.factories, plan.needs)))
     const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
     const scratch = rung.scratchBytes(plan.limits) + testBytes
     try {
-      tell(told, plan.memory(scratch), plan.shortened)
+      tell(told, plan.memory(scratch), plan.shortened, draft)
     } catch (caught) {
-      tell(told, plan.memory(scratch, NO_BUDGET), plan.shortened)
+      tell(told, plan.memory(scratch, NO_BUDGET), plan.shortened, draft)
       throw caught
     }
-    openChat(await openTokenizer(file, config), options.chatTemplate)
+    const tokenizer = await openTokenizer(file, config)
+    if (draft) requireSameVocabulary(draft, tokenizer)
+    openChat(tokenizer, options.chatTemplate)
     told.fits = true
   } catch (caught) {
     const error = asRyzError(caught, 'CORRUPT_HEADER', 'the header could not be read')
@@ -112,6 +116,26 @@ async function foretell(
     told.refusal = { code: error.code, message: error.message }
   }
   return told
+}
+
+/** What the draft model would take and fetch. */
+async function draftOf(
+  told: RunForecast,
+  options: LoadOptions,
+  signal: AbortSignal,
+  extras: ForecastExtras,
+  http: NetworkOptions & { bounded: boolean },
+  store: ReturnType<typeof lookUp>,
+): Promise<DraftNeeds | undefined> {
+  if (options.draft === undefined) return undefined
+  const { network, remembered = rememberedInIndexedDb() } = extras
+  const source = await hubSource(options.draft, options, signal, remembered, network)
+  const file = await openModel(source, { signal, http, openUrl: store.open })
+  told.fileBytes += sumOf(file, part => part.size ?? 0)
+  if (typeof source === 'string' || source instanceof URL) {
+    told.downloadBytes += sumOf(file, part => (part.size ?? 0) - store.bytesOf(part.name))
+  }
+  return draftNeeds(file, options)
 }
 
 /** Paths of which one must ask whether they are here, asked: the first that is decides. */
@@ -170,14 +194,20 @@ function choosePath(told: RunForecast, factories: readonly BackendFactory[]): Ba
   return rung
 }
 
-function tell(told: RunForecast, plan: MemoryPlan, shortened: readonly Fallback[]): void {
+function tell(
+  told: RunForecast,
+  plan: MemoryPlan,
+  shortened: readonly Fallback[],
+  draft: DraftNeeds | undefined,
+): void {
   const { weightBytes, kvBytes, scratchBytes } = plan
   told.peakBytes = {
     weights: weightBytes,
     kv: kvBytes,
     scratch: scratchBytes,
+    ...(draft && { draft: draft.bytes }),
     page: PAGE_BYTES,
-    total: plan.totalBytes + PAGE_BYTES,
+    total: plan.totalBytes + (draft?.bytes ?? 0) + PAGE_BYTES,
   }
   told.contextLength = plan.contextLength
   told.kv = plan.kv

@@ -3,16 +3,12 @@
 // concrete backends arrive as factories from worker/main.ts, best first.
 import { able, type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
 import { RyzError, throwIfAborted } from '../../errors.ts'
-import type { ModelFile } from '../../format/model-file.ts'
 import { readConfig } from '../../model/config.ts'
 import type { KvCache } from '../../model/kv-cache.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import { activationBytes } from '../../model/run-network.ts'
 import { openChat } from '../../tokenizer/chat/open-chat.ts'
-import { tokenizerFromGguf } from '../../tokenizer/from-gguf.ts'
-import { tokenizerFromJson } from '../../tokenizer/from-json.ts'
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
   BackendChoice,
   Fallback,
@@ -25,6 +21,7 @@ import { RevivingNetwork } from '../faults/reviving-network.ts'
 import type { Arrange, Arranged } from './arrange.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
 import { measureSpeed } from './measure-speed.ts'
+import { type OpenDraft, openDraft, requireSameVocabulary } from './open-draft.ts'
 import {
   gpuFailure,
   type NetworkRequest,
@@ -32,6 +29,7 @@ import {
   openNetwork,
   without,
 } from './open-network.ts'
+import { openTokenizer } from './open-tokenizer.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
 import { type StoredModelFile, withStored } from './stored-model.ts'
@@ -49,13 +47,24 @@ export async function openEngineParts(
   factories: readonly BackendFactory[],
   arrange: Arrange = asTheyAre,
   guards?: Guards,
+  draftFactories: readonly BackendFactory[] = factories,
 ): Promise<EngineParts> {
   const checked = checkLoadOptions(options)
   const report = progressReporter(hooks)
   report('header', 0, 0)
-  return withStored(source, { options, signal: hooks.signal }, stored =>
-    openParts(stored, source, options, hooks, factories, arrange, guards, checked, report),
-  )
+  const { signal } = hooks
+  const draft =
+    options.draft === undefined
+      ? undefined
+      : await openDraft(options.draft, { options, signal, factories: draftFactories })
+  try {
+    return await withStored(source, { options, signal }, stored =>
+      openParts(stored, source, options, hooks, factories, arrange, guards, checked, report, draft),
+    )
+  } catch (caught) {
+    draft?.close()
+    throw caught
+  }
 }
 
 async function openParts(
@@ -68,6 +77,7 @@ async function openParts(
   guards: Guards | undefined,
   checked: CheckedLoadOptions,
   report: ReturnType<typeof progressReporter>,
+  draft: OpenDraft | undefined,
 ): Promise<EngineParts> {
   const { file } = stored
   const config = readConfig(file)
@@ -77,7 +87,8 @@ async function openParts(
   const chat = openChat(tokenizer, options.chatTemplate)
   throwIfAborted(hooks.signal, 'loading')
 
-  const plan = planLoad(file, config, options, checked)
+  if (draft) requireSameVocabulary(draft, tokenizer)
+  const plan = planLoad(file, config, options, checked, draft?.bytes)
   const arranged = await arrange(factories, workOf(file, config, checked.head))
   throwIfAborted(hooks.signal, 'loading')
 
@@ -155,7 +166,8 @@ async function openParts(
     gpu: () => network.running.gpu(),
     pool: () => network.running.pool(),
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
-    close: closing(network),
+    ...(draft && { draft: { name: draft.name, bytes: draft.bytes, network: draft.network } }),
+    close: closing(network, draft),
   }
 }
 
@@ -243,23 +255,11 @@ async function reopen(
 }
 
 /** Not written where the file is open: it would hold all of the header, merges included. */
-function closing(network: RevivingNetwork): () => void {
-  return () => network.close()
-}
-
-/** @throws RyzError TOKENIZER_MISSING | TOKENIZER_INVALID */
-export async function openTokenizer(file: ModelFile, config: ModelConfig): Promise<Tokenizer> {
-  if (file.container === 'gguf') return tokenizerFromGguf(file.metadata, config.vocab)
-  if (file.tokenizerJson === undefined) {
-    const odd = file.odd?.get('tokenizer.json')
-    const what = odd ?? `tokenizer.json was not found beside the weights of ${config.name}`
-    throw new RyzError('TOKENIZER_MISSING', `${what}; put the model's own there`)
+function closing(network: RevivingNetwork, draft: OpenDraft | undefined): () => void {
+  return () => {
+    network.close()
+    draft?.close()
   }
-  return tokenizerFromJson(file.tokenizerJson, file.tokenizerConfigJson, {
-    rows: config.vocab,
-    generationConfig: file.generationConfig,
-    chatTemplate: file.chatTemplate,
-  })
 }
 
 /** Adds the rate; at most 20 weight reports a second. */

@@ -30,12 +30,16 @@ export interface LoadPlan {
   memory(scratchBytes: number, budget?: number): MemoryPlan
 }
 
-/** Reads nothing, allocates nothing. */
+/**
+ * Reads nothing, allocates nothing.
+ * @param draftBytes  of the memory budget, what a draft model takes
+ */
 export function planLoad(
   file: ModelFile,
   config: ModelConfig,
   options: LoadOptions,
   checked: CheckedLoadOptions,
+  draftBytes = 0,
 ): LoadPlan {
   const asked = options.contextLength ?? Math.min(config.contextLength, DEFAULT_CONTEXT_CAP)
   const contextLength = Math.min(asked, config.contextLength)
@@ -59,7 +63,7 @@ export function planLoad(
     limits,
     needs: needsOf(planned, config, checked),
     shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
-    memory: (scratchBytes, budget = options.memoryBudget ?? DEFAULT_BUDGET) =>
+    memory: (scratchBytes, budget = (options.memoryBudget ?? DEFAULT_BUDGET) - draftBytes) =>
       planMemory(config, weights, {
         budget,
         kv: options.kv ?? (strict ? 'f32' : undefined),
@@ -70,6 +74,7 @@ export function planLoad(
         wantedRows: Math.min(WANTED_ROWS, limits.maxRows),
         scratchBytes,
         floatBytes,
+        draftBytes,
       }),
   }
 }

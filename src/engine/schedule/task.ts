@@ -4,6 +4,7 @@ import type { Drawing } from '../../backend/backend.ts'
 import type { RyzError } from '../../errors.ts'
 import type { QueueEvent } from '../../types/index.ts'
 import type { Guess } from '../draft/prompt-lookup.ts'
+import type { LogitFilter } from '../sampling/logit-filter.ts'
 
 /** Milliseconds on the engine's clock. */
 export interface TaskTimes {
@@ -48,11 +49,17 @@ export interface Task {
    * Throwing ends this task alone.
    */
   accept(row: Float32Array, at: number): Next
+  /** How many tokens may be guessed, `most` at most: none behind the end of the request or of the context. */
+  guessable?(most: number): number
   /**
-   * At most `most` tokens that may follow, with their chances, where it has a guess: they are computed along
-   * with the last one, and accept() gets their rows as long as it draws what was guessed.
+   * At most `most` tokens that may follow, with their chances, where its text has a guess: they are computed
+   * along with the last one, and accept() gets their rows as long as it draws what was guessed.
    */
   guess?(most: number): Guess | undefined
+  /** Tokens that end it, and need no row: neither is guessed what follows one. */
+  readonly endTokens?: ReadonlySet<number>
+  /** What lets only some tokens follow; a guess looks ahead with a fork. */
+  readonly filter?: LogitFilter
   /**
    * How the network may draw the token that comes `ahead` tokens after the next one; in words why it may not;
    * undefined where there is none, or none is drawn.

@@ -159,22 +159,34 @@ export class Generation implements Task {
     return 'again'
   }
 
-  /** Tokens behind the end of the request or of the context are of no use. */
+  guessable(most: number): number {
+    const { options, contextLength } = this.#spec
+    const left = options.maxTokens - this.#tokens.length
+    const room = contextLength - this.prompt.length - this.answer.length
+    return Math.max(0, Math.min(most, left - 1, room - 1))
+  }
+
   guess(most: number): Guess | undefined {
     const lookup = this.#lookup
     if (lookup === undefined) return undefined
-    const { prompt, options, contextLength } = this.#spec
+    const { prompt } = this.#spec
     while (lookup.pushed < prompt.length) lookup.push(prompt[lookup.pushed]!)
     while (lookup.pushed < prompt.length + this.#tokens.length) {
       lookup.push(this.#tokens[lookup.pushed - prompt.length]!)
     }
-    const left = Math.min(
-      options.maxTokens - this.#tokens.length,
-      contextLength - this.prompt.length - this.answer.length,
-    )
-    const guess = lookup.guess(Math.min(most, left - 1))
+    const guess = lookup.guess(most)
+    const end = this.endTokens && guess.tokens.findIndex(token => this.endTokens!.has(token))
+    if (end !== undefined && end >= 0) cut(guess, end)
     if (this.#grammar !== undefined) cutAt(guess, this.#grammar.filter)
     return guess
+  }
+
+  get endTokens(): ReadonlySet<number> | undefined {
+    return this.#spec.options.ignoreEos ? undefined : this.#spec.tokenizer.endTokens
+  }
+
+  get filter(): LogitFilter | undefined {
+    return this.#grammar?.filter
   }
 
   cutShort(): 'again' | 'end' {
@@ -288,18 +300,23 @@ export class Generation implements Task {
   }
 }
 
-/** Leaves out what the grammar does not let pass. */
-function cutAt({ tokens, chances }: Guess, filter: LogitFilter): void {
+/** Leaves out what the grammar does not let pass, and what ends it, which needs no row. */
+function cutAt(guess: Guess, filter: LogitFilter): void {
+  const { tokens } = guess
   if (tokens.length === 0) return
   const ahead = filter.fork()
   let fits = 0
   try {
-    while (fits < tokens.length && ahead.take(tokens[fits]!)) fits++
+    while (fits < tokens.length && ahead.take(tokens[fits]!) && !ahead.ended) fits++
   } catch {
     // A limit of the grammar that a wrong guess may meet: it is told when a drawn token meets it.
   }
-  tokens.length = fits
-  chances.length = fits
+  cut(guess, fits)
+}
+
+function cut({ tokens, chances }: Guess, length: number): void {
+  tokens.length = length
+  chances.length = length
 }
 
 /** A token as it is written by itself. */
