@@ -30,6 +30,7 @@ export function configOf(name: BenchShape): ModelConfig {
   const s = BENCH_SHAPES[name]
   return {
     ...s,
+    experts: undefined,
     name,
     architecture: s.arch,
     container: 'gguf',

@@ -28,6 +28,8 @@ export interface SynthTensor {
   readonly draw: 'ternary' | 'normal' | 'gain'
   /** A power of two. */
   readonly scale: number
+  /** Matrices that stand one after the other in it; `rows` are those of all. */
+  readonly stack: number
 }
 
 export interface SynthModel {
@@ -57,6 +59,12 @@ export function synthModel(options: SynthOptions): SynthModel {
 
   const matrix = (name: string, rows: number, cols: number) =>
     add(name, rows, cols, type, options.values, scaleFor(1 / Math.sqrt(cols), drawn))
+  /** The matrices of all experts. */
+  const stack = (name: string, count: number, rows: number, cols: number) => {
+    if (type === 'i2_s') throw new Error(`${name} is a stack, and I2_S has one scale for all of it`)
+    const scale = scaleFor(1 / Math.sqrt(cols), drawn)
+    add(name, count * rows, cols, type, options.values, scale, count)
+  }
   const gain = (name: string, size: number) => add(name, 1, size, 'f32', 'gain', 2 ** -6)
   const tableLike = (name: string) => {
     const scale = scaleFor(LOGIT_DEVIATION / Math.sqrt(shape.hidden), NORMAL_DEVIATION)
@@ -69,10 +77,11 @@ export function synthModel(options: SynthOptions): SynthModel {
     as: EncodingName,
     draw: SynthTensor['draw'],
     scale: number,
+    count = 1,
   ): void {
     const encoding = ENCODINGS[as]
     checkFit(name, rows, cols, as, draw)
-    tensors.push({ name: `${name}.weight`, rows, cols, encoding, draw, scale })
+    tensors.push({ name: `${name}.weight`, rows, cols, encoding, draw, scale, stack: count })
   }
 
   const { hidden, ffn } = shape
@@ -88,6 +97,15 @@ export function synthModel(options: SynthOptions): SynthModel {
     if (subNorms) gain(`${at}attn_sub_norm`, query)
     matrix(`${at}attn_output`, hidden, query)
     gain(`${at}ffn_norm`, hidden)
+    if (shape.experts) {
+      const { count } = shape.experts
+      const scale = scaleFor(1.5 / Math.sqrt(hidden), NORMAL_DEVIATION)
+      add(`${at}ffn_gate_inp`, count, hidden, 'f32', 'normal', scale)
+      stack(`${at}ffn_gate_exps`, count, ffn, hidden)
+      stack(`${at}ffn_up_exps`, count, ffn, hidden)
+      stack(`${at}ffn_down_exps`, count, hidden, ffn)
+      continue
+    }
     matrix(`${at}ffn_gate`, ffn, hidden)
     matrix(`${at}ffn_up`, ffn, hidden)
     if (subNorms) gain(`${at}ffn_sub_norm`, ffn)
@@ -135,8 +153,17 @@ function metadataOf(options: SynthOptions, arch: Architecture): MetadataEntry[] 
     [`${arch}.attention.layer_norm_rms_epsilon`, new F32Value(shape.normEps)],
     [`${arch}.rope.dimension_count`, shape.headDim],
     [`${arch}.rope.freq_base`, new F32Value(shape.ropeTheta)],
+    ...expertsOf(arch, shape),
     ...(shape.vocabulary === 'spm'
       ? sentencePieceVocabulary(shape.vocab)
       : bytePairVocabulary(shape.vocab)),
+  ]
+}
+
+function expertsOf(arch: Architecture, { experts }: Shape): MetadataEntry[] {
+  if (!experts) return []
+  return [
+    [`${arch}.expert_count`, experts.count],
+    [`${arch}.expert_used_count`, experts.used],
   ]
 }

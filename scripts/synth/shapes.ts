@@ -18,6 +18,8 @@ export interface Shape {
   readonly vocabulary: 'spm' | 'bpe'
   /** The output head is the embedding table. */
   readonly tied: boolean
+  /** A mixture of experts; `ffn` is the width of one. */
+  readonly experts?: { readonly count: number; readonly used: number }
 }
 
 const bitnetLarge: Shape = {
@@ -64,6 +66,26 @@ export const SHAPES = {
     headDim: 64,
     vocab: 1024,
     context: 512,
+  },
+  'tiny-moe': {
+    ...bitnetLarge,
+    arch: 'llama',
+    hidden: 256,
+    ffn: 256,
+    layers: 2,
+    heads: 4,
+    kvHeads: 2,
+    headDim: 64,
+    vocab: 1024,
+    context: 512,
+    experts: { count: 4, used: 2 },
+  },
+  /** bitnet-large with experts: a token reads as much as `--shape bitnet-large --arch llama` does. */
+  'moe-large': {
+    ...bitnetLarge,
+    arch: 'llama',
+    ffn: 1024,
+    experts: { count: 16, used: 4 },
   },
   /** SpectraSuite TriLM 99M. */
   'trilm-99m': {

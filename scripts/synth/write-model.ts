@@ -60,7 +60,7 @@ export async function writeModel(model: SynthModel, seed: number, path: string):
   try {
     const table: TensorEntry[] = model.tensors.map(tensor => ({
       name: tensor.name,
-      dims: tensor.rows === 1 ? [tensor.cols] : [tensor.cols, tensor.rows],
+      dims: dimsOf(tensor),
       typeId: tensor.encoding.id,
       bytes: tensorBytes(tensor),
     }))
@@ -73,6 +73,11 @@ export async function writeModel(model: SynthModel, seed: number, path: string):
     await file.close()
   }
   return { bytes, sha256: hash.digest('hex') }
+}
+
+function dimsOf({ rows, cols, stack }: SynthTensor): number[] {
+  if (stack > 1) return [cols, rows / stack, stack]
+  return rows === 1 ? [cols] : [cols, rows]
 }
 
 async function writeAll(file: FileHandle, piece: Uint8Array): Promise<void> {

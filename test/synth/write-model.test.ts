@@ -11,6 +11,7 @@ import { openGguf } from '../../src/format/gguf/gguf.ts'
 import type { GgufModelFile } from '../../src/format/model-file.ts'
 import { blobSource } from '../../src/format/source.ts'
 import { createTranscoder } from '../../src/format/transcode.ts'
+import { readConfig } from '../../src/model/config.ts'
 import { tokenizerFromGguf } from '../../src/tokenizer/from-gguf.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'synth-'))
@@ -51,6 +52,14 @@ describe('a synthetic model', () => {
       const other = await make('--shape', 'tiny', '--type', type)
       expect(transcoded(other.file, other.bytes, 'blk.1.ffn_down.weight'), type).toEqual(want)
     }
+  })
+
+  test('of experts has stacks that the product takes', async () => {
+    const { file } = await make('--shape', 'tiny-moe', '--type', 'tq1_0')
+    const { experts, ffn } = readConfig(file)
+    expect([experts, ffn]).toMatchObject([{ count: 4, used: 2 }, 256])
+    expect(file.tensors.get('blk.1.ffn_down_exps.weight')).toMatchObject({ rows: 1024, stack: 4 })
+    await expect(make('--shape', 'tiny-moe', '--type', 'i2_s')).rejects.toThrow(/stack/)
   })
 
   test('is the same to the last byte for the same seed, and another for another', async () => {
