@@ -50,8 +50,8 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     shape: quick ? 'tiny' : 'bitnet-large',
     path: join(options.models, file.file),
     url: `/synth/${file.file}`,
-    prompt: quick ? 16 : 96,
-    tokens: quick ? 8 : 40,
+    prompt: quick ? 16 : 64,
+    tokens: quick ? 8 : 32,
     rounds: options.rounds,
   }
   // So fast that its rounds cost nothing.
@@ -99,7 +99,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     await guarded(report, 'llama.cpp', async () => {
       const page = await openPage(options)
       try {
-        report.native = await besideNative(page, large)
+        await besideNative(report.native, page, large)
       } finally {
         await page.close()
       }
