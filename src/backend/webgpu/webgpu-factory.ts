@@ -32,6 +32,8 @@ export interface WebGpuFactoryOptions extends GpuOptions {
   readonly mark?: GpuMark
   /** Asked before the GPU is used, told when it is lost; see cache/loss-mark.ts. */
   readonly losses?: GpuLosses
+  /** Milliseconds that compiling all shaders may take (default 120000). */
+  readonly compileLimitMs?: number
   /** Told while shaders compile. */
   readonly onCompiled?: (done: number, total: number) => void
 }
@@ -118,13 +120,13 @@ export function webGpuFactory(
 async function compile(
   gpu: Gpu,
   needs: BackendNeeds | undefined,
-  { onCompiled }: WebGpuFactoryOptions,
+  { onCompiled, compileLimitMs = COMPILE_LIMIT_MS }: WebGpuFactoryOptions,
 ): Promise<void> {
   const shaders = shadersFor(needs === undefined ? ALL_SHADERS : shaderNeeds(needs))
   let timer: ReturnType<typeof setTimeout> | undefined
   const limit = new Promise<RyzError>(resolve => {
-    const late = `the GPU's ${shaders.length} shaders did not compile within ${COMPILE_LIMIT_MS} ms`
-    timer = setTimeout(() => resolve(new RyzError('UNSUPPORTED_FEATURE', late)), COMPILE_LIMIT_MS)
+    const late = `the GPU's ${shaders.length} shaders did not compile within ${compileLimitMs} ms`
+    timer = setTimeout(() => resolve(new RyzError('UNSUPPORTED_FEATURE', late)), compileLimitMs)
   })
   const done = gpu.pipelines
     .prepare(shaders, n => onCompiled?.(n, shaders.length))

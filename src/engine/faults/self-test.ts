@@ -20,16 +20,13 @@ import {
   randomWeights,
 } from '../../backend/cases.ts'
 import type { KvType } from '../../types/index.ts'
+import type { Probe } from './probe.ts'
+import { drawProbes } from './self-test-draws.ts'
+
+export type { Probe } from './probe.ts'
 
 /** Backend memory that a self-test takes and does not give back. */
 export const SELF_TEST_BYTES = 256 * 1024
-
-/** What one op gave. */
-export interface Probe {
-  /** The op and its operands, e.g. 'linear (t2, 37 x 200, int8, 9 rows)'. */
-  readonly op: string
-  readonly values: Float32Array
-}
 
 /** Not multiples of any tile, so that last partial tiles are used. */
 const ROWS = 37
@@ -58,6 +55,8 @@ export interface ProbeOptions {
   readonly seed?: number
   /** Columns of rows and matrices. */
   readonly cols?: number
+  /** Whether tokens are drawn as well. */
+  readonly draws?: boolean
 }
 
 /**
@@ -75,6 +74,7 @@ export async function runProbes(
   await bench.linears()
   await bench.chains()
   await bench.attention(kv)
+  if (options.draws) await bench.draws()
   await bench.experts()
   return bench.probes
 }
@@ -166,6 +166,11 @@ class Bench {
       const linear = this.#backend.stack([part, part])
       for (const rows of this.#counts()) await this.#linear(kind, out, x, linear, rows)
     }
+  }
+
+  async draws(): Promise<void> {
+    const table = this.#matrix(this.#needs.tables[0] ?? 'f32', ROWS, this.#cols, 0)
+    this.probes.push(...(await drawProbes(this.#backend, this.#limits, table)))
   }
 
   #counts(): number[] {

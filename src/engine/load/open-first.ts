@@ -101,9 +101,9 @@ class Proof {
     const needs = this.#needs
     // Some drivers are right only at first, or only with small matrices.
     const runs: ProbeOptions[] = [
-      { needs },
+      { needs, draws: true },
       { needs, seed: 7, cols: this.#limits.maxCols },
-      { needs },
+      { needs, draws: true },
     ]
     // Its memory comes back only when all of it does.
     const asked = needs && { ...needs, kv }
@@ -121,7 +121,7 @@ class Proof {
   }
 
   async #want(kv: KvType, options: ProbeOptions): Promise<Probe[]> {
-    const key = `${kv} ${options.seed ?? 0} ${options.needs === undefined}`
+    const key = `${kv} ${options.seed ?? 0} ${options.needs === undefined} ${options.draws}`
     let probes = this.#right.get(key)
     if (probes === undefined) {
       const backend = await this.#reference.create(PROOF_BYTES, this.#limits)

@@ -104,6 +104,86 @@ describe('an adapter', () => {
   })
 })
 
+describe('shaders', () => {
+  const limits = { maxRows: 1, maxContext: 32, maxCols: 64 }
+  const compiling = (pipeline: () => Promise<object>) => {
+    const one = fake({})
+    const asked: string[] = []
+    vi.stubGlobal('GPUShaderStage', { COMPUTE: 4 })
+    Object.assign(one.device, {
+      pushErrorScope: () => undefined,
+      popErrorScope: async () => null,
+      createShaderModule: () => ({}),
+      createBindGroupLayout: () => ({}),
+      createPipelineLayout: () => ({}),
+      createComputePipelineAsync: ({ label }: { label: string }) => {
+        asked.push(label)
+        return pipeline()
+      },
+    })
+    return { ...one, labels: asked }
+  }
+
+  it('are all asked for before the first is there; one that hangs ends the start in its limit', async () => {
+    const hanging = compiling(() => new Promise(() => undefined))
+    const told: number[] = []
+    const factory = webGpuFactory(() => hanging.gpu, {
+      compileLimitMs: 30,
+      onCompiled: done => told.push(done),
+    })
+    const began = performance.now()
+    await expect(factory.create(1e6, limits)).rejects.toMatchObject({
+      code: 'UNSUPPORTED_FEATURE',
+      message: expect.stringMatching(/^the GPU's \d+ shaders did not compile within 30 ms$/),
+    })
+    expect(performance.now() - began).toBeLessThan(5000)
+    expect(new Set(hanging.labels).size).toBeGreaterThan(40)
+    expect(told).toEqual([])
+    expect(hanging.device.destroy).toHaveBeenCalled()
+  })
+
+  it('of which one fails name it, and the device is given back', async () => {
+    const failing = compiling(async () => {
+      throw new Error('internal compiler error')
+    })
+    const factory = webGpuFactory(() => failing.gpu)
+    await expect(factory.create(1e6, limits)).rejects.toMatchObject({
+      code: 'UNSUPPORTED_FEATURE',
+      message: expect.stringContaining('internal compiler error'),
+    })
+    expect(failing.device.destroy).toHaveBeenCalled()
+  })
+})
+
+describe('a loss', () => {
+  it('is remembered when it is real, and not when somebody destroyed the device', async () => {
+    for (const [reason, notes] of [
+      ['unknown', 1],
+      ['destroyed', 0],
+    ] as const) {
+      const one = fake({})
+      const note = vi.fn(async () => undefined)
+      const losses = { found: async () => undefined, note }
+      const factory = webGpuFactory(() => one.gpu, { losses })
+      one.lose({ reason, message: 'gone' })
+      await factory.create(1e6, { maxRows: 1, maxContext: 32, maxCols: 64 }).catch(() => undefined)
+      await new Promise(resolve => setTimeout(resolve, 1))
+      expect(note).toHaveBeenCalledTimes(notes)
+    }
+  })
+
+  it('bars the next loads by name, and no adapter is asked for', async () => {
+    const { gpu, requestAdapter } = fake({})
+    const losses = { found: async () => 'the GPU was lost 5 min ago', note: async () => undefined }
+    const factory = webGpuFactory(() => gpu, { losses })
+    expect(await factory.whyNot!()).toBe('the GPU was lost 5 min ago')
+    await expect(
+      factory.create(1e6, { maxRows: 1, maxContext: 32, maxCols: 64 }),
+    ).rejects.toMatchObject({ message: 'the GPU was lost 5 min ago' })
+    expect(requestAdapter).not.toHaveBeenCalled()
+  })
+})
+
 describe('a device', () => {
   it('that refuses the adapter’s limits is made with the defaults', async () => {
     const small = fake({ refuse: d => Object.keys(d.requiredLimits ?? {}).length > 0 })

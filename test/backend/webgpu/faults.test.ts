@@ -156,6 +156,73 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
     expect(live.size).toBe(0)
   })
 
+  it.each([1, 4, 12, 30, 48])(
+    'memory refused for buffer %i of a load: the CPU takes it, all is freed',
+    async k => {
+      const real = await sharedGpu()
+      const live = new Set<object>()
+      let made = 0
+      const device = new Proxy(real.device, {
+        get(target, key) {
+          const value = Reflect.get(target, key, target) as unknown
+          if (typeof value !== 'function') return value
+          if (key === 'popErrorScope') {
+            const refuse = made === k
+            return async () => {
+              const error = await target.popErrorScope()
+              return refuse ? { message: 'out of memory' } : error
+            }
+          }
+          if (key !== 'createBuffer') return value.bind(target)
+          return (descriptor: GPUBufferDescriptor) => {
+            made++
+            const buffer = target.createBuffer(descriptor)
+            const destroy = buffer.destroy.bind(buffer)
+            live.add(buffer)
+            buffer.destroy = () => {
+              live.delete(buffer)
+              destroy()
+              return undefined
+            }
+            return buffer
+          }
+        },
+      })
+      const gpu: Gpu = {
+        ...real,
+        device,
+        get failure() {
+          return undefined
+        },
+      }
+      const factory: BackendFactory = {
+        path: { backend: 'webgpu', adapter: '' },
+        traits: TRAITS,
+        scratchBytes,
+        async create(memoryBytes, limits) {
+          const backend = createWebGpuBackend({ gpu, limits, memoryBytes })
+          await backend.settle(true)?.catch((error: unknown) => {
+            backend.close()
+            throw error
+          })
+          return backend
+        },
+      }
+      const parts = await openEngineParts(
+        caseFiles(CASE)[0]!,
+        { contextLength: 64, maxSequences: 1 },
+        { progress: () => undefined, signal: new AbortController().signal },
+        [factory, wasmFactory('simd128', 1)],
+      )
+      parts.close()
+      expect(made).toBeGreaterThanOrEqual(k)
+      expect(parts.path.backend).toBe('wasm')
+      expect(parts.fallbacks[0]?.reason).toContain('out of memory')
+      expect(live.size).toBe(0)
+      expect(real.failure).toBeUndefined()
+    },
+  )
+
   describe('a shader that is wrong', () => {
     /** A path on the shared device on which results are spoiled. */
     function spoiled(
@@ -176,6 +243,13 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
               return (...given: unknown[]) => {
                 const result = value.apply(target, given) as unknown
                 if (key !== 'read') last = String(key)
+                if (key === 'draw') {
+                  return (result as Promise<Int32Array>).then(ids => {
+                    const values = Float32Array.from(ids)
+                    spoil('draw', ++nth, values)
+                    return Int32Array.from(values)
+                  })
+                }
                 if (key !== 'read') return result
                 return (result as Promise<Float32Array>).then(values => {
                   const copy = values.slice()
@@ -203,6 +277,7 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
       ['always', () => true],
       ['only from the 40th result on', (_: string, nth: number) => nth >= 40],
       ['only in attention', (op: string) => op === 'attend'],
+      ['only in drawing', (op: string) => op === 'draw'],
     ])('%s is refused by name', async (_, when) => {
       const parts = await load(
         spoiled((op, nth, values) => {
