@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-peers cachegrind soak evals
+	faults bench bench-gpu bench-grammar bench-peers cachegrind soak evals accuracy
 
 PORT ?= 4173
 
@@ -73,6 +73,13 @@ soak: build
 #   make evals EVALS='--model FILE.gguf --task hellaswag --data hellaswag_val.jsonl'
 evals: kernels
 	npx tsx evals/run.ts $(EVALS)
+
+# What every option that rounds costs, with paired intervals: docs/ACCURACY.md. Calls and JSON with and without the
+# grammar; the original report's three tasks beside the same model unrounded. ACCURACY='--model FILE' adds a model.
+accuracy: kernels
+	npx tsx evals/accuracy.ts $(ACCURACY)
+	npx tsx evals/abilities.ts
+	npx tsx evals/suite.ts
 
 build: kernels
 	npm run build

@@ -9,8 +9,9 @@ import {
   matrixSection,
   otherModels,
   promptSection,
+  type Quality,
+  qualitySection,
   requestsSection,
-  unmeasured,
 } from './load-sections.ts'
 import { table } from './markdown.ts'
 import { type SoakReport, sustained, tMac } from './outside-sections.ts'
@@ -33,6 +34,8 @@ export interface ReportParts {
   readonly busy?: BusyReport
   readonly soak?: SoakReport
   readonly caches?: CacheReport
+  /** What evals/ found, by the name of the row; see quality.json. */
+  readonly quality?: Quality
   /** Markdown written by hand: what was tried, and why it is as it is. */
   readonly notes?: string
   /** Plot files by name, as paths relative to the report. */
@@ -59,7 +62,7 @@ export function plotName(job: string, title: string): string {
 }
 
 export function performanceMarkdown(report: ReportParts): string {
-  const { results, peers, busy, soak, caches, notes, plots } = report
+  const { results, peers, busy, soak, caches, quality, notes, plots } = report
   const rows = new Rows(results)
   const withPlots = (text: string, ...names: string[]) => {
     const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
@@ -81,13 +84,13 @@ export function performanceMarkdown(report: ReportParts): string {
     overheadSection(rows, results),
     withPlots(sustained(soak), 'soak-embedded', 'soak-0.7b'),
     requestsSection(rows),
-    matrixSection(rows),
+    matrixSection(rows, quality),
     loadSection(rows),
     otherModels(rows),
     tMac(caches),
     busySection(busy),
     peersSection(peers),
-    unmeasured(),
+    qualitySection(quality),
     files(results),
     ...(notes ? [notes.trim()] : []),
   ]

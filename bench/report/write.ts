@@ -8,6 +8,7 @@ import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import type { BusyReport } from './busy-section.ts'
+import type { Quality } from './load-sections.ts'
 import type { SoakReport } from './outside-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
@@ -27,6 +28,7 @@ export function writeReport(folder: string, reportFile: string): string {
     busy: readJson<BusyReport>(join(folder, 'busy.json')),
     soak: readJson<SoakReport>(join(folder, 'soak.json')),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
+    quality: readJson<Quality>(join(folder, 'quality.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
   })
   mkdirSync(from, { recursive: true })

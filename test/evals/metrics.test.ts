@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { aggregate, bootstrapError, mean, meanError, pool } from '../../evals/metrics/aggregate.ts'
 import { pairedMean, pairedPerplexity } from '../../evals/metrics/paired.ts'
 import { exactMatch, rougeL, tokenF1 } from '../../evals/metrics/text-match.ts'
+import { verdictOf } from '../../evals/metrics/verdict.ts'
 
 describe('figures', () => {
   it('a mean has the error of a sample: n - 1', () => {
@@ -80,5 +81,24 @@ describe('answers in words', () => {
     expect(rougeL('the cat sat', 'the cat sat')).toBe(1)
     expect(rougeL('sat cat the', 'the cat sat')).toBeCloseTo(1 / 3)
     expect(rougeL('', 'x')).toBe(0)
+  })
+})
+
+describe('verdicts', () => {
+  const none = { value: 0, low: -0.01, high: 0.01 }
+  const delta = (value: number, by: number) => ({ value, low: value - by, high: value + by })
+  it.each([
+    [delta(0.0001, 0.001), none, 'no measurable loss: perplexity changes by less than 0.11 %'],
+    [delta(0.002, 0.001), none, 'negligible: perplexity 0.20 % larger'],
+    [delta(0.01, 0.005), none, 'small: perplexity 1.00 % larger'],
+    [delta(0.05, 0.01), none, 'noticeable: perplexity 5.00 % larger'],
+    [delta(0.4, 0.01), none, 'large: perplexity 40.00 % larger'],
+    [delta(-0.02, 0.01), none, 'perplexity is 2.00 % smaller'],
+  ])('%j', (perplexity, accuracy, text) => {
+    expect(verdictOf(perplexity, accuracy)).toBe(`${text}; the tasks show no difference`)
+  })
+
+  it('says nothing of tasks that do differ', () => {
+    expect(verdictOf(delta(0.4, 0.01), delta(-0.2, 0.1))).toBe('large: perplexity 40.00 % larger')
   })
 })
