@@ -80,7 +80,12 @@ test('the Prompt API is put where the browser has none, and loads, constrains an
         ),
     })
     available.push(await LanguageModel.availability())
-    const responseConstraint = { type: 'object', properties: { mood: { enum: ['good', 'bad'] } } }
+    const responseConstraint = {
+      type: 'object',
+      properties: { mood: { enum: ['good', 'bad'] } },
+      required: ['mood'],
+      additionalProperties: false,
+    }
     const json = await session.prompt('I am happy.', { responseConstraint })
     const pieces: string[] = []
     for await (const piece of session.promptStreaming('Hello!')) pieces.push(piece)
@@ -91,7 +96,26 @@ test('the Prompt API is put where the browser has none, and loads, constrains an
   expect([seen.kept, seen.installed]).toEqual([true, true])
   expect(seen.available).toEqual(['downloadable', 'available'])
   expect([seen.progress[0], seen.progress.at(-1)]).toEqual([0, 1])
-  expect(typeof JSON.parse(seen.json)).toBe('object')
+  expect(JSON.parse(seen.json)).toEqual({ mood: expect.stringMatching(/^(good|bad)$/) })
   expect(seen.pieces).toBeGreaterThan(1)
   expect(seen.after).toBe('InvalidStateError')
+})
+
+test('React in StrictMode loads once, writes, and closes when the components have gone', async ({
+  page,
+}) => {
+  await bundle('react')
+  await openWith(page, 'react', `?model=${MODEL}`)
+  await expect(page.locator('#status')).toHaveText('ready', { timeout: 30_000 })
+  await expect(page.locator('#waited')).toHaveText(/ryz-chat/i)
+  await page.click('#ask')
+  await expect(page.locator('#text')).toHaveText(/\w+/)
+  await expect(page.locator('#text')).toHaveAttribute('data-running', 'false')
+  // Away and back within the second: the same engine.
+  await page.click('#toggle')
+  await page.click('#toggle')
+  await expect(page.locator('#status')).toHaveText('ready')
+  expect(await page.evaluate('counts')).toEqual({ loads: 1, closes: 0 })
+  await page.click('#toggle')
+  await expect.poll(() => page.evaluate('counts')).toEqual({ loads: 1, closes: 1 })
 })

@@ -69,8 +69,9 @@ const OWN_AREA = [
 
 /** Packages, and the areas that may import them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  // Types alone, of what an adapter is for.
+  // What an adapter is for: types, of React its hooks.
   ai: ['adapters'],
+  react: ['adapters'],
   // Plugins of bundlers run in Node.
   'node:fs': ['adapters', 'node'],
   ...Object.fromEntries(

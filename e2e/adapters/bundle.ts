@@ -21,10 +21,13 @@ export async function bundle(name: string, ending = 'ts'): Promise<void> {
       {
         name: 'ryzanstein-as-built',
         enforce: 'pre',
-        resolveId: id =>
-          /^ryzanstein(\/|$)/.test(id)
+        resolveId: id => {
+          // It imports React, which no page resolves: it is bundled, as in an app.
+          if (id === 'ryzanstein/react') return resolve(ROOT, 'dist/react.js')
+          return /^ryzanstein(\/|$)/.test(id)
             ? { id: `${HOSTS.library.url}dist/${file(id)}.js`, external: true }
-            : undefined,
+            : undefined
+        },
       },
     ],
     build: {
@@ -42,7 +45,7 @@ export async function bundle(name: string, ending = 'ts'): Promise<void> {
 }
 
 /** Opens the empty page and runs what bundle() built. */
-export async function openWith(page: Page, name: string): Promise<void> {
-  await page.goto(`${HOSTS.library.url}e2e/fixtures/adapters/index.html`)
+export async function openWith(page: Page, name: string, search = ''): Promise<void> {
+  await page.goto(`${HOSTS.library.url}e2e/fixtures/adapters/index.html${search}`)
   await page.addScriptTag({ url: `/${FOLDER}/${name}.js`, type: 'module' })
 }

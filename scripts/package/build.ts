@@ -29,6 +29,7 @@ const SUBPATHS = {
   'ai-sdk': 'src/adapters/ai-sdk/ai-sdk.ts',
   openai: 'src/adapters/openai/engine-fetch.ts',
   'prompt-api': 'src/adapters/prompt-api/prompt-api.ts',
+  react: 'src/adapters/react/react.ts',
   remote: 'src/adapters/remote/index.ts',
   models: 'src/adapters/models/models.ts',
 }
@@ -47,13 +48,14 @@ const TYPED = [
   'adapters/openai/engine-fetch',
   'adapters/models/models',
   'adapters/prompt-api/prompt-api',
+  'adapters/react/react',
   'adapters/remote/index',
   'adapters/vite/vite',
   'node/load',
 ]
 
 /** Whose types a subpath may need: who uses it has them. */
-const PEERS = ['ai']
+const PEERS = ['ai', 'react']
 
 /**
  * Bundlers turn small files into data: URLs, which strict policies refuse and of which no SharedWorker is made:
@@ -80,7 +82,10 @@ async function buildScript(name: string, file: string, format: LibraryFormats): 
         name: 'ryzanstein',
         fileName: () => `${name}.js`,
       },
-      rolldownOptions: { external: [/^node:/], output: { minify: true, codeSplitting: false } },
+      rolldownOptions: {
+        external: [/^node:/, ...PEERS],
+        output: { minify: true, codeSplitting: false },
+      },
     },
   })
 }

@@ -169,6 +169,12 @@ describe('a session', () => {
     expect(['good', 'bad']).toContain(json.mood)
     const text = await session.prompt('Yes or no?', { responseConstraint: /(yes|no)!/ })
     expect(text).toMatch(/^(yes|no)!$/)
+    // Half an answer is none, and is not remembered.
+    const used = session.contextUsage
+    const endless = { type: 'string', minLength: 5000 }
+    const cut = session.prompt('x', { responseConstraint: endless })
+    expect(await failure(cut)).toMatchObject({ name: 'OperationError' })
+    expect(session.contextUsage).toBe(used)
     const odd = session.prompt('x', { responseConstraint: /a/i })
     expect(await failure(odd)).toMatchObject({ name: 'NotSupportedError' })
     const wrong = session.prompt('x', { responseConstraint: { type: 'nothing' } })

@@ -60,6 +60,12 @@ export function quotaExceeded(requested: number, quota: number): DOMException {
   return Object.assign(new DOMException(message, 'QuotaExceededError'), { requested, quota })
 }
 
+/** A constraint that was not met when the context was full. */
+export function cutShort(quota: number): DOMException {
+  const message = `the answer was longer than the context of ${quota} tokens before it met its constraint`
+  return new DOMException(message, 'OperationError')
+}
+
 /** What a page of the Prompt API expects in place of an error of the engine, which is its cause. */
 export function domError(caught: unknown, signal: AbortSignal | undefined): unknown {
   if (signal?.aborted) return signal.reason

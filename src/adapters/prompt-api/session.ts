@@ -2,7 +2,14 @@
 // Called by prompt-api.ts.
 import type { Ryzanstein } from '../../api/ryzanstein.ts'
 import type { ChatMessage, ChatOptions, ChatTool } from '../../types/index.ts'
-import { domError, notSupported, quotaExceeded, type ReadPrompt, readPrompt } from './messages.ts'
+import {
+  cutShort,
+  domError,
+  notSupported,
+  quotaExceeded,
+  type ReadPrompt,
+  readPrompt,
+} from './messages.ts'
 import type { PromptInput, PromptOptions, PromptSession, PromptTool } from './types.ts'
 
 export type Engine = Pick<Ryzanstein, 'chat' | 'countTokens' | 'model' | 'stats'>
@@ -153,7 +160,9 @@ export class Session extends EventTarget implements PromptSession {
           ...(prefix && round === 0 && { continueLast: true }),
         })
         for await (const { text } of stream) if (text !== '') write(text)
-        const { text, toolCalls, promptTokens, tokens } = await stream.result
+        const { text, toolCalls, promptTokens, tokens, complete } = await stream.result
+        // Half a JSON text is no answer.
+        if (complete === false) throw cutShort(this.contextWindow)
         if (toolCalls === undefined || toolCalls.length === 0) {
           const last = prefix && round === 0 ? asked.pop() : undefined
           asked.push({ role: 'assistant', content: String(last?.content ?? '') + text })
