@@ -1,8 +1,10 @@
 // Builds and previews the demo site. It imports the built package from ../dist, as an application
 // would from node_modules, so the worker and wasm URLs take the same way through a bundler.
-// Preview sends the isolation headers; hosts that cannot are served by public/coi-service-worker.js.
+// Preview sends the isolation headers; hosts that cannot are served by public/site-worker.js.
+import { createHash } from 'node:crypto'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { defineConfig } from 'vite'
+import { defineConfig, type Plugin } from 'vite'
 
 const here = import.meta.dirname
 
@@ -19,10 +21,36 @@ const PAGES = [
   'evals/index.html',
 ]
 
+/** Names the files of the build for site-worker.js, which keeps them for offline use. */
+function siteFiles(): Plugin {
+  return {
+    name: 'site-files',
+    apply: 'build',
+    closeBundle() {
+      const out = resolve(here, 'dist')
+      const files = readdirSync(out, { recursive: true, encoding: 'utf8' })
+        .map(file => file.replaceAll('\\', '/'))
+        .filter(file => /\.(?:html|js|css|wasm|svg|json)$/.test(file))
+        .filter(file => !/^(?:models\/|site-|coi-)/.test(file))
+        .toSorted()
+      const hash = createHash('sha256').update(JSON.stringify(files))
+      for (const file of files) hash.update(readFileSync(resolve(out, file)))
+      writeFileSync(resolve(out, 'site-files.json'), JSON.stringify(files))
+      const worker = resolve(out, 'site-worker.js')
+      const text = readFileSync(worker, 'utf8')
+      writeFileSync(
+        worker,
+        text.replace('site-REVISION', `site-${hash.digest('hex').slice(0, 12)}`),
+      )
+    },
+  }
+}
+
 export default defineConfig({
   root: here,
   base: './',
   resolve: { alias: { ryzanstein: resolve(here, '../dist/index.js') } },
+  plugins: [siteFiles()],
   worker: { format: 'es' },
   build: {
     outDir: resolve(here, 'dist'),

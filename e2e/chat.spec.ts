@@ -247,3 +247,30 @@ test('thirty turns by keyboard alone', async ({ page }) => {
   await expect(page.locator('#say')).toBeFocused()
   await expect(page.locator('#announce')).toHaveText(/^ryz-chat: ./)
 })
+
+test('the site opens and answers offline, and can be installed', async ({ page, context }) => {
+  await settings({ maxTokens: 24 })(page)
+  await open(page)
+  const keptFiles = () =>
+    page.evaluate(async () => {
+      const names = await caches.keys()
+      const kept = await Promise.all(names.map(async name => (await caches.open(name)).keys()))
+      return kept.flat().length
+    })
+  const files = JSON.parse(readFileSync('demo/dist/site-files.json', 'utf8'))
+  await expect.poll(keptFiles, { timeout: 30_000 }).toBe(files.length)
+  const devtools = await context.newCDPSession(page)
+  const { installabilityErrors } = await devtools.send('Page.getInstallabilityErrors')
+  // A private window cannot install anything.
+  expect(installabilityErrors.map(({ errorId }) => errorId)).toEqual(['in-incognito'])
+  await context.setOffline(true)
+  await page.reload()
+  await expect(page.locator('#status')).toHaveText(/^Ready\./, { timeout: 30_000 })
+  await say(page, 'Who are you?')
+  await answered(page, 2)
+  await page.getByRole('link', { name: 'Play' }).click()
+  await expect(page.locator('#status')).toHaveText('Ready.', { timeout: 30_000 })
+  await context.setOffline(false)
+  // The engine asks whether its model has changed, and nobody answers.
+  trouble = trouble.filter(text => !text.includes('ERR_INTERNET_DISCONNECTED'))
+})

@@ -59,7 +59,7 @@ test('a service worker that never starts leaves a page that writes on one thread
   page,
 }) => {
   // Only the context sees requests for service workers.
-  await page.context().route('**/coi-service-worker.js', route => route.abort())
+  await page.context().route('**/site-worker.js', route => route.abort())
   await openDemo(page, HOSTS.bare.url)
   expect(await page.evaluate(() => crossOriginIsolated)).toBe(false)
   await expect(path(page)).toHaveText(/1\sthread$/)

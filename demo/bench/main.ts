@@ -1,7 +1,8 @@
 // The bench page: reads its settings from the link, runs them on the button or with ?run=1, shows the
 // rows as they come, and leaves the report on window.__bench (and at ?observer=, for a driver).
-import { isolate, load, type ModelSource } from 'ryzanstein'
+import { load, type ModelSource } from 'ryzanstein'
 import { byId, isOff, setOff } from '../src/dom.ts'
+import { openSite } from '../src/site.ts'
 import { readBandwidth } from './bandwidth.ts'
 import { SettingsForm } from './form.ts'
 import { forgetEverything, headOfPage } from './machine.ts'
@@ -117,7 +118,7 @@ picker.addEventListener('change', () => {
 
 form.show(settingsFrom(query))
 showRows([])
-const isolation = await isolate('../coi-service-worker.js')
+const isolation = await openSite('../')
 const head = headOfPage()
 byId('machine', HTMLElement).textContent = `${head.browser}, ${head.machine}`
 byId('isolation', HTMLElement).textContent = isolation.isolated

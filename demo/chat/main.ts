@@ -1,12 +1,13 @@
 // The chat page: loads the chat model, keeps the current conversation, and decides what buttons and keys may do.
 // Data is conversation.ts, the request talk.ts, the look transcript.ts; models come as on the other pages.
-import { type EngineStats, isolate } from 'ryzanstein'
+import type { EngineStats } from 'ryzanstein'
 import { byId, isOff, setOff } from '../src/dom.ts'
 import { showPath } from '../src/figures.ts'
 import { type ChosenModel, chatModel, onModelChosen } from '../src/model-chooser.ts'
 import { Notice } from '../src/notice.ts'
 import { Opening } from '../src/opening.ts'
 import { Session } from '../src/session.ts'
+import { openSite } from '../src/site.ts'
 import { modelText, sentence } from '../src/wording.ts'
 import { ChatSettings } from './chat-settings.ts'
 import { ContextMeter } from './context-meter.ts'
@@ -315,5 +316,5 @@ await openAddressed()
 show()
 showList()
 status.textContent = 'Starting.'
-const isolation = await isolate('../coi-service-worker.js')
+const isolation = await openSite('../')
 await opening.open(chatModel())

@@ -1,6 +1,6 @@
 // The evaluation page: reads its settings from the link, runs them on the button or with ?run=1, and shows
 // figures when the last document is answered. The result is left on window.__evals for a driver.
-import { isolate, load, type ModelSource, RyzError } from 'ryzanstein'
+import { load, type ModelSource, RyzError } from 'ryzanstein'
 import { readRows } from '../../evals/read/rows.ts'
 import { type EvalResults, resultsOf } from '../../evals/report/results.ts'
 import { planTask } from '../../evals/run/plan.ts'
@@ -8,6 +8,7 @@ import { type RunProgress, type RunResult, runPlan } from '../../evals/run/run.t
 import { taskNamed } from '../../evals/tasks/table.ts'
 import { byId, isOff, setOff } from '../src/dom.ts'
 import { onDrop } from '../src/drop.ts'
+import { openSite } from '../src/site.ts'
 import { phaseText, sentence } from '../src/wording.ts'
 import { openData } from './data.ts'
 import { SettingsForm } from './form.ts'
@@ -189,5 +190,5 @@ onFiles('model-files', files => {
 onDrop(takeDropped)
 
 form.show(settingsFrom(query))
-await isolate('../coi-service-worker.js')
+await openSite('../')
 if (query.get('run') === '1') await run(settingsFrom(query))

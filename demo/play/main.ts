@@ -1,11 +1,12 @@
 // The play page: one model, three exhibits of what the engine can do with it. Models come as on the other pages.
-import { type EngineStats, isolate, RyzError } from 'ryzanstein'
+import { type EngineStats, RyzError } from 'ryzanstein'
 import { byId } from '../src/dom.ts'
 import { showPath } from '../src/figures.ts'
 import { type ChosenModel, chatModel, onModelChosen } from '../src/model-chooser.ts'
 import { Notice } from '../src/notice.ts'
 import { Opening } from '../src/opening.ts'
 import { Session } from '../src/session.ts'
+import { openSite } from '../src/site.ts'
 import { modelText } from '../src/wording.ts'
 import type { Stage } from './exhibit.ts'
 import { formExhibit } from './form-exhibit.ts'
@@ -64,5 +65,5 @@ functionsExhibit(stage)
 oddsExhibit(stage)
 onModelChosen(chatModel, model => opening.choose(model))
 status.textContent = 'Starting.'
-const isolation = await isolate('../coi-service-worker.js')
+const isolation = await openSite('../')
 await opening.open(chatModel())

@@ -1,6 +1,6 @@
 // The page: isolate if need be, load the embedded model, then write when asked. Wires the session to
 // the views, and decides what the buttons and keys may do; opening.ts has the way to a model.
-import { type EngineStats, type GenerateResult, type Isolation, isolate } from 'ryzanstein'
+import type { EngineStats, GenerateResult, Isolation } from 'ryzanstein'
 import { refreshStored } from './cache-panel.ts'
 import { byId, isOff, setOff } from './dom.ts'
 import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.ts'
@@ -10,6 +10,7 @@ import { Notice } from './notice.ts'
 import { Opening, THEN_WRITES } from './opening.ts'
 import { SamplingForm } from './sampling-form.ts'
 import { Session } from './session.ts'
+import { openSite } from './site.ts'
 import { Tale } from './tale.ts'
 import { engineNow, foldsNow, lastVisit, rememberVisit, setEngine, setFolds } from './visit.ts'
 import { count, finishText, modelText } from './wording.ts'
@@ -199,7 +200,7 @@ onModelChosen(embeddedModel, model => opening.choose(model))
 onEngineApply(() => opening.reopen())
 const before = restoreVisit()
 status.textContent = 'Starting.'
-isolation = await isolate('./coi-service-worker.js')
+isolation = await openSite('./')
 await opening.open(embeddedModel())
 // One from elsewhere is asked about again: it may not be here any more.
 if (before) await opening.restore(before)
