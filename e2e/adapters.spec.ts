@@ -1,7 +1,7 @@
 // The adapters of the built package in Chromium, under the strict policy, with the real packages that they are for,
 // on the chat model; and what they cost a page that asks for none: nothing.
 import { expect, test } from '@playwright/test'
-import { bundle, openWith } from './adapters/bundle.ts'
+import { appOf, bundle, openWith } from './adapters/bundle.ts'
 
 const MODEL = '/demo/public/models/ryz-chat-tq2_0-embq8_0.gguf'
 
@@ -118,4 +118,15 @@ test('React in StrictMode loads once, writes, and closes when the components hav
   expect(await page.evaluate('counts')).toEqual({ loads: 1, closes: 0 })
   await page.click('#toggle')
   await expect.poll(() => page.evaluate('counts')).toEqual({ loads: 1, closes: 1 })
+})
+
+test('an app that loads and generates has no byte of an adapter', async () => {
+  const code = await appOf(
+    "import { load } from 'ryzanstein'\nglobalThis.run = async url => (await load(url)).generate('x').text()",
+  )
+  expect(code).toContain('generate()')
+  const words = ['LanguageModel', 'stream-start', 'useSyncExternalStore', 'event-stream']
+  for (const word of [...words, 'embeddings.create()', 'chat.completions']) {
+    expect(code).not.toContain(word)
+  }
 })

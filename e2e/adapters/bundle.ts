@@ -49,3 +49,25 @@ export async function openWith(page: Page, name: string, search = ''): Promise<v
   await page.goto(`${HOSTS.library.url}e2e/fixtures/adapters/index.html${search}`)
   await page.addScriptTag({ url: `/${FOLDER}/${name}.js`, type: 'module' })
 }
+
+/** What a bundler makes of an app of this code with the built package, minified and without its workers. */
+export async function appOf(code: string): Promise<string> {
+  const built = await build({
+    configFile: false,
+    root: ROOT,
+    publicDir: false,
+    logLevel: 'silent',
+    plugins: [
+      {
+        name: 'an-app',
+        enforce: 'pre',
+        resolveId: id =>
+          id === 'app' ? id : id === 'ryzanstein' ? resolve(ROOT, 'dist/index.js') : undefined,
+        load: id => (id === 'app' ? code : undefined),
+      },
+    ],
+    build: { write: false, target: 'es2022', rolldownOptions: { input: 'app' } },
+  })
+  const { output } = [built].flat()[0] as { output: { type: string; code?: string }[] }
+  return output.map(file => file.code ?? '').join('\n')
+}
