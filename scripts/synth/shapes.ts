@@ -85,7 +85,7 @@ export const SHAPES = {
     ...bitnetLarge,
     arch: 'llama',
     ffn: 1024,
-    experts: { count: 16, used: 4 },
+    experts: { count: 6, used: 4 },
   },
   /** SpectraSuite TriLM 99M. */
   'trilm-99m': {
