@@ -38,10 +38,12 @@ def dense_mixture(name, n):
     e = n.experts
     arch = 'olmoe' if n.wide_qk else 'qwen3moe' if n.qk_norm else 'qwen2moe' if e.shared else 'llama'
     usual = e.scores == 'softmax' and not e.bias and e.scale == 1 and e.normalise == (arch in ('llama', 'qwen3moe'))
-    if not usual:
-        return  # llama.cpp reads no other routing of these architectures
-    write_gguf(os.path.join(DENSE, name + '.gguf'), gguf_metadata(n, arch, f'golden {name}', 'gpt-2'),
-               gguf_tensors(n, {}, arch, 'F32'))
+    if not usual or (n.wide_qk and n.kv != n.heads):
+        return  # llama.cpp reads no other routing of these architectures, and no norm of fewer keys than queries
+    tensors = gguf_tensors(n, {}, arch, 'F32')
+    if n.tied:  # llama.cpp wants a head of olmoe and qwen2moe: the same table
+        tensors.append(('output.weight', *tensors[0][1:]))
+    write_gguf(os.path.join(DENSE, name + '.gguf'), gguf_metadata(n, arch, f'golden {name}', 'gpt-2'), tensors)
 
 
 def case(name, what, files, gold, config, options=None, cross=False):
@@ -244,7 +246,7 @@ def mixtures():
                       table='BF16', gain='BF16', experts=Experts(count=6, used=2, normalise=False, shared=128, gated=True), **small)
     golden('moe-qwen2', n, 16)
     gguf_case('moe-qwen2', 'qwen2moe: 2 of 6, not renormalised; a shared expert of another width with its gate; biases of q, k and v; Q2_0',
-              n, store, 'qwen2moe', 'Q2_0', 'moe-qwen2', pre='qwen2', cross=True)
+              n, store, 'qwen2moe', 'Q2_0', 'moe-qwen2', pre='qwen2')
     if not DENSE:
         packed_experts('moe-qwen2-hf', n, 'Qwen2MoeForCausalLM', 'autobitlinear')
     case('moe-qwen2-hf', 'the same network as Qwen2MoeForCausalLM, packed, a tensor for each expert', folder('moe-qwen2-hf'),
@@ -253,7 +255,7 @@ def mixtures():
                       table='BF16', gain='BF16', experts=Experts(count=8, used=3, normalise=False), **small)
     golden('moe-olmoe', n, 17)
     gguf_case('moe-olmoe', 'olmoe: 3 of 8, not renormalised; the QK-norm spans all heads; Q2_0 stacks', n, store, 'olmoe', 'Q2_0',
-              'moe-olmoe', cross=True)
+              'moe-olmoe')
     if not DENSE:
         out = {}
         for k, w in n.w.items():
