@@ -92,9 +92,8 @@ export class PoolWatch {
 
   /** Between two ops of a step: a trial of more threads that has met a taken core goes no further. */
   between(): void {
-    if (this.#last?.triesMore !== true) return
     const lateMs = this.#waits[LATE_MS]! - this.#n[LATE]!
-    if (lateMs <= 0) return
+    if (this.#last?.isHopeless(lateMs) !== true) return
     this.#active = this.#last.giveUp(lateMs)
     this.#kernels.ryz_pool_use!(this.#active)
   }

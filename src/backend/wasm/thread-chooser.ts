@@ -91,13 +91,16 @@ export class ThreadChooser {
     return this.#tried || this.#threads
   }
 
-  /** More threads than before share the step that runs, to see whether they help. */
-  get triesMore(): boolean {
-    return this.#tried > this.#threads
+  /**
+   * In a step that more threads than before share, to see whether they help: the first one has waited for longer than a
+   * whole step took before. Less is no reason: where everybody waits for a core, more threads get more of it.
+   */
+  isHopeless(waitMs: number): boolean {
+    return this.#tried > this.#threads && waitMs > Math.max(TRIAL_MS, this.#n[STEP_MS]!)
   }
 
   /**
-   * The first thread waited for one that did not run, so their core is taken: the trial of more threads is over.
+   * The trial of more threads is over.
    * @returns threads for the rest of the step
    */
   giveUp(waitMs: number): number {
@@ -180,7 +183,7 @@ export class ThreadChooser {
     if (n[TRIAL_TOOK]! < (more ? MORE : FEWER) * before) this.#settle(more, now)
     else if (more) {
       this.#failMore(lost, now)
-      this.#met = 0
+      this.#met = n[TRIAL_WAITED]! > 0 ? this.#met + 1 : 0
     } else {
       // As fast as it gets now, whatever was before.
       n[BEST] = this.#mean
