@@ -46,7 +46,7 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
   beforeAll(async () => {
     const needs = { tables: [], linears: [], gates: [], headDim: 64, kv: 'f32' } as const
     keeper = await factory.create(1e6, { maxRows: 1, maxContext: 32, maxCols: 64 }, needs)
-  })
+  }, 120_000)
   afterAll(() => {
     parts?.close()
     keeper?.close()
@@ -114,7 +114,7 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     const got = greedy.map((_, i) => argMax(logits.subarray(i * vocab, (i + 1) * vocab)))
     expect(greedy.length).toBeGreaterThan(1)
     expect(got).toEqual(greedy)
-  })
+  }, 300_000)
 
   test.each(['f16', 'int8', 'int4'] as const)(
     'the embedded model as it is loaded, %s KV',
