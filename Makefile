@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-peers cachegrind soak evals accuracy
+	faults bench bench-gpu bench-grammar bench-speculation bench-peers cachegrind soak evals accuracy
 
 PORT ?= 4173
 
@@ -49,6 +49,10 @@ bench: build
 # What structured output costs, in Node: compiling ten schemas, and the masks of texts that meet them.
 bench-grammar: setup
 	npx tsx bench/grammar/run.ts
+
+# What guessing tokens gains, in Node: docs/bench/speculation.json. ARGS="--threads 1 --rounds 3" for others.
+bench-speculation: setup
+	node --no-liftoff --import tsx bench/speculation/run.ts $(ARGS)
 
 bench-peers: build
 	npm run build:demo

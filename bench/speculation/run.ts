@@ -1,0 +1,187 @@
+// `make bench-speculation`: what guessing tokens gains, in Node: a copying text and one where nothing repeats on
+// the 0.7B shape (copying.ts says how), and the chat model's tool calls and JSON, with prompt lookup and with its
+// draft. Rounds alternate; every answer is held against the one without guesses. Writes docs/bench/speculation.json.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
+import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/open-backend.ts'
+import { Engine } from '../../src/engine/engine.ts'
+import { grammarPart } from '../../src/engine/grammar/part.ts'
+import { openEngineParts } from '../../src/engine/load/open-parts.ts'
+import type { Input } from '../../src/options/input.ts'
+import type { GenerateOptions, GenerateResult, LoadOptions } from '../../src/types/index.ts'
+import { commitText, machineText } from '../../tools/machine.ts'
+import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
+import { ensureModel } from '../models.ts'
+import { type TextKind, writing } from './copying.ts'
+import { CHATS } from './prompts.ts'
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '5' },
+    threads: { type: 'string', default: '2' },
+    shape: { type: 'string', default: 'bitnet-large' },
+    out: { type: 'string', default: 'docs/bench/speculation.json' },
+  },
+})
+const rounds = Number(values.rounds)
+const threads = Number(values.threads)
+const MODELS = 'demo/public/models'
+const CHAT = join(MODELS, 'ryz-chat-tq2_0-embq8_0.gguf')
+const DRAFT = join(MODELS, 'ryz-chat-draft-tq2_0-embq8_0.gguf')
+
+interface Row {
+  text: string
+  guesses: string
+  /** Of an answer, without its prompt. */
+  tokensPerSecond: number
+  /** Over the same without guesses, median of the rounds' quotients. */
+  times: number
+  rounds: number
+  accepted: number
+  proposed: number
+  length: number
+}
+
+/** One of several engines of the same model that take turns. */
+interface Rival {
+  readonly guesses: string
+  readonly engine: Engine
+}
+
+interface Question {
+  readonly input: Input
+  readonly options: GenerateOptions
+}
+
+const kernels: BackendFactory[] = [threads, 1].map(count => ({
+  path: kernelPath('simd128', count),
+  traits: EXACT,
+  scratchBytes: limits => scratchBytes(limits, count),
+  create: async (memoryBytes, limits) => {
+    const { spawn } = await nodeSpawner()
+    const wasm = kernelModule('simd128', count > 1)
+    return createWasmBackend({
+      variant: 'simd128',
+      threads: count,
+      memoryBytes,
+      limits,
+      wasm,
+      spawn,
+    })
+  },
+}))
+
+async function open(path: string, guesses: string, load: LoadOptions, kind?: TextKind) {
+  const file = (name: string) => new File([readFileSync(name)], basename(name))
+  const options: LoadOptions = {
+    ...load,
+    cache: 'off',
+    ...(guesses === 'draft' && { draft: file(DRAFT) }),
+  }
+  const hooks = { progress: () => undefined, signal: new AbortController().signal }
+  const [pool, one] = kernels
+  const parts = await openEngineParts(file(path), options, hooks, [pool!], undefined, undefined, [
+    one!,
+  ])
+  const network = kind ? writing(parts.network, kind) : parts.network
+  const speculation = guesses === 'none' ? 'off' : 'auto'
+  const own = { ...parts, network, close: () => parts.close() }
+  const engine = new Engine(own, { ...options, speculation }, { grammar: async () => grammarPart })
+  await engine.measure()
+  return { guesses, engine }
+}
+
+function answer(engine: Engine, { input, options }: Question): Promise<GenerateResult> {
+  return new Promise((done, error) => {
+    engine.generate(input, options, { token: () => undefined, done, error })
+  })
+}
+
+/** Each asks all questions once a round; the first round is to get warm, and its answers are compared. */
+async function compete(text: string, rivals: readonly Rival[], questions: readonly Question[]) {
+  const speeds = rivals.map((): number[] => [])
+  const said: string[] = []
+  for (let round = 0; round <= rounds; round++) {
+    for (const [r, { engine, guesses }] of rivals.entries()) {
+      let tokens = 0
+      let ms = 0
+      const all: number[][] = []
+      for (const question of questions) {
+        const result = await answer(engine, question)
+        tokens += result.tokens.length - 1
+        ms += result.decodeMs
+        all.push(result.tokens)
+      }
+      const answers = JSON.stringify(all)
+      said[0] ??= answers
+      if (answers !== said[0]) throw new Error(`${text}: ${guesses} gave another answer`)
+      if (round > 0) speeds[r]!.push((tokens * 1000) / ms)
+    }
+  }
+  return rivals.map(({ guesses, engine }, r): Row => {
+    const { accepted, proposed, length } = engine.stats().speculation
+    const times = median(speeds[r]!.map((speed, i) => speed / speeds[0]![i]!))
+    const tokensPerSecond = median(speeds[r]!)
+    return { text, guesses, tokensPerSecond, times, rounds, accepted, proposed, length }
+  })
+}
+
+function median(list: readonly number[]): number {
+  const sorted = [...list].sort((a, b) => a - b)
+  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2
+}
+
+const rows: Row[] = []
+async function measure(
+  text: string,
+  path: string,
+  ways: readonly string[],
+  questions: readonly Question[],
+  load: LoadOptions,
+  kind?: TextKind,
+): Promise<void> {
+  const rivals: Rival[] = []
+  for (const guesses of ways) rivals.push(await open(path, guesses, load, kind))
+  for (const row of await compete(text, rivals, questions)) {
+    rows.push(row)
+    const { guesses, tokensPerSecond, times, accepted, proposed, length } = row
+    console.log(
+      `${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step`,
+    )
+  }
+  for (const { engine } of rivals) await engine.close()
+}
+
+const model = {
+  file: `${values.shape}-tq2_0.gguf`,
+  synth: ['--shape', values.shape, '--type', 'tq2_0'],
+}
+await ensureModel('build/bench/models', model)
+const large = join('build/bench/models', model.file)
+/** Without bos: 200 tokens that are spread over the vocabulary. */
+const passage: Input = {
+  kind: 'tokens',
+  tokens: Array.from({ length: 200 }, (_, i) => 5 + ((i * 37) % 900)),
+}
+const long = { temperature: 0, maxTokens: 200, ignoreEos: true, reuse: false }
+const room: LoadOptions = { contextLength: 512, maxSequences: 1, kv: 'int8', memoryBudget: 2e9 }
+for (const kind of ['copies', 'nothing repeats'] as const) {
+  await measure(kind, large, ['none', 'lookup'], [{ input: passage, options: long }], room, kind)
+}
+for (const { text, questions } of CHATS) {
+  await measure(text, CHAT, ['none', 'lookup', 'draft'], questions, { maxSequences: 1 })
+}
+const { version } = process
+const report = {
+  machine: machineText(),
+  node: version,
+  threads,
+  commit: commitText(),
+  shape: values.shape,
+  rows,
+}
+writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`)
+console.log(values.out)
+process.exit(0)
