@@ -172,6 +172,7 @@ test('turns that do not fit any more slide out, and the page says where', async 
   expect(Number(used)).toBeLessThan(1024)
   await say(page, 'x'.repeat(6000))
   await expect(page.locator('#notice-code')).toHaveText('CONTEXT_FULL')
+  await expect(page.locator('#notice')).toBeInViewport()
   await expect(page.getByRole('button', { name: 'Get an answer' })).toBeVisible()
 })
 

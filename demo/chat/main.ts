@@ -140,6 +140,7 @@ async function answer(turn: tree.Turn): Promise<void> {
   await showContext()
   meter.start()
   let keptMs = performance.now()
+  let failed: unknown
   try {
     await talk.answer(conversation, turn, settings.answer, tokens => {
       if (conversation === current) transcript.grow(turn)
@@ -152,14 +153,18 @@ async function answer(turn: tree.Turn): Promise<void> {
     transcript.announce(`${turn.by}: ${turn.text}`)
     talk.save(conversation)
   } catch (caught) {
-    status.textContent = 'The answer broke off.'
-    notice.show(caught, () => answer(turn.text === '' ? newAnswer(turn.parent) : turn))
+    failed = caught
   } finally {
     dropIfEmpty(conversation, turn)
     if (busy === turn) setIdle()
     await keep(conversation)
     await showContext()
   }
+  if (failed === undefined) return
+  const began = turn.text !== ''
+  status.textContent = began ? 'The answer broke off.' : 'There is no answer.'
+  // After the conversation has found its place, so that the notice is in view.
+  notice.show(failed, () => answer(began ? turn : newAnswer(turn.parent)))
 }
 
 /** Nothing of the current conversation is written any more. */
