@@ -45,7 +45,8 @@ export async function openInNode(
   const factory = wasmFactory('simd128', threads, { adapts, aloneNs: undefined, cores })
   const hooks = { progress: () => {}, signal: new AbortController().signal }
   const file = new File([await openAsBlob(path)], basename(path))
-  const engine = new Engine(await openEngineParts(file, OPTIONS, hooks, [factory]), OPTIONS)
+  const options = { ...OPTIONS, speculation: 'off' } as const
+  const engine = new Engine(await openEngineParts(file, options, hooks, [factory]), options)
   await engine.measure()
   const ask = (prompt: readonly number[], maxTokens: number, ms?: number) => {
     const times: number[] = []

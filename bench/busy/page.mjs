@@ -4,7 +4,11 @@ const engines = new Map()
 
 async function open({ name, sdk, model, options }) {
   const { load } = await import(`${sdk}index.js`)
-  const engine = await load(model, options)
+  // Guesses depend on what steps take; a version from before they were does not know the option.
+  const engine = await load(model, { ...options, speculation: 'off' }).catch(error => {
+    if (error.code !== 'BAD_OPTION') throw error
+    return load(model, options)
+  })
   engines.set(name, engine)
   return { vocab: engine.model.vocab, threads: (await engine.stats()).threads }
 }
