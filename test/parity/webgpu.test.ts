@@ -35,6 +35,10 @@ const CHAT_GOLDEN = JSON.parse(
   readFileSync(new URL('../golden/ryz-chat/golden.json', import.meta.url), 'utf8'),
 ) as { generation: { name: string; ids: number[]; int8: { greedy: number[]; gaps: number[] } }[] }
 
+const named = CASES.map(c => [`${c.name} (${c.what})`, c] as const)
+const MIXTURES = named.filter(([name]) => name.startsWith('moe-'))
+const DENSE = named.filter(([name]) => !name.startsWith('moe-'))
+
 const adapter = await adapterHere()
 const factory = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
 
@@ -59,7 +63,12 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     return parts
   }
 
-  test.each(CASES.map(c => [`${c.name} (${c.what})`, c] as const))('%s', async (_, c) => {
+  test.each(MIXTURES)('%s, a mixture of experts, is passed over by name', async (_, c) => {
+    const opening = openParts(caseFiles(c), factory, { ...c.options, strict: true })
+    await expect(opening).rejects.toThrow('it does not compute mixtures of experts')
+  })
+
+  test.each(DENSE)('%s', async (_, c) => {
     const golden = loadGolden(c)
     const strict = { ...c.options, strict: true } as const
     const { network } = await open(caseFiles(c), factory, strict)
