@@ -117,8 +117,8 @@ export interface LoadOptions {
   /**
    * Speculative decoding: tokens that are likely to follow are computed along with the last one, and kept as
    * far as they are what is drawn. Same tokens, less time where a text repeats what it or its prompt said before.
-   * 'auto' (default) does it where it pays, and not on a GPU, where a row may round otherwise in a larger
-   * step; an object does it there too. See stats().speculation.
+   * 'auto' does it where it seems to pay, and not on a GPU, where a row may round otherwise in a larger step; an
+   * object does it there too. Default 'off', and 'auto' with a draft. See stats().speculation.
    */
   speculation?: 'auto' | 'off' | SpeculationOptions
   /**

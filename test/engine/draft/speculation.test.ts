@@ -207,7 +207,7 @@ describe('whether to guess', () => {
       contextLength: 2048,
       maxWantedRows: 32,
     }
-    const { engine, network } = start(fake, {}, { now: () => now })
+    const { engine, network } = start(fake, { speculation: 'auto' }, { now: () => now })
     await engine.measure()
     const before = now
     const { result } = await run(engine, CYCLE, { ...greedy, maxTokens: 1000 }).ended
@@ -250,12 +250,19 @@ describe('whether to guess', () => {
     expect(50 + 20 * (longest - 1)).toBeLessThan(280)
   })
 
+  it('is off where nobody asks for it', async () => {
+    const { engine } = start({ logits: cycle })
+    await run(engine, CYCLE, greedy).ended
+    expect(engine.stats().speculation).toMatchObject({ on: false, proposed: 0 })
+    expect(engine.stats().speculation.reason).toBe("speculation is 'off'")
+  })
+
   it('is off where a row rounds by how many there are, unless it is asked for', async () => {
     const parts = () => ({
       ...fakeParts(new FakeNetwork({ logits: cycle })),
       traits: { ...EXACT, exact: false },
     })
-    const auto = new Engine(parts())
+    const auto = new Engine(parts(), { speculation: 'auto' })
     await run(auto, CYCLE, greedy).ended
     expect(auto.stats().speculation).toMatchObject({ on: false, proposed: 0, gain: 1 })
     expect(auto.stats().speculation.reason).toMatch(/rounds a row/)
