@@ -1,6 +1,7 @@
 // One POST to a server of OpenAI's protocol: tried again where it was refused for now, and every way it can fail
 // as a RyzError. Used by remote.ts.
 import { RyzError } from '../../errors.ts'
+import { watched } from '../../net/watch.ts'
 import type { RemoteOptions } from './remote-options.ts'
 
 export interface Server extends RemoteOptions {
@@ -71,7 +72,7 @@ async function send(
   }
   const sent = own ? own(url, init) : fetch(url, init)
   try {
-    return await within(sent, timeoutMs, `${url} did not answer`)
+    return await watched(sent, { what: `an answer of ${url}`, ms: timeoutMs })
   } catch (caught) {
     if (caught instanceof RyzError) throw caught
     const why = caught instanceof Error ? caught.message : String(caught)
@@ -92,7 +93,11 @@ function opened({ timeoutMs = TIMEOUT_MS }: Server, url: string, response: Respo
     async read() {
       if (reader === undefined) return undefined
       try {
-        const next = await within(reader.read(), timeoutMs, `${url} fell silent`)
+        const next = await watched(
+          reader.read(),
+          { what: `the next bytes of ${url}`, ms: timeoutMs },
+          reader,
+        )
         return next.done ? undefined : next.value
       } catch (caught) {
         void reader.cancel().catch(() => undefined)
@@ -107,14 +112,6 @@ function opened({ timeoutMs = TIMEOUT_MS }: Server, url: string, response: Respo
       }
     },
   }
-}
-
-function within<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new RyzError('NETWORK', `${what} for ${ms} ms`)), ms)
-  })
-  return Promise.race([work, late]).finally(() => clearTimeout(timer))
 }
 
 /** What the server said, under the code of this package. */
