@@ -16,38 +16,39 @@ export function createTurn(): Turn {
 
 /** Node delivers up to 1,000 messages of one port before it looks at another, where the cancel waits. */
 export function immediateTurn(): Turn {
-  let waiting: (() => void) | undefined
-  const go = () => {
-    const resume = waiting
-    waiting = undefined
-    resume?.()
-  }
-  return {
-    next(resume) {
-      waiting = resume
-      setImmediate(go)
-    },
-    close: go,
-  }
+  return turnOver(go => ({ ask: () => setImmediate(go), close: () => undefined }))
 }
 
 export function channelTurn(): Turn {
-  const { port1, port2 } = new MessageChannel()
+  return turnOver(go => {
+    const { port1, port2 } = new MessageChannel()
+    port1.onmessage = go
+    return {
+      ask: () => port2.postMessage(0),
+      close: () => {
+        port1.close()
+        port2.close()
+      },
+    }
+  })
+}
+
+/** @param open  gives how to have `go` called later, and how to end that */
+function turnOver(open: (go: () => void) => { ask(): void; close(): void }): Turn {
   let waiting: (() => void) | undefined
   const go = () => {
     const resume = waiting
     waiting = undefined
     resume?.()
   }
-  port1.onmessage = go
+  const { ask, close } = open(go)
   return {
     next(resume) {
       waiting = resume
-      port2.postMessage(0)
+      ask()
     },
     close() {
-      port1.close()
-      port2.close()
+      close()
       go()
     },
   }
