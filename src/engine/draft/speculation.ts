@@ -141,7 +141,7 @@ export class Speculation {
 
   /** Computing the step took so long, and it had no part of a prompt; NaN where it was computed twice. */
   learn(ms: number): void {
-    if (this.#base === 0 || Number.isNaN(ms)) return
+    if (this.#options === undefined || this.#base === 0 || Number.isNaN(ms)) return
     this.#costs.learn(this.#rows, ms)
     this.#clock++
     if (this.#draftMs > 0) this.#judge(ms)
