@@ -139,7 +139,9 @@ const FIELDS: Record<string, (f: Facts) => void> = {
     expect(sum(msByActive)).toBeLessThan(loadMs + requestsMs)
     expect(pieces).toHaveLength(2)
     expect(pieces[0]).toBeGreaterThan(0)
-    expect(sum(pieces)).toBeGreaterThan(sum(during.pool!.pieces))
+    expect(sum(during.pool!.pieces)).toBeGreaterThan(0)
+    // It never goes back; it stands where one thread works alone, as it may between the two looks.
+    expect(sum(pieces)).toBeGreaterThanOrEqual(sum(during.pool!.pieces))
     expect(activeBySecond.length).toBeGreaterThan(0)
     for (const mean of activeBySecond) expect(mean === 0 || (mean >= 1 && mean <= 2)).toBe(true)
     expect(waitMs).toBeGreaterThanOrEqual(0)
