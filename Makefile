@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-speculation bench-peers cachegrind soak evals accuracy
+	faults bench bench-gpu bench-grammar bench-speculation bench-peers cachegrind soak evals accuracy api-docs release-check
 
 PORT ?= 4173
 
@@ -20,6 +20,16 @@ check: build
 	npx tsc --noEmit
 	npx biome check .
 	npx tsx scripts/package/check.ts
+	$(MAKE) api-docs API_DOCS=--check
+
+# The API reference, docs/api/, from the docstrings of the declarations; typedoc is installed apart.
+api-docs: build
+	npm ci --prefix scripts/api-docs --no-audit --no-fund --silent
+	node scripts/api-docs/build.mjs $(API_DOCS)
+
+# Whether this tree could be published as it is: docs/RELEASING.md.
+release-check: check
+	npx tsx scripts/package/release.ts
 
 test-node: build
 	npx vitest run --project node

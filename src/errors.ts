@@ -40,6 +40,7 @@ export const ERROR_CODES = {
   CLOSED: 'The engine was closed before or during this call.',
 } as const satisfies Record<string, string>
 
+/** One of the codes of ERROR_CODES. A code never changes its meaning. */
 export type ErrorCode = keyof typeof ERROR_CODES
 
 /** Of the codes above, those after which an engine is gone, and whether the same path would fail again. */

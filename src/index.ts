@@ -5,7 +5,19 @@ export {
   type ChatCompletionRequest,
   type OpenAiFacade,
   openai,
+  type RequestInitLike,
 } from './adapters/openai/openai.ts'
+export type {
+  ChatCompletionMessage,
+  ChoiceLogprobs,
+  CompletionFinish,
+  CompletionToolCall,
+  CompletionUsage,
+  EmbeddingRequest,
+  EmbeddingResponse,
+  ResponseFormatParam,
+  ToolCallPiece,
+} from './adapters/openai/openai-types.ts'
 export { type Isolation, isolate } from './api/isolate.ts'
 export { partialJson } from './api/partial-json.ts'
 export { load, type Ryzanstein } from './api/ryzanstein.ts'
@@ -23,6 +35,7 @@ export {
   storageEstimate,
 } from './cache/manage.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
+export type { DetokenizeOptions, SaveOptions, TokenizeOptions } from './options/generate.ts'
 export type {
   ActivationMode,
   BackendChoice,
@@ -59,6 +72,7 @@ export type {
   ModelInfo,
   ModelSource,
   OpTime,
+  PathVariant,
   Pooling,
   PoolStats,
   QueueEvent,

@@ -2,8 +2,10 @@
 // a user's file and the code of the documents are compiled against its declarations with every check on and
 // nothing else installed. Run by `make check` after the build.
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { PACKAGE_FILES } from '../../src/package-files.ts'
+import { contentFaults, promisedFiles, versionFaults } from './contents.ts'
 
 const root = resolve(import.meta.dirname, '../..')
 const work = join(root, 'build/consumer')
@@ -60,6 +62,22 @@ rmSync(work, { recursive: true, force: true })
 mkdirSync(join(work, 'node_modules/ryzanstein'), { recursive: true })
 run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', work])
 const tarball = join(work, readdirSync(work).find(file => file.endsWith('.tgz'))!)
+const packed = execFileSync('tar', ['-tzf', tarball], { encoding: 'utf8' }).trim().split('\n')
+const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+const faults = [
+  ...contentFaults(
+    packed.map(path => path.replace(/^package\//, '')),
+    statSync(tarball).size,
+    [...promisedFiles(manifest), ...PACKAGE_FILES.map(file => `dist/${file}`)],
+  ),
+  ...versionFaults({
+    'package.json': JSON.stringify(manifest),
+    'package-lock.json': readFileSync(join(root, 'package-lock.json'), 'utf8'),
+    'CHANGELOG.md': readFileSync(join(root, 'CHANGELOG.md'), 'utf8'),
+    'docs/QUICKSTART.md': readFileSync(join(root, 'docs/QUICKSTART.md'), 'utf8'),
+  }),
+]
+if (faults.length > 0) throw new Error(faults.join('\n'))
 run('tar', ['-xzf', tarball, '-C', join(work, 'node_modules/ryzanstein'), '--strip-components=1'])
 run(bin('publint'), ['run', tarball, '--strict'])
 // A service worker is a file to copy, and dist/* are files to fetch: neither has types.

@@ -4,6 +4,7 @@ import { asRyzError, RyzError } from '../errors.ts'
 import { blob, check, text } from '../options/rules.ts'
 import { isQuotaError, putBlob, storedBlob } from '../storable.ts'
 
+/** A saved session in this browser. */
 export interface SavedSession {
   name: string
   bytes: number
@@ -41,12 +42,14 @@ export const sessions = {
     return stored('the sessions', async () => storedBlob(await get(name, shelf())))
   },
 
+  /** Names and sizes of all. @throws RyzError NO_STORAGE without IndexedDB */
   list: (): Promise<SavedSession[]> =>
     stored('the sessions', async () => {
       const all = await entries<string, unknown>(shelf())
       return all.map(([name, value]) => ({ name, bytes: storedBlob(value)?.size ?? 0 }))
     }),
 
+  /** Forgets one; nothing happens where there is none. @throws RyzError NO_STORAGE without IndexedDB */
   delete: async (name: string): Promise<void> => {
     check('name', name, text)
     await stored('the sessions', () => del(name, shelf()))

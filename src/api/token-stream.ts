@@ -58,6 +58,7 @@ export class TokenStream implements AsyncIterable<TokenChunk> {
     if (!this.#over) this.#cancel()
   }
 
+  /** The pieces as they come; leaving the loop cancels the request. */
   [Symbol.asyncIterator](): AsyncGenerator<TokenChunk, void, undefined> {
     if (this.#iterated) {
       throw new RyzError(

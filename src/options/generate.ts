@@ -119,6 +119,7 @@ export const EMBED_RULES: Rules<EmbedOptions> = {
   onQueue: callback,
 }
 
+/** What tokenize() takes. */
 export interface TokenizeOptions {
   /** Recognise control tokens that are written out. */
   special?: boolean
@@ -127,6 +128,7 @@ export interface TokenizeOptions {
 }
 export const TOKENIZE_RULES: Rules<TokenizeOptions> = { special: flag, bos: flag }
 
+/** What detokenize() takes. */
 export interface DetokenizeOptions {
   /** Also write control tokens. */
   special?: boolean
@@ -135,6 +137,7 @@ export interface DetokenizeOptions {
 }
 export const DETOKENIZE_RULES: Rules<DetokenizeOptions> = { special: flag, continuation: flag }
 
+/** What saveSession() takes. */
 export interface SaveOptions {
   noBos?: boolean
 }

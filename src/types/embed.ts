@@ -7,6 +7,7 @@ import type { QueueEvent } from './generate.ts'
  */
 export type Pooling = 'last' | 'mean' | 'cls'
 
+/** What embed() takes. */
 export interface EmbedOptions {
   /**
    * Default: what the file says (`model.pooling`), else 'mean', as the last token of a model that was not made
@@ -19,12 +20,17 @@ export interface EmbedOptions {
   truncate?: boolean
   /** As in GenerateOptions. */
   noBos?: boolean
+  /** As in GenerateOptions. */
   priority?: number
+  /** As in GenerateOptions. */
   queueTimeoutMs?: number
+  /** Cancels it: ABORTED. */
   signal?: AbortSignal
+  /** As in GenerateOptions. */
   onQueue?: (event: QueueEvent) => void
 }
 
+/** What embed() gives: a vector for each text. */
 export interface EmbedResult {
   /** A vector for each text, f32 [model.hidden]: hidden states after the last norm, pooled. */
   embeddings: Float32Array[]

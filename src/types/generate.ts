@@ -2,6 +2,9 @@
 // types, see index.ts.
 import type { MadeToolCall, ToolCallDelta } from './tools.ts'
 
+/**
+ * How a token is drawn from the logits, in this order: penalties, bias, responseFormat, topK, temperature, topP, minP.
+ */
 export interface SamplingOptions {
   /** 0 is greedy. Default 0.8. */
   temperature?: number
@@ -55,6 +58,7 @@ export interface Unenforced {
   reason: string
 }
 
+/** What generate() takes. What is wrong is BAD_OPTION and names the option. */
 export interface GenerateOptions extends SamplingOptions {
   /** New tokens at most; default 256. */
   maxTokens?: number
@@ -94,6 +98,7 @@ export interface GenerateOptions extends SamplingOptions {
   reuse?: boolean
   /** Told when the request has to wait, and whenever its position changes; not when it starts at once. */
   onQueue?: (event: QueueEvent) => void
+  /** Cancels the request: the stream ends with ABORTED. */
   signal?: AbortSignal
 }
 
@@ -107,8 +112,11 @@ export interface QueueEvent {
   estimatedWaitMs: number | null
 }
 
+/** A token and how likely the model held it. */
 export interface TokenLogprob {
+  /** Its id. */
   token: number
+  /** Natural logarithm of its probability. */
   logprob: number
   /** The bytes it writes, which may be a part of a character; none for a control token. */
   bytes: readonly number[]
@@ -120,6 +128,7 @@ export interface TokenLogprob {
 export interface TokenChunk {
   /** Of the answer itself; reasoning and calls of tools are no part of it. */
   text: string
+  /** Ids that came with this piece. */
   tokens: number[]
   /** A piece of reasoning; see ChatOptions.reasoning. */
   reasoning?: string
@@ -132,6 +141,7 @@ export interface TokenChunk {
 /** 'tool_calls': it ended by itself, and holds calls of tools. */
 export type FinishReason = 'eos' | 'stop' | 'length' | 'context' | 'tool_calls'
 
+/** What a stream's `result` gives when the answer has ended. */
 export interface GenerateResult {
   /** The answer itself: without reasoning and calls of tools, and without the white space around them. */
   text: string
@@ -145,9 +155,11 @@ export interface GenerateResult {
   partialToolCall?: string
   /** Beginnings of calls that were none of an offered function; they stand in the text as they were written. */
   unreadCalls?: number
+  /** Why it ended. */
   finishReason: FinishReason
   /** The stop string that ended it, if one did. */
   stopString?: string
+  /** Tokens of the prompt, bos included. */
   promptTokens: number
   /** Prompt tokens that were found in the KV cache instead of computed. */
   reusedTokens: number
@@ -160,10 +172,14 @@ export interface GenerateResult {
   unenforced?: Unenforced[]
   /** How often it slid; see `overflow`. */
   slides: number
+  /** The seed that repeats it. */
   seed: number
+  /** Submission to start. */
   queueMs: number
+  /** Reading the prompt. */
   prefillMs: number
   /** Submission to the first token. */
   ttftMs: number
+  /** First token to last. */
   decodeMs: number
 }

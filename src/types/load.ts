@@ -16,6 +16,7 @@ export type ModelSource =
   | ArrayBufferView
   | ReadableStream<Uint8Array>
 
+/** Plain TypeScript, C++ kernels in WebAssembly, or WGSL shaders on a GPU. */
 export type BackendName = 'reference' | 'wasm' | 'webgpu'
 
 /**
@@ -24,23 +25,32 @@ export type BackendName = 'reference' | 'wasm' | 'webgpu'
  */
 export type KernelVariant = 'relaxed' | 'relaxed-i32' | 'simd128' | 'scalar'
 
+/** Element type of keys and values in the KV cache. */
 export type KvType = 'f32' | 'f16' | 'int8' | 'int4'
 
 /** Rounding of embedding and head; 'file': none. */
 export type HeadType = 'file' | 'int8' | 'int4'
 
+/**
+ * How activations enter ternary matrices: rounded to int8 row by row (BitNet b1.58), or as floats.
+ */
 export type ActivationMode = 'int8' | 'float'
 
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
 export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
 
+/** What a load is doing, in this order. */
 export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'warmup' | 'ready'
 
+/** How far a load is; bytes are of the model's files. */
 export interface LoadProgress {
+  /** What is being done now. */
   phase: LoadPhase
+  /** Bytes that are there, from the network or the store. */
   loadedBytes: number
   /** 0 while the size is not known. */
   totalBytes: number
+  /** Mean since the load began. */
   bytesPerSecond: number
   /** Estimated from the rate so far; absent while nothing is known. */
   etaSeconds?: number
@@ -67,6 +77,7 @@ export interface SpeculationOptions {
   adaptive?: boolean
 }
 
+/** What load() takes. Everything is optional; what is wrong is BAD_OPTION and names the option. */
 export interface LoadOptions {
   /**
    * 'auto' takes the GPU where a model of 16 MB a token or more runs faster on it, as measured once it is loaded
@@ -93,6 +104,7 @@ export interface LoadOptions {
   head?: Exclude<HeadType, 'file'>
   /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
   activations?: ActivationMode
+  /** Byte layout of I2_S files; default 'x86'. */
   i2sLayout?: I2sLayout
   /**
    * Element type of the KV cache; default f16 (f32 when strict), int8 where that does not fit: no measurable
@@ -176,6 +188,8 @@ export interface LoadOptions {
    * cannot be read is a TEMPLATE_ERROR of load().
    */
   chatTemplate?: string
+  /** Ends the load with ABORTED; what was downloaded stays in the store. */
   signal?: AbortSignal
+  /** Told what the load does, and once more when it is ready. */
   onProgress?: (progress: LoadProgress) => void
 }

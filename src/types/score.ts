@@ -1,3 +1,4 @@
+/** What score() takes. */
 export interface ScoreOptions {
   /**
    * The first token that is scored, 1 or more: log-probabilities of tokens[from..] are given, those before are 0. What is
@@ -9,14 +10,19 @@ export interface ScoreOptions {
   alternatives?: readonly number[]
   /** Also return the raw logits, [tokens - from + 1][vocab] f32. */
   logits?: boolean
+  /** As in GenerateOptions; only for a text that is given as a string. */
   noBos?: boolean
   /** As in GenerateOptions. */
   priority?: number
+  /** As in GenerateOptions. */
   queueTimeoutMs?: number
+  /** Cancels it: ABORTED. */
   signal?: AbortSignal
 }
 
+/** What score() gives: how likely the model holds each token of a text. */
 export interface ScoreResult {
+  /** Ids of the text. */
   tokens: number[]
   /** log p(tokens[i] | tokens[0..i-1]); 0 for those before `from`. */
   logprobs: Float32Array
@@ -26,5 +32,6 @@ export interface ScoreResult {
   alternatives?: Float32Array
   /** Row i holds the logits after tokens[0..from-1+i]; the last row is what follows the text. */
   logits?: Float32Array
+  /** Columns of `logits`. */
   vocabSize: number
 }

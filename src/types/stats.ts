@@ -72,12 +72,14 @@ export interface PoolStats {
 /** What computes: a kernel build, the shaders, or TypeScript. */
 export type PathVariant = KernelVariant | 'wgsl' | 'typescript'
 
+/** Time that one operation of the network took. */
 export interface OpTime {
   op: string
   calls: number
   ms: number
 }
 
+/** What the loaded model is, as its header says. */
 export interface ModelInfo {
   name: string
   architecture: string
@@ -146,6 +148,7 @@ export interface BackendChoice {
   cpu?: ExpectedSpeed
 }
 
+/** Tokens a second, as measured on this device or estimated from what it measured. */
 export interface ExpectedSpeed {
   decodeTokensPerSecond: number
   prefillTokensPerSecond: number
@@ -240,6 +243,7 @@ export interface SpeculationStats {
   gain: number
 }
 
+/** What stats() gives. Counters begin at load(); times are milliseconds, sizes bytes. */
 export interface EngineStats {
   backend: BackendName
   variant: PathVariant

@@ -26,6 +26,7 @@ export interface StoredModel {
   about: Readonly<Record<string, string>>
 }
 
+/** A file of a stored model. */
 export interface StoredFile {
   url: string
   size: number

@@ -2,7 +2,9 @@
 // package is needed for them. Types alone.
 import type { EmbeddingModel, LanguageModel } from 'ai'
 
+/** The interface of `ai` 7 for language models. */
 export type LanguageModelV4 = Extract<LanguageModel, { specificationVersion: 'v4' }>
+/** The interface of `ai` 7 for embeddings. */
 export type EmbeddingModelV4 = Extract<EmbeddingModel, { specificationVersion: 'v4' }>
 
 export type CallOptions = Parameters<LanguageModelV4['doGenerate']>[0]

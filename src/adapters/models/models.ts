@@ -14,6 +14,7 @@ export interface ModelShape {
   readonly tied: boolean
 }
 
+/** A published ternary model, as its own page describes it. */
 export interface PublishedModel {
   readonly name: string
   /** For load(). */

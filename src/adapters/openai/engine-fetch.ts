@@ -16,20 +16,12 @@ import type {
 import { serverSentEvents } from './sse.ts'
 
 export { type OpenAiFacade, openai } from './openai.ts'
-export type {
-  ChatCompletion,
-  ChatCompletionChunk,
-  ChatCompletionRequest,
-  EmbeddingRequest,
-  EmbeddingResponse,
-  TextCompletion,
-  TextCompletionChunk,
-  TextCompletionRequest,
-} from './openai-types.ts'
+export type * from './openai-types.ts'
 
 /** `fetch`, as clients take it. */
 export type EngineFetch = (input: string | URL | Request, init?: RequestInit) => Promise<Response>
 
+/** What engineFetch() may be told. */
 export interface EngineFetchOptions {
   /** Names that a request may give beside the model's own, such as the one that an app has built in. */
   models?: readonly string[]

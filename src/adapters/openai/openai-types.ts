@@ -1,12 +1,14 @@
 // The shapes of OpenAI's chat.completions, as far as they are served here. Plain data, no logic. What is
 // taken is typed as widely as the official client types it; request.ts refuses by name what cannot be served.
 
+/** A part of a message; only text is served. */
 export interface ContentPart {
   type: string
   /** Of a part of type 'text'. */
   text?: string
 }
 
+/** A message of a chat, in OpenAI's shape. */
 export interface ChatCompletionMessage {
   role: string
   /** null and nothing are the empty text. */
@@ -99,6 +101,7 @@ export interface TextCompletionRequest extends SharedFields {
   suffix?: string | null
 }
 
+/** OpenAI's response_format. */
 export type ResponseFormatParam =
   | { type: 'text' }
   | { type: 'json_object' }
@@ -112,6 +115,7 @@ export type ResponseFormatParam =
       }
     }
 
+/** A token and its log-probability. */
 export interface LogprobEntry {
   token: string
   logprob: number
@@ -119,23 +123,28 @@ export interface LogprobEntry {
   bytes: number[] | null
 }
 
+/** A token of the answer beside the likeliest ones in its place. */
 export interface ContentLogprob extends LogprobEntry {
   top_logprobs: LogprobEntry[]
 }
 
+/** Log-probabilities of an answer's tokens, in OpenAI's shape. */
 export interface ChoiceLogprobs {
   content: ContentLogprob[]
   refusal: null
 }
 
+/** Why an answer ended, in OpenAI's words. */
 export type CompletionFinish = 'stop' | 'length' | 'tool_calls'
 
+/** A call of a function, in OpenAI's shape. */
 export interface CompletionToolCall {
   id: string
   type: 'function'
   function: { name: string; arguments: string }
 }
 
+/** A piece of a call in a stream, in OpenAI's shape. */
 export interface ToolCallPiece {
   index: number
   /** With the first piece of a call. */
@@ -144,6 +153,7 @@ export interface ToolCallPiece {
   function: { name?: string; arguments?: string }
 }
 
+/** Tokens that a request read and wrote. */
 export interface CompletionUsage {
   prompt_tokens: number
   completion_tokens: number
@@ -151,6 +161,7 @@ export interface CompletionUsage {
   prompt_tokens_details: { cached_tokens: number }
 }
 
+/** A whole answer in the shape of OpenAI's chat.completion. */
 export interface ChatCompletion {
   id: string
   object: 'chat.completion'
@@ -173,6 +184,7 @@ export interface ChatCompletion {
   usage: CompletionUsage
 }
 
+/** One event of a streamed answer, in the shape of OpenAI's chat.completion.chunk. */
 export interface ChatCompletionChunk {
   id: string
   object: 'chat.completion.chunk'
@@ -192,6 +204,7 @@ export interface ChatCompletionChunk {
   usage?: CompletionUsage | null
 }
 
+/** Log-probabilities of a text_completion. */
 export interface TextLogprobs {
   tokens: string[]
   token_logprobs: number[]
@@ -201,12 +214,14 @@ export interface TextLogprobs {
   text_offset: number[]
 }
 
+/** One of the `n` answers of a text_completion. */
 export interface TextChoice {
   index: number
   text: string
   logprobs: TextLogprobs | null
 }
 
+/** A whole answer in the shape of OpenAI's text_completion. */
 export interface TextCompletion {
   id: string
   object: 'text_completion'
@@ -216,6 +231,7 @@ export interface TextCompletion {
   usage: CompletionUsage
 }
 
+/** One event of a streamed text_completion. */
 export interface TextCompletionChunk {
   id: string
   object: 'text_completion'
@@ -236,6 +252,7 @@ export interface EmbeddingRequest {
   user?: unknown
 }
 
+/** Vectors in the shape of OpenAI's embeddings list. */
 export interface EmbeddingResponse {
   object: 'list'
   model: string

@@ -26,6 +26,7 @@ export type {
   EmbeddingResponse,
 } from './openai-types.ts'
 
+/** The part of fetch's second argument that a request takes. */
 export interface RequestInitLike {
   signal?: AbortSignal | null
 }

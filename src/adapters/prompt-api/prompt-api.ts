@@ -18,6 +18,7 @@ export type {
   PromptTool,
 } from './types.ts'
 
+/** Where the model of a LanguageModel comes from. */
 export interface PromptApiOptions {
   /** Loads the model, once for all sessions: `options => load(url, options)`. */
   load(options: Pick<LoadOptions, 'onProgress'>): Promise<Engine>

@@ -32,14 +32,17 @@ export function useSuspenseEngine(key: string, open: OpenEngine): Ryzanstein {
   return engine
 }
 
+/** What useAnswer() gives: the text of a stream, and what starts and stops one. */
 export interface Answer {
   /** What is written so far. */
   readonly text: string
+  /** True until the stream has ended. */
   readonly running: boolean
   readonly result?: GenerateResult
   readonly error?: unknown
   /** Shows this stream from now on, and cancels the one before: `start(engine.chat(messages))`. */
   start(stream: Stream): void
+  /** Cancels what is being written; the text stays. */
   stop(): void
 }
 

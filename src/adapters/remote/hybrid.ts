@@ -42,6 +42,7 @@ export interface HybridChoice {
   readonly why: string
 }
 
+/** When a request may leave this device. Without a limit of its kind, none does for that reason. */
 export interface HybridPolicy {
   /**
    * Whether this request may leave the device, asked each time before it does. Default: it may, as a remote was
@@ -69,10 +70,15 @@ const RULES: Rules<HybridPolicy> = {
 
 /** What is asked of the engine of this device; load() gives one. */
 export interface LocalEngine {
+  /** As load() gives it. */
   generate(prompt: string, options?: GenerateOptions): TokenStream
+  /** As load() gives it. */
   chat(messages: readonly ChatMessage[], options?: ChatOptions): TokenStream
+  /** As load() gives it: the prompt is measured against the context. */
   countTokens(input: string | readonly ChatMessage[], options?: object): Promise<number>
+  /** As load() gives it: rate and queue are looked at. */
   stats(): Promise<EngineStats>
+  /** As load() gives it. */
   close(): Promise<void>
 }
 
@@ -82,8 +88,11 @@ export interface HybridStream extends TokenStream {
   readonly choice: Promise<HybridChoice>
 }
 
+/** This device first, a server for what it cannot do. */
 export interface HybridEngine {
+  /** generate() of the engine that is chosen. */
   generate(prompt: string, options?: GenerateOptions): HybridStream
+  /** chat() of the engine that is chosen. */
   chat(messages: readonly ChatMessage[], options?: ChatOptions): HybridStream
   /** Both engines. */
   close(): Promise<void>

@@ -1,5 +1,6 @@
 // Where a remote engine is and how it is reached. Public; see remote.ts.
 
+/** Which server, which model, and how it is asked. */
 export interface RemoteOptions {
   /** Where `/chat/completions` is, such as `https://host/v1`. */
   baseURL: string | URL

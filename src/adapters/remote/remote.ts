@@ -39,10 +39,13 @@ const RULES: Rules<RemoteOptions> = {
 /** What remote() gives: the part of an engine that a server of this protocol can be. */
 export interface RemoteEngine {
   readonly model: { readonly name: string }
+  /** /v1/completions, streamed. */
   generate(prompt: string, options?: GenerateOptions): TokenStream
+  /** /v1/chat/completions, streamed. */
   chat(messages: readonly ChatMessage[], options?: ChatOptions): TokenStream
   /** Ends every open request with CLOSED. */
   close(): Promise<void>
+  /** close(), for `await using`. */
   [Symbol.asyncDispose](): Promise<void>
 }
 

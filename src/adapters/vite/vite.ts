@@ -11,6 +11,7 @@ interface ViteConfig {
   preview?: { headers: Record<string, string> }
 }
 
+/** What the Vite plugin may be told. */
 export interface RyzansteinViteOptions {
   /** Send COOP and COEP in development and preview, so that the page is isolated (default true). */
   isolate?: boolean
@@ -40,7 +41,9 @@ const FILE = 'coi-service-worker.js'
  */
 export function ryzanstein(options: RyzansteinViteOptions = {}): {
   name: string
+  /** Called by Vite. */
   config: () => ViteConfig
+  /** Called by Vite. */
   generateBundle: (this: Emitting) => void
 } {
   const headers = options.isolate === false ? undefined : { headers: HEADERS }
