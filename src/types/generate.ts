@@ -34,7 +34,7 @@ export type JsonSchema = boolean | { readonly [keyword: string]: unknown }
 /**
  * What the answer has to be: enforced token by token, so an answer that is complete always parses and
  * validates. Compiled before the first token; what is wrong, impossible or cannot be enforced is BAD_OPTION
- * with the place (`detail.place`, `detail.keyword`). README, "Structured output", says what is enforced.
+ * with the place (`detail.place`, `detail.keyword`). docs/INTEGRATION_GUIDE.md, "Structured output", says what is enforced.
  */
 export type ResponseFormat =
   | { readonly type: 'text' }
