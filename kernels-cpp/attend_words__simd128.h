@@ -44,7 +44,7 @@ inline float query_words(int16_t* words, const float* x, int32_t width, float la
 // an exponent by way of its float.
 inline v128_t exp_below_zero(v128_t x) {
   v128_t n;
-  const v128_t y = exp_reduced(wasm_f32x4_pmax(wasm_f32x4_splat(EXP_MIN), x), n);
+  const v128_t y = exp_reduced(wasm_f32x4_pmax(x, wasm_f32x4_splat(EXP_MIN)), n);
   const v128_t n_low_bits = wasm_f32x4_add(n, wasm_f32x4_splat(12582912.0f));
   return wasm_f32x4_mul(y, wasm_i32x4_shl(wasm_i32x4_add(n_low_bits, wasm_i32x4_splat(127)), 23));
 }

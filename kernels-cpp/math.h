@@ -37,10 +37,11 @@ constexpr float EXP_P5 = 5.0000001201e-1f;
 constexpr float EXP_MIN = -87.0f;
 constexpr float EXP_MAX = 88.0f;
 
-// e^x with x clamped to [-87, 88]: the result is never subnormal or infinite.
+// e^x with x clamped to [-87, 88]: the result is never subnormal or infinite. NaN stays NaN, so that attention
+// over a broken query is seen as broken.
 inline float exp32(float x) {
-  float v = x > EXP_MIN ? x : EXP_MIN;
-  v = v < EXP_MAX ? v : EXP_MAX;
+  float v = x < EXP_MIN ? EXP_MIN : x;
+  v = v > EXP_MAX ? EXP_MAX : v;
   const float n = __builtin_floorf(v * LOG2E + 0.5f);
   const float r = (v - n * LN2_HI) - n * LN2_LO;
   float y = EXP_P0;
@@ -51,7 +52,8 @@ inline float exp32(float x) {
   y = y * r + EXP_P5;
   y = y * (r * r) + r;
   y = y + 1.0f;
-  return y * f32_from_bits(static_cast<uint32_t>(static_cast<int32_t>(n) + 127) << 23);
+  const int32_t exponent = n == n ? static_cast<int32_t>(n) : 0;  // converting NaN may trap
+  return y * f32_from_bits(static_cast<uint32_t>(exponent + 127) << 23);
 }
 
 inline float silu(float x) { return x / (1.0f + exp32(-x)); }

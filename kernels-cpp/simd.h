@@ -23,10 +23,8 @@ inline v128_t exp_reduced(v128_t v, v128_t& n) {
 }
 
 inline v128_t exp32x4(v128_t x) {
-  const v128_t lo = wasm_f32x4_splat(EXP_MIN);
-  const v128_t hi = wasm_f32x4_splat(EXP_MAX);
-  v128_t v = wasm_v128_bitselect(x, lo, wasm_f32x4_gt(x, lo));
-  v = wasm_v128_bitselect(v, hi, wasm_f32x4_lt(v, hi));
+  // pmax(a, b) is a < b ? b : a, so a NaN in a stays.
+  const v128_t v = wasm_f32x4_pmin(wasm_f32x4_pmax(x, wasm_f32x4_splat(EXP_MIN)), wasm_f32x4_splat(EXP_MAX));
 
   v128_t n;
   const v128_t y = exp_reduced(v, n);

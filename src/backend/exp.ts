@@ -17,10 +17,10 @@ const P3 = f(4.1665795894e-2)
 const P4 = f(1.6666665459e-1)
 const P5 = f(5.0000001201e-1)
 
-/** e^x in f32, x clamped to [-87, 88] so that no result is subnormal or infinite; 2 ulp. */
+/** e^x in f32, x clamped to [-87, 88] so that no result is subnormal or infinite; 2 ulp. NaN stays NaN. */
 export function exp32(x: number): number {
-  let v = x > -87 ? x : -87
-  v = v < 88 ? v : 88
+  let v = x < -87 ? -87 : x
+  v = v > 88 ? 88 : v
   const n = Math.floor(f(f(v * LOG2E) + 0.5))
   const r = f(f(v - f(n * LN2_HI)) - f(n * LN2_LO))
   let y = P0
