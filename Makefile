@@ -78,10 +78,17 @@ bench-gpu: setup
 cachegrind: setup
 	npx tsx bench/native/cachegrind.ts
 
-# Long use of one page, speed and memory over time: docs/bench/soak.json and its plots. SOAK passes
-# arguments on, e.g. SOAK="--embedded 5000 --large 0 --out build/soak-out".
+# Long use of one page: speed, memory, books and bits over time, in docs/bench/soak-*.json, their plots and
+# docs/PERFORMANCE.md. All three runs, or one of them:
+#   make soak SHAPE=embedded                  1,000,000 tokens (about 8 minutes on two cores)
+#   make soak SHAPE=0.7b                      50,000 tokens (about 20 minutes)
+#   make soak SHAPE=embedded BACKEND=webgpu   5,000 tokens (a GPU in software, where there is none)
+# TOKENS=n makes one shorter or longer, SEED=n repeats it, OUT=folder writes elsewhere. What was cut goes on
+# when it is called again; FRESH=1 begins anew.
 soak: build
-	npx tsx e2e/soak/soak.ts $(SOAK)
+	npx tsx e2e/soak/soak.ts $(if $(SHAPE),--shape $(SHAPE)) $(if $(BACKEND),--backend $(BACKEND)) \
+	  $(if $(TOKENS),--tokens $(TOKENS)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) \
+	  $(if $(FRESH),--fresh) $(SOAK)
 
 # Evaluates a model on task files, in Node; goes on where it was cut:
 #   make evals EVALS='--model FILE.gguf --task hellaswag --data hellaswag_val.jsonl'

@@ -24,12 +24,15 @@ export function removeProfile(profile: string): void {
   rmSync(profile, { recursive: true, force: true, maxRetries: 3 })
 }
 
-/** @param kept  profile of another browser, which has ended; without it one is made and removed */
-export function openBrowser(url: string, kept?: string): Browser {
+/**
+ * @param kept  profile of another browser, which has ended; without it one is made and removed
+ * @param more  arguments for this browser alone
+ */
+export function openBrowser(url: string, kept?: string, more: readonly string[] = []): Browser {
   const profile = kept ?? makeProfile()
   const child = spawn(
     CHROMIUM,
-    ['--headless', ...CHROMIUM_ARGS, `--user-data-dir=${profile}`, url],
+    ['--headless', ...CHROMIUM_ARGS, ...more, `--user-data-dir=${profile}`, url],
     { stdio: 'ignore' },
   )
   // Nothing is left running when this process is stopped.

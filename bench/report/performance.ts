@@ -1,5 +1,6 @@
 // docs/PERFORMANCE.md as text, made of results.json, peers.json and the hand-written notes. Pure.
 import type { BenchReport } from '../../demo/bench/results.ts'
+import type { SoakRun } from '../../e2e/soak/judge.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import { type BusyReport, busySection } from './busy-section.ts'
 import {
@@ -14,7 +15,7 @@ import {
   requestsSection,
 } from './load-sections.ts'
 import { table } from './markdown.ts'
-import { type SoakReport, sustained, tMac } from './outside-sections.ts'
+import { sustained, tMac } from './outside-sections.ts'
 import { overheadSection, rooflineSection } from './overheads.ts'
 import { type PeersReport, peersSection } from './peers-section.ts'
 import { Rows } from './rows.ts'
@@ -32,7 +33,7 @@ export interface ReportParts {
   readonly results: BenchReport
   readonly peers?: PeersReport
   readonly busy?: BusyReport
-  readonly soak?: SoakReport
+  readonly soak?: readonly SoakRun[]
   readonly caches?: CacheReport
   /** What evals/ found, by the name of the row; see quality.json. */
   readonly quality?: Quality
@@ -82,7 +83,7 @@ export function performanceMarkdown(report: ReportParts): string {
     withPlots(batchSection(rows), 'batch-decode', 'batch-memory'),
     withPlots(latencySection(rows), 'breakdown-one-token'),
     overheadSection(rows, results),
-    withPlots(sustained(soak), 'soak-embedded', 'soak-0.7b'),
+    withPlots(sustained(soak ?? []), 'soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'),
     requestsSection(rows),
     matrixSection(rows, quality),
     loadSection(rows),

@@ -6,12 +6,15 @@ import { fileURLToPath } from 'node:url'
 import { plotSvg } from '../../demo/bench/plot.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
+import type { SoakRun } from '../../e2e/soak/judge.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import type { BusyReport } from './busy-section.ts'
 import type { Quality } from './load-sections.ts'
-import type { SoakReport } from './outside-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
+
+/** What `make soak` writes, by the names of its runs. */
+export const SOAKS = ['soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'] as const
 
 /**
  * @param folder with results.json, and perhaps peers.json and notes.md; plots go to plots/ in it
@@ -26,7 +29,7 @@ export function writeReport(folder: string, reportFile: string): string {
     peers: readJson<PeersReport>(join(folder, 'peers.json')),
     ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
     busy: readJson<BusyReport>(join(folder, 'busy.json')),
-    soak: readJson<SoakReport>(join(folder, 'soak.json')),
+    soak: SOAKS.flatMap(name => readJson<SoakRun>(join(folder, `${name}.json`)) ?? []),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
     quality: readJson<Quality>(join(folder, 'quality.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
@@ -50,7 +53,7 @@ function empty(): BenchReport {
 
 /** What `make soak` has drawn, by name. */
 function soakPlots(folder: string, from: string): Record<string, string> {
-  const names = ['soak-embedded', 'soak-0.7b'].filter(n => existsSync(join(folder, `${n}.svg`)))
+  const names = SOAKS.filter(n => existsSync(join(folder, `${n}.svg`)))
   return Object.fromEntries(names.map(n => [n, relative(from, join(folder, `${n}.svg`))]))
 }
 

@@ -1,62 +1,128 @@
-// The page of the soak: loads the built package and a model, sends mixed traffic, and reports to the
-// server that serves it. What it reports back is decided by soak.ts, which sees the process from outside.
-import type { LoadOptions } from '../../src/index.ts'
-import { discrepancies, runTraffic, settled, type Tally } from './traffic.ts'
+// The page of the soak: loads the built package and does what the server that serves it says, one command
+// after the other (client.ts): traffic, a fixed request against the clock, the logits of a fixed prompt.
+import type { LoadOptions, Ryzanstein } from '../../src/index.ts'
+import { discrepancies, noTally, runTraffic, settled, sumOf, type Tally } from './traffic.ts'
 
-/** POSTed to /report, in this order: start, samples, end or failed. */
-export interface Report {
-  kind: 'start' | 'sample' | 'end' | 'failed'
-  /** With 'start': what runs. */
-  variant?: string
-  threads?: number
-  tally?: Tally
-  /** Since the traffic began. */
-  seconds?: number
-  kvBlocksCached?: number
-  discrepancies?: string[]
-  message?: string
+export type Command =
+  | { readonly do: 'load'; readonly model: string; readonly options: LoadOptions }
+  | { readonly do: 'traffic'; readonly tokens: number; readonly seed: number }
+  | { readonly do: 'speed'; readonly tokens: number; readonly ms: number }
+  | { readonly do: 'logits' }
+  /** Nothing yet: ask again. */
+  | { readonly do: 'wait' }
+
+/** What runs. */
+export interface Loaded {
+  backend: string
+  variant: string
+  threads: number
+  adapter?: string
 }
 
-const report = (body: Report) =>
-  fetch('/report', { method: 'POST', body: JSON.stringify(body) }).then(() => undefined)
+/** After a piece of traffic, when every request has ended. */
+export interface Piece {
+  tally: Tally
+  seconds: number
+  /** What is wrong with answers, ends and books, in words. */
+  wrong: string[]
+  kvBlocksCached: number
+  /** Bytes that the engine has reserved. */
+  engineBytes: number
+}
 
-async function soak(): Promise<void> {
-  const query = new URLSearchParams(location.search)
-  const number = (name: string) => Number(query.get(name))
-  const library = '/dist/index.js'
-  const { load }: typeof import('../../src/index.ts') = await import(/* @vite-ignore */ library)
-  const contextLength = number('context')
-  const options: LoadOptions = { contextLength, queueLimit: 4, cache: 'off', memoryBudget: 1e9 }
-  const engine = await load(query.get('model')!, options)
-  const { variant, threads } = await engine.stats()
-  await report({ kind: 'start', variant, threads })
+/** What the page sends for its next command. */
+export interface Done {
+  readonly value?: unknown
+  readonly error?: string
+}
+
+let engine: Ryzanstein
+let first: Loaded
+let contextLength = 0
+let books = noTally()
+/** Answers that must come out the same; a GPU's sums may round otherwise in another step. */
+let answers: Map<string, string> | undefined
+const PROMPT = Array.from({ length: 40 }, (_, i) => 11 + 7 * i)
+
+async function loaded(): Promise<Loaded> {
+  const { backend, variant, threads, gpu } = await engine.stats()
+  return { backend, variant, threads, ...(gpu && { adapter: gpu.description || gpu.architecture }) }
+}
+
+async function traffic(tokens: number, seed: number): Promise<Piece> {
   const began = performance.now()
-  let next = 0
-  const every = number('tokens') / 100
-  const sample = async (tally: Tally): Promise<void> => {
-    if (tally.tokens < next) return
-    next = tally.tokens + every
-    const { memory } = await engine.stats()
-    const seconds = (performance.now() - began) / 1000
-    await report({ kind: 'sample', tally, seconds, kvBlocksCached: memory.kvBlocksCached })
-  }
-  const tally = await runTraffic(engine, {
-    tokens: number('tokens'),
-    seed: number('seed'),
-    contextLength,
-    onProgress: sample,
-  })
+  const options = { tokens, seed, contextLength, callers: 10, rich: true, answers }
+  const tally = await runTraffic(engine, options)
   const seconds = (performance.now() - began) / 1000
   const stats = await settled(engine)
-  const kvBlocksCached = stats.memory.kvBlocksCached
-  await engine.close()
-  await report({
-    kind: 'end',
-    tally,
-    seconds,
-    kvBlocksCached,
-    discrepancies: discrepancies(tally, stats),
-  })
+  books = { ...sumOf(books, tally), wrong: tally.wrong }
+  const wrong = discrepancies(books, stats)
+  const now = JSON.stringify(await loaded())
+  if (now !== JSON.stringify(first)) wrong.push(`it runs on ${now} now`)
+  const { kvBlocksCached, total } = stats.memory
+  return { tally, seconds, wrong, kvBlocksCached, engineBytes: total }
 }
 
-soak().catch(error => report({ kind: 'failed', message: `${error?.code ?? ''} ${error}` }))
+/** Tokens a second of the fixed request, repeated until it has decoded for so long. */
+async function speed(maxTokens: number, ms: number): Promise<number> {
+  let [tokens, spent] = [0, 0]
+  while (spent < ms) {
+    const options = { maxTokens, temperature: 0, ignoreEos: true }
+    const result = await engine.generate(PROMPT, options).result
+    books = sumOf(books, { ...noTally(), asked: 1, served: 1 })
+    tokens += result.tokens.length - 1
+    spent += result.decodeMs
+  }
+  return (1000 * tokens) / spent
+}
+
+/** SHA-256 of the logits after each token of the fixed prompt. */
+async function logits(): Promise<string> {
+  const { logits } = await engine.score(PROMPT, { logits: true })
+  const hash = await crypto.subtle.digest('SHA-256', logits!.slice().buffer)
+  return [...new Uint8Array(hash)].map(byte => byte.toString(16).padStart(2, '0')).join('')
+}
+
+async function run(command: Command): Promise<unknown> {
+  switch (command.do) {
+    case 'load': {
+      const library = '/dist/index.js'
+      const { load }: typeof import('../../src/index.ts') = await import(/* @vite-ignore */ library)
+      engine = await load(command.model, command.options)
+      contextLength = command.options.contextLength!
+      first = await loaded()
+      answers = first.backend === 'webgpu' ? undefined : new Map()
+      return first
+    }
+    case 'traffic':
+      return traffic(command.tokens, command.seed)
+    case 'speed':
+      return speed(command.tokens, command.ms)
+    case 'logits': {
+      const value = await logits()
+      books = sumOf(books, { ...noTally(), asked: 1, served: 1 })
+      return value
+    }
+    case 'wait':
+      return undefined
+    default:
+      return command satisfies never
+  }
+}
+
+async function obey(): Promise<never> {
+  let done: Done = {}
+  for (;;) {
+    const answer = await fetch('/next', { method: 'POST', body: JSON.stringify(done) })
+    const command: Command = await answer.json()
+    if (command.do === 'wait') done = {}
+    else {
+      done = await run(command).then(
+        value => ({ value }),
+        error => ({ error: `${error?.code ?? ''} ${error}` }),
+      )
+    }
+  }
+}
+
+void obey()

@@ -1,7 +1,7 @@
 // Speed and memory of a soak over its tokens, as one stand-alone SVG: two panels that share the x axis,
 // both from 0, so that a drift looks as large as it is. Pure.
 import { ceiling, escapeXml, PALETTE } from '../../demo/bench/plot.ts'
-import type { SoakRun } from './soak.ts'
+import type { SoakRun } from './judge.ts'
 
 const WIDTH = 720
 const LEFT = 64
@@ -17,7 +17,7 @@ text{font:12px system-ui,sans-serif;fill:var(--muted)}.title{font-size:14px;fill
 
 /** The plot of one run. */
 export function soakSvg(
-  run: Omit<SoakRun, 'discrepancies' | 'requests' | 'seed' | 'variant' | 'threads'>,
+  run: Pick<SoakRun, 'model' | 'backend' | 'tokens' | 'seconds' | 'samples'>,
 ): string {
   const height = TOP + 2 * PANEL + GAP + 40
   const most = Math.max(1, run.tokens)
@@ -40,11 +40,11 @@ export function soakSvg(
     return `<text x="${x(tokens).toFixed(1)}" y="${height - 24}" text-anchor="middle">${tokens}</text>`
   })
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" role="img"><title>Soak of ${escapeXml(run.model)}</title><style>${STYLE}</style>
-<text class="title" x="16" y="22">Soak: ${escapeXml(run.model)}, ${run.tokens} tokens of mixed requests in ${Math.round(run.seconds)} s</text>
+<text class="title" x="16" y="22">Soak: ${escapeXml(run.model)} on ${run.backend}, ${run.tokens} tokens of mixed requests in ${Math.round(run.seconds)} s</text>
 ${panel(0, 'tokens per second', smooth(run.samples.map(s => s.tokensPerSecond)))}
 ${panel(
   1,
-  'renderer RSS, MB',
+  'memory in use, MB',
   run.samples.map(s => s.rssMb),
 )}
 ${ticks.join('')}<text x="${WIDTH / 2}" y="${height - 8}" text-anchor="middle">tokens</text></svg>

@@ -1,189 +1,132 @@
-// `make soak`: hours of use in minutes. One page of a real Chromium answers mixed requests until 200,000
-// tokens came back from the embedded model and 20,000 from a synthetic one of the 0.7B shape; speed and
-// renderer memory over time go to docs/bench/soak.json and docs/bench/soak-*.svg. Arguments:
-// --embedded N and --large N change the numbers of tokens (0 leaves one out), --out the folder,
-// --seed repeats a run.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+// `make soak`: days of use in minutes. Real Chromiums answer mixed requests until enough tokens came back; speed,
+// memory, books and bits at start and end go to docs/bench/soak-*.json, their plots, and docs/PERFORMANCE.md.
+// --shape embedded | 0.7b and --backend wasm | webgpu choose one run (default: all three), --tokens its length,
+// --out another folder, --seed repeats a run. A run that was cut goes on; --fresh begins it anew.
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { build } from 'vite'
-import { openBrowser } from '../../bench/lib/chromium.ts'
-import { browserProcesses, renderers } from '../../bench/lib/processes.ts'
-import { serveSite } from '../../bench/lib/site.ts'
 import { ensureModel } from '../../bench/models.ts'
-import type { Report } from './page.ts'
+import { writeReport } from '../../bench/report/write.ts'
+import type { LoadOptions } from '../../src/index.ts'
+import { driftOf, memoryOf, notMet, percent } from './judge.ts'
 import { soakSvg } from './plot.ts'
+import { TEMPLATE } from './requests.ts'
+import { runSoak } from './run.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const MODELS = join(ROOT, 'build/bench/models')
+const DOCS = join(ROOT, 'docs/bench')
 const EMBEDDED = 'ryz-tales-tq2_0-embq8_0.gguf'
 const LARGE = {
   file: 'bitnet-large-tq2_0.gguf',
   synth: ['--shape', 'bitnet-large', '--type', 'tq2_0'],
 }
 
-export interface SoakSample {
-  tokens: number
-  seconds: number
-  /** Since the sample before. */
-  tokensPerSecond: number
-  rssMb: number
-  kvBlocksCached: number
+interface Kind {
+  readonly name: string
+  readonly shape: 'embedded' | '0.7b'
+  readonly backend: 'wasm' | 'webgpu'
+  readonly tokens: number
+  readonly speedTokens: number
 }
-
-export interface SoakRun {
-  model: string
-  variant: string
-  threads: number
-  tokens: number
-  seconds: number
-  seed: number
-  /** Mean speed of the last quarter over that of the second: 1 is no drift. */
-  drift: number
-  rssMbAtQuarter: number
-  rssMbAtEnd: number
-  requests: Record<string, number>
-  discrepancies: string[]
-  samples: SoakSample[]
-}
+const KINDS: readonly Kind[] = [
+  { name: 'embedded', shape: 'embedded', backend: 'wasm', tokens: 1_000_000, speedTokens: 200 },
+  { name: '0.7b', shape: '0.7b', backend: 'wasm', tokens: 50_000, speedTokens: 24 },
+  { name: 'embedded-webgpu', shape: 'embedded', backend: 'webgpu', tokens: 5000, speedTokens: 24 },
+]
 
 const { values } = parseArgs({
   options: {
-    embedded: { type: 'string', default: '200000' },
-    large: { type: 'string', default: '20000' },
-    out: { type: 'string', default: join(ROOT, 'docs/bench') },
+    shape: { type: 'string' },
+    backend: { type: 'string' },
+    tokens: { type: 'string' },
+    'pair-seconds': { type: 'string', default: '60' },
+    out: { type: 'string', default: DOCS },
     seed: { type: 'string', default: String(Date.now() % 2 ** 31) },
+    fresh: { type: 'boolean', default: false },
   },
 })
-const seed = Number(values.seed)
-console.log(`soak: seed ${seed}`)
+const one = values.shape !== undefined || values.backend !== undefined
+const wanted = KINDS.filter(
+  kind =>
+    !one ||
+    (kind.shape === (values.shape ?? 'embedded') && kind.backend === (values.backend ?? 'wasm')),
+)
+if (wanted.length === 0) {
+  throw new Error(`there is no soak of ${values.shape} on ${values.backend}: ${namesOf(KINDS)}`)
+}
 
 await build({
   configFile: false,
   logLevel: 'warn',
   build: {
-    outDir: join(ROOT, 'build/soak'),
+    outDir: join(ROOT, 'build/soak/page'),
     lib: { entry: join(ROOT, 'e2e/soak/page.ts'), formats: ['es'], fileName: 'page' },
     minify: false,
     emptyOutDir: true,
   },
 })
-const runs: SoakRun[] = []
-const wanted = [
-  { model: EMBEDDED, tokens: Number(values.embedded), context: 256 },
-  { model: LARGE.file, tokens: Number(values.large), context: 256 },
-]
-for (const { model, tokens, context } of wanted) {
-  if (tokens === 0) continue
-  if (model === LARGE.file) await ensureModel(MODELS, LARGE)
-  runs.push(await soak(model, tokens, context))
-}
 mkdirSync(values.out, { recursive: true })
-const head = {
-  date: new Date().toISOString().slice(0, 10),
-  machine: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`,
-}
-writeFileSync(join(values.out, 'soak.json'), `${JSON.stringify({ head, runs }, null, 1)}\n`)
-for (const run of runs) {
-  const name = run.model === EMBEDDED ? 'embedded' : '0.7b'
-  writeFileSync(join(values.out, `soak-${name}.svg`), soakSvg(run))
-  const { requests, discrepancies, drift, rssMbAtQuarter, rssMbAtEnd } = run
-  const rate = Math.round(run.tokens / run.seconds)
-  console.log(
-    `${run.model}: ${run.tokens} tokens, ${rate} tok/s, last quarter ${drift} of the second, renderer ${rssMbAtQuarter} -> ${rssMbAtEnd} MB, ${JSON.stringify(requests)}`,
-  )
-  for (const what of discrepancies) console.error(`wrong books: ${what}`)
-  if (discrepancies.length > 0) process.exitCode = 1
-}
+for (const kind of wanted) await soak(kind)
+const home = resolve(values.out) === DOCS ? join(ROOT, 'docs') : values.out
+console.log(writeReport(values.out, join(home, 'PERFORMANCE.md')))
 
-async function soak(model: string, tokens: number, context: number): Promise<SoakRun> {
-  const samples: SoakSample[] = []
-  let engine: Pick<Report, 'variant' | 'threads'> = {}
-  let profile: string | undefined
-  let finish: (last: Report) => void = () => undefined
-  const ended = new Promise<Report>(done => {
-    finish = done
-  })
-  const onReport = (body: unknown): void => {
-    const report = body as Report
-    if (report.kind === 'start') engine = report
-    if (report.kind === 'end' || report.kind === 'failed') finish(report)
-    if (report.kind !== 'sample' || profile === undefined) return
-    const before = samples.at(-1) ?? { tokens: 0, seconds: 0 }
-    const at = { tokens: report.tally!.tokens, seconds: report.seconds! }
-    const rate = (at.tokens - before.tokens) / Math.max(at.seconds - before.seconds, 1e-3)
-    samples.push({
-      tokens: at.tokens,
-      seconds: Math.round(at.seconds * 100) / 100,
-      tokensPerSecond: Math.round(rate * 10) / 10,
-      rssMb: rendererRssMb(profile),
-      kvBlocksCached: report.kvBlocksCached!,
-    })
-    process.stdout.write(`\r${at.tokens} of ${tokens} tokens, ${samples.at(-1)!.rssMb} MB  `)
+async function soak(kind: Kind): Promise<void> {
+  const { name, shape, backend, speedTokens } = kind
+  const tokens = Number(values.tokens ?? kind.tokens)
+  const seed = Number(values.seed)
+  if (shape === '0.7b') await ensureModel(MODELS, LARGE)
+  const [model, path] =
+    shape === '0.7b' ? [LARGE.file, `/synth/${LARGE.file}`] : [EMBEDDED, `/models/${EMBEDDED}`]
+  const options: LoadOptions = {
+    backend,
+    allowSoftwareAdapter: true,
+    contextLength: 320,
+    maxSequences: 6,
+    queueLimit: 6,
+    cache: 'off',
+    memoryBudget: 1e9,
+    chatTemplate: TEMPLATE,
+    autoRestart: false,
   }
-  const site = await serveSite({
+  const state = join(ROOT, `build/soak/${name}.json`)
+  if (values.fresh) rmSync(state, { force: true })
+  const run = await runSoak({
+    name,
+    model,
+    path,
+    options,
+    tokens,
+    seed,
+    speedTokens,
+    pairSeconds: Number(values['pair-seconds']),
     mounts: {
       '/dist/': join(ROOT, 'dist'),
-      '/soak/': join(ROOT, 'build/soak'),
+      '/soak/': join(ROOT, 'build/soak/page'),
       '/models/': join(ROOT, 'demo/public/models'),
       '/synth/': MODELS,
     },
-    pages: {
-      '/': '<!doctype html><title>soak</title><script type="module" src="/soak/page.js"></script>',
+    head: {
+      date: new Date().toISOString().slice(0, 10),
+      machine: `${cpus()[0]?.model ?? 'unknown'}, ${cpus().length} cores`,
+      command: `make soak SHAPE=${shape} BACKEND=${backend} TOKENS=${tokens} SEED=${seed}`,
     },
-    posts: { '/report': onReport },
+    state,
   })
-  const path = model === EMBEDDED ? `/models/${model}` : `/synth/${model}`
-  const query = new URLSearchParams({
-    model: path,
-    tokens: String(tokens),
-    context: String(context),
-    seed: String(seed),
-  })
-  const browser = openBrowser(`${site.origin}/?${query}`)
-  profile = browser.profile
-  const gone = browser.ended.then((): Report => ({ kind: 'failed', message: 'the browser ended' }))
-  const last = await Promise.race([ended, gone])
-  await browser.close()
-  await site.close()
-  process.stdout.write('\n')
-  if (last.kind === 'failed') throw new Error(`${model}: ${last.message}`)
-  const { tokens: received, ...requests } = last.tally!
-  const quarter = (i: number) =>
-    samples.filter(s => s.tokens > (tokens * i) / 4 && s.tokens <= (tokens * (i + 1)) / 4)
-  return {
-    model,
-    variant: engine.variant ?? 'unknown',
-    threads: engine.threads ?? 0,
-    tokens: received,
-    seconds: Math.round(last.seconds! * 100) / 100,
-    seed,
-    drift: Math.round((speed(quarter(3)) / speed(quarter(1))) * 1000) / 1000,
-    rssMbAtQuarter: quarter(1)[0]?.rssMb ?? 0,
-    rssMbAtEnd: samples.at(-1)?.rssMb ?? 0,
-    requests: { ...requests },
-    discrepancies: last.discrepancies!,
-    samples,
-  }
+  writeFileSync(join(values.out, `soak-${name}.json`), `${JSON.stringify(run, null, 1)}\n`)
+  writeFileSync(join(values.out, `soak-${name}.svg`), soakSvg(run))
+  const rate = Math.round((10 * run.tokens) / run.seconds) / 10
+  const drift = run.drift ? driftOf(run.drift) : undefined
+  const { mb } = memoryOf(run)
+  console.log(
+    `\n${name}: ${run.tokens} tokens, ${rate} tok/s, drift ${drift ? percent(drift.change) : 'unknown'} (${drift?.range.map(percent)}), ${mb[0]} -> ${mb[1]} MB, ${run.requests.asked} requests`,
+  )
+  for (const what of notMet(run)) console.error(`not met: ${what}`)
+  if (notMet(run).length > 0) process.exitCode = 1
 }
 
-/** Tokens per second from the first to the last of these samples. */
-function speed(samples: readonly SoakSample[]): number {
-  const [first, last] = [samples[0], samples.at(-1)]
-  if (first === undefined || last === undefined || first === last) return Number.NaN
-  return (last.tokens - first.tokens) / (last.seconds - first.seconds)
-}
-
-/** Resident now, of the largest renderer; 0 elsewhere than on Linux. */
-function rendererRssMb(profile: string): number {
-  const sizes = renderers(browserProcesses(profile)).map(({ pid }) => {
-    try {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-      return (Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1] ?? 0) * 1024) / 1e6
-    } catch {
-      return 0 // it ended while we looked
-    }
-  })
-  return Math.round(Math.max(0, ...sizes) * 10) / 10
+function namesOf(kinds: readonly Kind[]): string {
+  return kinds.map(({ shape, backend }) => `${shape} on ${backend}`).join(', ')
 }

@@ -1,18 +1,17 @@
-// Mixed requests from several callers at once, as a busy page sends them: short, long, cancelled,
-// impossible, impatient, in bursts, past the end of the context. Seeded. Keeps its own books, to be held
-// against the engine's. Runs in a page: the soak test's and soak.ts's.
-import type { EngineStats, GenerateOptions, Ryzanstein } from '../../src/index.ts'
+// Mixed requests from several callers at once, as a busy page sends them (requests.ts). Seeded. Keeps its own
+// books, to be held against the engine's. Runs in a page: the soak test's and soak.ts's.
+import type { EngineStats, Ryzanstein } from '../../src/index.ts'
+import { type Kind, type Outcome, PLAIN_KINDS, RICH_KINDS, type Sender } from './requests.ts'
 
 /** What became of the requests, as the page saw it. */
-export interface Tally {
+export interface Tally extends Record<Outcome, number> {
   asked: number
-  served: number
-  cancelled: number
-  refused: number
-  timedOut: number
-  failed: number
   /** Received, those of cancelled requests too. */
   tokens: number
+  /** Requests by kind and end: { 'chat served': 12 }. */
+  kinds: Record<string, number>
+  /** Answers and ends that must not be, in words; the first twenty. */
+  wrong: string[]
 }
 
 export interface TrafficOptions {
@@ -23,76 +22,101 @@ export interface TrafficOptions {
   contextLength: number
   /** Callers at once; more than the engine takes, so that some wait and some are refused. */
   callers?: number
-  /** Called now and then; awaited, so it may look at the engine. */
-  onProgress?: (tally: Tally) => unknown
+  /** Chats, functions, JSON, scores, embeddings and sessions too; the engine needs a chat template. */
+  rich?: boolean
+  /** Answers that must come out the same, from earlier traffic; undefined: they need not. Grows. */
+  answers?: Map<string, string> | undefined
 }
 
-const CODES: Readonly<Record<string, keyof Tally>> = {
+/** Ends by the code of the error; any other is wrong. */
+const CODES: Readonly<Record<string, Outcome>> = {
   ABORTED: 'cancelled',
   QUEUE_FULL: 'refused',
   QUEUE_TIMEOUT: 'timedOut',
   BAD_OPTION: 'failed',
   CONTEXT_FULL: 'failed',
 }
+/** Codes that end the engine: nothing is sent after them. */
+const ENDS = ['WORKER_DIED', 'KERNEL_TRAP', 'DEVICE_LOST', 'GPU_OOM', 'CLOSED']
+const MOST_WRONG = 20
+
+export function noTally(): Tally {
+  const ends = { served: 0, cancelled: 0, refused: 0, timedOut: 0, failed: 0 }
+  return { asked: 0, ...ends, tokens: 0, kinds: {}, wrong: [] }
+}
+
+/** The books of both together. */
+export function sumOf(a: Tally, b: Tally): Tally {
+  const sum = noTally()
+  for (const { kinds, wrong, ...counts } of [a, b]) {
+    for (const key of Object.keys(counts) as (keyof typeof counts)[]) sum[key] += counts[key]
+    for (const [key, n] of Object.entries(kinds)) sum.kinds[key] = (sum.kinds[key] ?? 0) + n
+    sum.wrong.push(...wrong)
+  }
+  return sum
+}
 
 /** Sends requests until enough tokens came back and every request has ended. */
 export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): Promise<Tally> {
-  const { tokens, contextLength, onProgress } = options
   const random = mulberry32(options.seed)
-  const upTo = (n: number) => Math.floor(random() * n)
-  const tally: Tally = {
-    asked: 0,
-    served: 0,
-    cancelled: 0,
-    refused: 0,
-    timedOut: 0,
-    failed: 0,
-    tokens: 0,
+  const tally = noTally()
+  const { vocab } = engine.model
+  let dead = false
+  const wrong = (what: string): void => {
+    if (tally.wrong.length < MOST_WRONG) tally.wrong.push(what)
   }
-  const vocab = engine.model.vocab
-  const ids = (n: number, from: number) =>
-    Array.from({ length: n }, (_, i) => 10 + ((from * 977 + i * 31) % (vocab - 20)))
-  const systems = [0, 1, 2].map(i => ids(70, i))
+  const sender: Sender = {
+    engine,
+    contextLength: options.contextLength,
+    upTo: n => Math.floor(random() * n),
+    ids: (n, from) =>
+      Array.from({ length: n }, (_, i) => 10 + ((from * 977 + i * 31) % (vocab - 20))),
+    received: tokens => {
+      tally.tokens += tokens
+    },
+    same: (question, answer) => {
+      const { answers } = options
+      const before = answers?.get(question)
+      if (before === undefined) answers?.set(question, answer)
+      else if (before !== answer) wrong(`${question}: not the answer of before`)
+    },
+    wrong,
+  }
+  const kinds = options.rich ? [...PLAIN_KINDS, ...RICH_KINDS] : PLAIN_KINDS
+  const weights = kinds.reduce((sum, kind) => sum + kind.weight, 0)
 
-  async function send(prompt: number[], wish: GenerateOptions, leaveAfter = Infinity) {
+  async function send(kind: Kind): Promise<void> {
     tally.asked++
-    const stream = engine.generate(prompt, { seed: upTo(1e6), ignoreEos: true, ...wish })
+    let outcome: Outcome = 'served'
     try {
-      let received = 0
-      for await (const chunk of stream) {
-        tally.tokens += chunk.tokens.length
-        received += chunk.tokens.length
-        if (received >= leaveAfter) break
-      }
-      await stream.result
-      tally.served++
+      await kind.send(sender)
     } catch (caught) {
-      const outcome = CODES[(caught as { code?: string }).code ?? '']
-      if (outcome === undefined) throw caught
-      tally[outcome]++
+      const code = (caught as { code?: string }).code ?? ''
+      const known = CODES[code]
+      if (known === undefined) wrong(`${kind.name}: ${code} ${caught}`)
+      dead ||= ENDS.includes(code)
+      outcome = known ?? 'failed'
     }
+    tally[outcome]++
+    const key = `${kind.name} ${outcome}`
+    tally.kinds[key] = (tally.kinds[key] ?? 0) + 1
+    const mayBe = [...kind.ends, 'refused', 'timedOut'].includes(outcome)
+    if (!mayBe) wrong(`${kind.name}: ${outcome}`)
   }
 
-  /** One request, or a few at once. */
-  function one(): Promise<unknown> {
-    const chat = [...systems[upTo(3)]!, ...ids(1 + upTo(60), upTo(1000))]
-    const kind = random()
-    if (kind < 0.4) return send(chat, { maxTokens: 4 + upTo(20) })
-    if (kind < 0.6) return send(chat, { maxTokens: 60 + upTo(120), priority: upTo(5) })
-    if (kind < 0.7)
-      return send(ids(contextLength - 20, upTo(5)), { maxTokens: 60, overflow: 'slide' })
-    if (kind < 0.82) return send(chat, { maxTokens: 200 }, 1 + upTo(30))
-    if (kind < 0.86) return send([vocab], {})
-    if (kind < 0.9) return send(ids(contextLength, 1), {})
-    if (kind < 0.95) return send(chat, { maxTokens: 8, queueTimeoutMs: 0 })
-    return Promise.all(Array.from({ length: 6 }, () => send(chat, { maxTokens: 3, reuse: false })))
+  function chosen(): Kind {
+    let left = random() * weights
+    for (const kind of kinds) {
+      left -= kind.weight
+      if (left < 0) return kind
+    }
+    return kinds[0]!
   }
 
   async function caller(): Promise<void> {
-    while (tally.tokens < tokens) {
-      const before = tally.asked
-      await one()
-      if (before % 20 === 0) await onProgress?.(tally)
+    while (tally.tokens < options.tokens && !dead) {
+      const kind = chosen()
+      await Promise.all(Array.from({ length: kind.burst ?? 1 }, () => send(kind)))
     }
   }
   await Promise.all(Array.from({ length: options.callers ?? 6 }, caller))
@@ -104,14 +128,22 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
  * are compared as a sum, and everything else one by one.
  */
 export function discrepancies(tally: Tally, { queue, memory }: EngineStats): string[] {
-  const found: string[] = []
+  const found = [...tally.wrong]
   const equal = (what: string, page: number, engine: number) => {
     if (page !== engine) found.push(`${what}: ${page} in the page, ${engine} in the engine`)
   }
+  // Saving computes what is not in the cache, as a request of its own; the first one also reads the model's numbers.
+  const sessions = Object.entries(tally.kinds).reduce(
+    (sum, [key, n]) => (key.startsWith('session ') ? sum + n : sum),
+    0,
+  )
   equal('refused', tally.refused, queue.refused)
   equal('timedOut', tally.timedOut, queue.timedOut)
   equal('failed', tally.failed, queue.failed)
-  equal('served and cancelled', tally.served + tally.cancelled, queue.served + queue.cancelled)
+  const [page, done] = [tally.served + tally.cancelled, queue.served + queue.cancelled]
+  if (done < page || done > page + (sessions > 0 ? sessions + 1 : 0)) {
+    equal('served and cancelled', page, done)
+  }
   equal('waiting', 0, queue.waiting)
   equal('running', 0, queue.running)
   equal('KV blocks in use', 0, memory.kvBlocksUsed)

@@ -8,6 +8,8 @@ import { PLOTS, performanceMarkdown, plotName } from '../../bench/report/perform
 import { planCells } from '../../demo/bench/plan.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport, BenchRow } from '../../demo/bench/results.ts'
+import type { SoakRun } from '../../e2e/soak/judge.ts'
+import { noTally } from '../../e2e/soak/traffic.ts'
 import { readArguments } from '../../scripts/synth/arguments.ts'
 import { synthModel } from '../../scripts/synth/model.ts'
 
@@ -132,26 +134,33 @@ describe('the report', () => {
   })
 
   test('takes sustained load and cache misses from files of their own', () => {
-    const sample = (tokens: number, seconds: number) => ({
-      tokens,
-      seconds,
-      tokensPerSecond: 100,
-      rssMb: 300 + seconds,
-      kvBlocksCached: 0,
-    })
-    const run = {
+    const pairs = { soaked: [10, 10, 10], rested: [10, 10, 10] }
+    const run: SoakRun = {
+      name: 'embedded',
       model: 'm.gguf',
+      backend: 'wasm',
       variant: 'relaxed',
       threads: 2,
-      tokens: 400,
-      seconds: 4,
+      date: '2026-11-23',
+      machine: 'M',
+      command: 'make soak',
       seed: 1,
-      drift: 0.99,
-      rssMbAtQuarter: 301,
-      rssMbAtEnd: 304,
-      requests: {},
-      discrepancies: [],
-      samples: [50, 100, 150, 200, 250, 300, 350, 400].map(n => sample(n, n / 100)),
+      tokens: 400,
+      seconds: 3600,
+      parts: 1,
+      failures: [],
+      requests: { ...noTally(), asked: 8, served: 6, failed: 2, tokens: 400 },
+      wrong: [],
+      logits: ['ab', 'ab'],
+      drift: { tokens: 390, start: pairs, end: { ...pairs, soaked: [9.9, 9.9, 9.9] } },
+      samples: [50, 100, 150, 200, 250, 300, 350, 400].map(tokens => ({
+        tokens,
+        seconds: tokens / 100,
+        tokensPerSecond: 100,
+        rssMb: 300 + tokens / 100,
+        kvBlocksCached: 0,
+        engineBytes: 1,
+      })),
     }
     const caches = {
       simulator: 'valgrind-3.19.0',
@@ -169,9 +178,13 @@ describe('the report', () => {
         },
       ],
     }
-    const soak = { head: { date: '2026-11-23', machine: 'M' }, runs: [run] }
-    const text = performanceMarkdown({ results: report([]), plots: {}, soak, caches })
-    expect(text).toContain('| m.gguf | 0-100 | 100 | 301 |')
+    const text = performanceMarkdown({ results: report([]), plots: {}, soak: [run], caches })
+    expect(text).toContain('| embedded | 0-100 | 100 | 301 |')
+    const spread = '-1.00 % (-1.00 % to -1.00 %)'
+    expect(text).toContain(
+      `| embedded | ${spread} | 10 to 9.9 | 302 to 304 | yes, 2 times | 100 % of 8 | 100 % | more than 0.33 h |`,
+    )
+    expect(text).toContain('All is met. `make soak`')
     expect(text).toContain('| lookup tables, 32 | 2 | 1 | 10 % | 10 % | 0.01 |')
     expect(text).toContain('**simulated**')
   })

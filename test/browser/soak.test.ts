@@ -1,8 +1,9 @@
-// Long use of one page in a real Chromium: mixed requests until 50,000 tokens came back, and loading and
-// closing twenty times. Memory, KV blocks and books must end where they began. Seeds are printed.
+// Long use of one page in a real Chromium: mixed requests (chats, functions, JSON, scores, embeddings, sessions and
+// what goes wrong) until 50,000 tokens came back, and loading and closing twenty times. The short form of `make soak`. Memory, KV blocks and books must end where they began. Seeds are printed.
 import { type LoadOptions, load, type Ryzanstein } from 'ryzanstein'
 import { describe, expect, test } from 'vitest'
-import { discrepancies, runTraffic, settled } from '../../e2e/soak/traffic.ts'
+import { PLAIN_KINDS, RICH_KINDS, TEMPLATE } from '../../e2e/soak/requests.ts'
+import { discrepancies, runTraffic, settled, sumOf } from '../../e2e/soak/traffic.ts'
 
 const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'
 const CONTEXT = 256
@@ -34,29 +35,33 @@ async function soak(options: LoadOptions, tokens: number, measured: boolean): Pr
     contextLength: CONTEXT,
     queueLimit: 4,
     cache: 'off',
+    chatTemplate: TEMPLATE,
     ...options,
   })
   const before = await engine.stats()
   // The first tokens warm caches, JIT and pools.
-  const traffic = { contextLength: CONTEXT, seed }
+  const traffic = { contextLength: CONTEXT, seed, rich: true, answers: new Map<string, string>() }
   const warm = await runTraffic(engine, { ...traffic, tokens: tokens / 10 })
   await settled(engine)
   const start = measured ? await memoryBytes() : 0
   const began = performance.now()
-  const tally = await runTraffic(engine, { ...traffic, seed: seed + 1, tokens: 0.9 * tokens })
+  const rest = await runTraffic(engine, { ...traffic, seed: seed + 1, tokens: 0.9 * tokens })
   const seconds = (performance.now() - began) / 1000
   const stats = await settled(engine)
   const end = measured ? await memoryBytes() : 0
-  const rate = Math.round(tally.tokens / seconds)
+  const rate = Math.round(rest.tokens / seconds)
+  const tally = sumOf(warm, rest)
   console.log(
     `soak: seed ${seed}, ${JSON.stringify(tally)}, ${rate} tok/s, ${start} -> ${end} bytes`,
   )
 
-  for (const key of Object.keys(warm) as (keyof typeof warm)[]) tally[key] += warm[key]
   expect(discrepancies(tally, stats), `seed ${seed}`).toEqual([])
   expect(tally.tokens).toBeGreaterThanOrEqual(tokens)
   for (const key of ['served', 'cancelled', 'refused', 'timedOut', 'failed'] as const) {
     expect(tally[key], key).toBeGreaterThan(0)
+  }
+  for (const kind of [...PLAIN_KINDS, ...RICH_KINDS]) {
+    expect(tally.kinds[`${kind.name} ${kind.ends[0]}`], kind.name).toBeGreaterThan(0)
   }
   expect(stats.reuse.tokens).toBeGreaterThan(0)
   expect(stats.memory.kvBlocksCached).toBeLessThanOrEqual(stats.memory.kvBlocks)
