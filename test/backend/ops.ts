@@ -65,7 +65,7 @@ export function random(seed: number): () => number {
 }
 
 /** Roughly normal values with a few outliers, as activations have. */
-function values(count: number, next: () => number): Float32Array {
+export function values(count: number, next: () => number): Float32Array {
   const v = new Float32Array(count)
   for (let i = 0; i < count; i++) {
     const x = next() + next() + next() - 1.5
@@ -78,7 +78,7 @@ function bytesOf(array: Float32Array | Uint8Array | Int8Array): Uint8Array {
   return new Uint8Array(array.buffer, array.byteOffset, array.byteLength)
 }
 
-function slotOf(
+export function slotOf(
   backend: Backend,
   array: Float32Array | Uint8Array | Int8Array,
   unit?: number,
@@ -99,7 +99,7 @@ export function sameBits(got: Float32Array, want: Float32Array): void {
   }
 }
 
-function matrixOf(
+export function matrixOf(
   backend: Backend,
   layout: LayoutId,
   rows: number,

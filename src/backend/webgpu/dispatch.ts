@@ -12,6 +12,7 @@ export type Grid =
   | 'one' // x as it stands
   | 'rows' // a workgroup a row, in x and y
   | 'y' // x, count
+  | 'z1' // x, and a z for each row
   | 'z4' // x, and a z for 4 rows
   | 'z32' // x, and a z for 32 rows
   | 'elements' // 256 elements a workgroup, in x and y
@@ -47,6 +48,8 @@ export interface Scratch {
   readonly q: GPUBuffer
   readonly marks: GPUBuffer
   readonly runs: GPUBuffer
+  /** Of each row, which of its experts is the last one; see route.wgsl. */
+  readonly cuts: GPUBuffer
   /** u32 [maxRows]: the tokens drawn last. */
   readonly drawn: GPUBuffer
   /** Bound where a shader reads nothing. */

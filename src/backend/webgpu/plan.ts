@@ -22,6 +22,7 @@ import {
   tiles,
 } from './matrix-pieces.ts'
 import type { ParamWord } from './params.ts'
+import { planExperts, planRouted, readsRounded, type SendDispatch } from './plan-experts.ts'
 import type { Shader } from './shaders.ts'
 import { headRoom, isScaled } from './shaders.ts'
 import type { OpNode } from './trace.ts'
@@ -85,6 +86,15 @@ class PlanMaker {
       case 'draw':
         this.#draw(op)
         return 1
+      case 'routed':
+        planRouted(this.#parts, op, false, this.#send)
+        return 1
+      case 'route':
+      case 'mix':
+      case 'norm_columns':
+      case 'bias':
+        planExperts(this.#parts, op, this.#send)
+        return 1
       default:
         return op.kind satisfies never
     }
@@ -141,6 +151,13 @@ class PlanMaker {
         done++
         this.agreements.push({ a: op.at, factor: 1, b: next.at })
       }
+    }
+    const routed = path[i + done]
+    if (fuse && routed?.kind === 'routed' && readsRounded(routed, op)) {
+      this.agreements.push({ a: op.at, factor: 1, b: routed.at })
+      this.#rowsDispatch(op, op.f === 0 ? 1 : 2, norm, true)
+      planRouted(this.#parts, routed, true, this.#send)
+      return done + 1
     }
     const linear = path[i + done]
     const rounds =
@@ -324,6 +341,9 @@ class PlanMaker {
       at,
     })
   }
+
+  readonly #send: SendDispatch = (shader, words, bound, grid) =>
+    this.#dispatch(shader, words, bound, grid)
 
   #dispatch(
     shader: Shader,

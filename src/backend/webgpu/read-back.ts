@@ -38,9 +38,9 @@ export class ReadBack {
     this.#lost = lost
   }
 
-  /** A staging buffer for so many bytes and the status behind them. */
-  take(bytes: number): Staging {
-    const needed = bytes + STATUS_BYTES
+  /** A staging buffer for so many bytes, the status behind them, and `more` bytes behind that. */
+  take(bytes: number, more = 0): Staging {
+    const needed = bytes + STATUS_BYTES + more
     const at = this.#free.findIndex(staging => staging.bytes >= needed)
     if (at >= 0) return this.#free.splice(at, 1)[0]!
     const size = Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(needed)))
@@ -61,18 +61,26 @@ export class ReadBack {
   /**
    * The first `bytes` of a staging buffer once the step is over; a copy.
    * @param step  the number that finish.wgsl must have written, or nothing where no step is asked for
+   * @param onMore  gets the `more` bytes behind the status, valid during the call
    * @throws RyzError DEVICE_LOST
    */
-  async settle(staging: Staging, bytes: number, step: number): Promise<Float32Array> {
+  async settle(
+    staging: Staging,
+    bytes: number,
+    step: number,
+    more = 0,
+    onMore?: (words: Uint32Array) => void,
+  ): Promise<Float32Array> {
     const { buffer } = staging
     this.waits++
-    await this.#within(buffer.mapAsync(MAP_READ, 0, bytes + STATUS_BYTES))
-    const mapped = buffer.getMappedRange(0, bytes + STATUS_BYTES)
+    await this.#within(buffer.mapAsync(MAP_READ, 0, bytes + STATUS_BYTES + more))
+    const mapped = buffer.getMappedRange(0, bytes + STATUS_BYTES + more)
     const [ran, notFinite] = new Uint32Array(mapped, bytes, 2)
     staging.finite = notFinite !== step
     if (staging.view.length !== bytes / 4) staging.view = new Float32Array(bytes / 4)
     const { view } = staging
     view.set(new Float32Array(mapped, 0, bytes / 4))
+    if (more > 0) onMore?.(new Uint32Array(mapped, bytes + STATUS_BYTES, more / 4))
     buffer.unmap()
     this.#free.push(staging)
     if (ran !== step) {

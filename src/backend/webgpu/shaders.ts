@@ -4,6 +4,7 @@
 import add from '../../../shaders/add.wgsl?raw'
 import attend from '../../../shaders/attend.wgsl?raw'
 import attendMerge from '../../../shaders/attend_merge.wgsl?raw'
+import bias from '../../../shaders/bias.wgsl?raw'
 import draw from '../../../shaders/draw.wgsl?raw'
 import embed from '../../../shaders/embed.wgsl?raw'
 import finish from '../../../shaders/finish.wgsl?raw'
@@ -13,6 +14,8 @@ import linearFlat from '../../../shaders/linear_flat.wgsl?raw'
 import linearFloat from '../../../shaders/linear_float.wgsl?raw'
 import linearT2 from '../../../shaders/linear_t2.wgsl?raw'
 import linearT2Tile from '../../../shaders/linear_t2_tile.wgsl?raw'
+import mix from '../../../shaders/mix.wgsl?raw'
+import normColumns from '../../../shaders/norm_columns.wgsl?raw'
 import dotF32 from '../../../shaders/parts/dot16_f32.wgsl?raw'
 import dotI32 from '../../../shaders/parts/dot16_i32.wgsl?raw'
 import dotPacked from '../../../shaders/parts/dot16_packed.wgsl?raw'
@@ -34,6 +37,10 @@ import valuesI4 from '../../../shaders/parts/values_i4.wgsl?raw'
 import valuesI8 from '../../../shaders/parts/values_i8.wgsl?raw'
 import valuesT2 from '../../../shaders/parts/values_t2.wgsl?raw'
 import ropeAppend from '../../../shaders/rope_append.wgsl?raw'
+import route from '../../../shaders/route.wgsl?raw'
+import routedFlat from '../../../shaders/routed_flat.wgsl?raw'
+import routedFloat from '../../../shaders/routed_float.wgsl?raw'
+import routedT2 from '../../../shaders/routed_t2.wgsl?raw'
 import rows from '../../../shaders/rows.wgsl?raw'
 import top from '../../../shaders/top.wgsl?raw'
 import type { KvType } from '../../types/index.ts'
@@ -59,6 +66,10 @@ export type Shader =
   | { readonly name: 'linear_t2_tile'; blocked: boolean }
   | { readonly name: 'linear_flat'; layout: 'i8' | 'i4'; many: boolean }
   | { readonly name: 'linear_float'; layout: LayoutId; many: boolean }
+  | { readonly name: 'routed_t2'; many: boolean; blocked: boolean }
+  | { readonly name: 'routed_flat'; layout: 'i8' | 'i4' }
+  | { readonly name: 'routed_float'; layout: LayoutId }
+  | { readonly name: 'route' | 'mix' | 'norm_columns' | 'bias' }
   | { readonly name: 'embed'; layout: LayoutId }
   | { readonly name: 'rope_append' | 'attend'; kv: KvType; dim: number }
   | { readonly name: 'attend_merge' | 'add' | 'gather' | 'finish' | 'finite' | 'top' | 'draw' }
@@ -76,6 +87,13 @@ export const BINDINGS = {
   linear_flat: 'rrrrrww',
   linear_float: 'rrrrww',
   embed: 'rrrrw',
+  route: 'rrrwww',
+  routed_t2: 'rrrrrrw',
+  routed_flat: 'rrrrrrw',
+  routed_float: 'rrrrrw',
+  mix: 'rrrw',
+  norm_columns: 'rrw',
+  bias: 'rrw',
   rope_append: 'rrrrrww',
   attend: 'rrrww',
   attend_merge: 'rrw',
@@ -149,6 +167,26 @@ function partsOf(
         texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], embed],
         constants: {},
       }
+    case 'routed_t2':
+      return {
+        texts: [dots, routedT2],
+        constants: { BLOCKED: +shader.blocked, ...linearConstants(shader) },
+      }
+    case 'routed_flat':
+      return { texts: [dots, FLAT[shader.layout], routedFlat], constants: {} }
+    case 'routed_float':
+      return {
+        texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], routedFloat],
+        constants: { SCALED: +isScaled(shader.layout) },
+      }
+    case 'route':
+      return { texts: [route], constants: {} }
+    case 'mix':
+      return { texts: [mix], constants: {} }
+    case 'norm_columns':
+      return { texts: [...reduce, normColumns], constants: {} }
+    case 'bias':
+      return { texts: [bias], constants: {} }
     case 'rope_append':
       return {
         texts: [...reduce, ropeAppend],
@@ -222,6 +260,7 @@ export function shadersFor(needs: ShaderNeeds): Shader[] {
   const shaders: Shader[] = [
     ...rowShaders(needs),
     ...needs.linears.flatMap(linearShaders),
+    ...(needs.experts ? expertShaders(needs) : []),
     ...needs.tables.map((layout): Shader => ({ name: 'embed', layout })),
     ...needs.kvTypes.flatMap(kv =>
       needs.headDims.flatMap((headDim): Shader[] => [
@@ -248,6 +287,18 @@ function rowShaders({ gates, linears }: ShaderNeeds): Shader[] {
       ),
     ),
   )
+}
+
+function expertShaders({ linears }: ShaderNeeds): Shader[] {
+  const names = ['route', 'mix', 'norm_columns', 'bias'] as const
+  return [
+    ...names.map((name): Shader => ({ name })),
+    ...linears.flatMap(({ layout, scaleBlock, activations }): Shader[] => {
+      if (activations === 'float' || !isScaled(layout)) return [{ name: 'routed_float', layout }]
+      if (layout !== 't2') return [{ name: 'routed_flat', layout: layout as 'i8' | 'i4' }]
+      return BOTH.map(many => ({ name: 'routed_t2', many, blocked: scaleBlock > 0 }))
+    }),
+  ]
 }
 
 function linearShaders({ layout, scaleBlock, activations }: LinearKind): Shader[] {

@@ -22,7 +22,7 @@ const GRID = 32768
 /** Bytes beside weights, KV and activations: rounded rows, runs of attention, the step block. */
 export function scratchBytes(limits: BackendLimits): number {
   const s = scratchSizes(limits)
-  return s.block + s.q + s.marks + s.runs + s.drawn
+  return s.block + s.q + s.marks + s.runs + s.drawn + s.cuts
 }
 
 /** Where the rows of attention begin in the step block: behind counts, ids and gathered rows. */
@@ -36,11 +36,14 @@ function longestOp(maxRows: number): number {
 }
 
 function scratchSizes(limits: BackendLimits) {
-  const { maxRows, maxCols, maxContext } = limits
+  const { maxRows, maxCols, maxContext, routed = 0 } = limits
+  // What the chosen experts of a row read are rows of their own.
+  const rounded = maxRows * Math.max(1, routed)
   return {
     block: 4 * (rowsAtOf(limits) + 4 + maxRows + maxRows * Math.ceil(maxContext / KV_BLOCK)),
-    q: maxRows * Math.ceil(maxCols / T2_COLS) * T2_COLS,
-    marks: 8 * maxRows,
+    q: rounded * Math.ceil(maxCols / T2_COLS) * T2_COLS,
+    marks: 8 * rounded,
+    cuts: routed > 0 ? 16 * maxRows : 0,
     drawn: 4 * maxRows,
     // Heads together are as wide as an input of the linear behind them; two words for each run besides.
     runs: 4 * MAX_RUNS * (maxCols + 2 * 128),
@@ -93,6 +96,7 @@ export class Steps {
       q: own(sizes.q, 'rounded rows'),
       marks: own(sizes.marks, 'scales of rounded rows'),
       runs: own(sizes.runs, 'runs of attention'),
+      cuts: own(Math.max(16, sizes.cuts), 'chosen experts'),
       drawn: own(sizes.drawn, 'drawn tokens'),
       nothing: own(256, 'nothing'),
       sinks: [own(256, 'sink'), own(256, 'sink'), own(256, 'sink')],
@@ -150,6 +154,24 @@ export class Steps {
     this.#block[at] = count
     const given = Math.min(room, numbers.length, each * Math.max(count, 1))
     for (let i = 0; i < given; i++) this.#block[at + 1 + i] = numbers[i]!
+    this.#keepShort()
+  }
+
+  /** Notes an op of experts: `count` is what its grid follows, `other` stands behind it. */
+  opOfPairs(
+    kind: OpKind,
+    a: object,
+    b: object,
+    c: object,
+    n: number,
+    f: number,
+    many: number,
+    count: number,
+    other: number,
+  ): void {
+    const { at } = this.#trace.step(kind, a, b, c, n, f, many, 2)
+    this.#block[at] = count
+    this.#block[at + 1] = other
     this.#keepShort()
   }
 
@@ -266,6 +288,9 @@ export class Steps {
         break
       case 'y':
         y = count
+        break
+      case 'z1':
+        z = count
         break
       case 'z4':
         z = Math.ceil(count / 4)

@@ -14,6 +14,11 @@ export type OpKind =
   | 'gather'
   | 'finite'
   | 'draw'
+  | 'route'
+  | 'routed'
+  | 'mix'
+  | 'norm_columns'
+  | 'bias'
 
 /** One op on its operands; a, b and c are slots, matrices, linears or specs, by kind. */
 export interface OpNode {

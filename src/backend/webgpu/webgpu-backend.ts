@@ -23,6 +23,7 @@ import { KV_BLOCK } from '../backend.ts'
 import { Buffers, UPLOAD_BYTES } from './buffers.ts'
 import { adapterName, type Gpu } from './device.ts'
 import { DRAW_SETTINGS, Drawings } from './drawing.ts'
+import { WebGpuExperts } from './experts.ts'
 import { KvCache } from './kv-cache.ts'
 import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
@@ -49,7 +50,7 @@ export const TRAITS: BackendTraits = {
   exact: false,
   immediate: false,
   cpuLayouts: true,
-  experts: false,
+  experts: true,
 }
 
 /** See WebGpuBackend. The pipelines should be prepared. */
@@ -62,6 +63,7 @@ export class WebGpuBackend implements Backend {
   readonly path: ExecutionPath
   readonly traits = TRAITS
   readonly lost: Promise<RyzError>
+  readonly experts: WebGpuExperts
   readonly #gpu: Gpu
   readonly #limits: BackendLimits
   readonly #buffers: Buffers
@@ -108,6 +110,8 @@ export class WebGpuBackend implements Backend {
       ropeOf: (rope: Rope) => this.#ropes[rope.at]!,
     }
     this.#steps = new Steps({ device, limits, buffers, fuse, parts })
+    const check = (rows: number): void => this.#checkRows(rows)
+    this.experts = new WebGpuExperts({ steps: this.#steps, buffers, limits, check })
   }
 
   gpuStats(): GpuStats {
@@ -211,7 +215,8 @@ export class WebGpuBackend implements Backend {
   }
 
   gate(out: Slot, x: Slot, activation: 'silu' | 'relu2', count: number, n: number): void {
-    this.#checkRows(count)
+    // Of what experts read there are several rows for each.
+    this.#checkRows(count / Math.max(1, this.#limits.routed ?? 0))
     this.#steps.op('gate', out, x, undefined, n, activation === 'relu2' ? 1 : 0, 0, count)
   }
 
@@ -321,6 +326,7 @@ export class WebGpuBackend implements Backend {
     this.#buffers.destroy()
     this.#params.destroy()
     this.#drawings.destroy()
+    this.experts.destroy()
     this.#reads.destroy()
     this.#steps.destroy()
     for (const { between } of this.#kvs.splice(0)) between.destroy()
@@ -337,12 +343,17 @@ export class WebGpuBackend implements Backend {
     const asked = this.#asked
     if (asked.length > 0) this.#asked = []
     try {
-      const staging = this.#reads.take(bytes)
+      const { experts } = this
+      const { countBytes } = experts
+      const staging = this.#reads.take(bytes, countBytes)
       const step = this.#steps.submit(encoder => {
         copy(encoder, staging.buffer)
         encoder.copyBufferToBuffer(this.#steps.status, 0, staging.buffer, bytes, STATUS_BYTES)
+        if (countBytes > 0) experts.copyCounts(encoder, staging.buffer, bytes + STATUS_BYTES)
       }, true)
-      const values = await this.#reads.settle(staging, bytes, step)
+      const values = await this.#reads.settle(staging, bytes, step, countBytes, counts =>
+        experts.counted(counts),
+      )
       for (const { resolve } of asked) resolve(staging.finite)
       return values
     } catch (caught) {

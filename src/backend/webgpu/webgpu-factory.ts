@@ -155,5 +155,6 @@ function shaderNeeds(needs: BackendNeeds): ShaderNeeds {
     tables: needs.tables,
     linears: needs.linears,
     gates: needs.gates,
+    ...(needs.experts && { experts: true }),
   }
 }

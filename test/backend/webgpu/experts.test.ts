@@ -1,0 +1,170 @@
+// Mixtures of experts on WebGPU against the reference, on SwiftShader in Node: routing, routed linears of every
+// layout, the mix, what else their architectures need, and that experts which were not chosen are not read.
+import { afterAll, describe, expect, it } from 'vitest'
+import { type Backend, ROUTE_VALUES } from '../../../src/backend/backend.ts'
+import { kindName, LINEAR_KINDS } from '../../../src/backend/cases.ts'
+import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
+import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
+import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { FLOAT_SUMS, near } from '../near.ts'
+import * as ops from '../ops.ts'
+
+const SEED = Number(process.env.RYZ_SEED ?? 20261128)
+const adapter = await adapterHere()
+
+const EXPERTS: ops.ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
+  ...kind,
+  // Odd shapes: experts' matrices do not end at tiles, and stand one by one.
+  rows: [24, 33, 7][i % 3]!,
+  cols: [192, 50][i % 2]!,
+  experts: [8, 5, 2][i % 3]!,
+  used: [3, 1, 2][i % 3]!,
+  scores: i % 2 ? 'sigmoid' : 'softmax',
+  normalise: i % 4 > 1,
+  scale: i % 5 === 0 ? 2.5 : 1,
+  bias: i % 3 === 1,
+}))
+
+describe.skipIf(adapter === undefined)(`experts on ${adapter ?? 'no adapter'}`, () => {
+  const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
+  const tested = ops.resetable(async () =>
+    createWebGpuBackend({ gpu: await sharedGpu(), limits: ops.LIMITS }),
+  )
+  afterAll(() => {
+    tested.close()
+    reference.close()
+  })
+  const ready = () => Promise.all([tested.ready(), reference.ready()])
+  const reset = () => Promise.all([tested.reset(), reference.reset()])
+  const both = async (run: (on: ops.Resetable) => Promise<Float32Array>) =>
+    [await run(tested), await run(reference)] as const
+
+  it.each(
+    EXPERTS.map(
+      c => [`${c.used} of ${c.experts}, ${kindName(c)}, ${c.rows} x ${c.cols}`, c] as const,
+    ),
+  )('experts %s', async (_, c) => {
+    // One row, a few, and so many that pairs of one expert go together.
+    for (const count of [1, 3, 33]) {
+      await ready()
+      const got = await ops.expertRows(tested, c, count, SEED)
+      const want = await ops.expertRows(reference, c, count, SEED)
+      // The same experts compute the same rows, in the same order.
+      const pairs = (routes: Float32Array) => routes.map((v, i) => (i % ROUTE_VALUES < 2 ? v : 0))
+      expect(pairs(got.routes)).toEqual(pairs(want.routes))
+      for (const part of ['routes', 'up', 'down', 'mixed'] as const) {
+        near(got[part], want[part], FLOAT_SUMS)
+      }
+    }
+  })
+
+  it('more experts than invocations, more rows than invocations', async () => {
+    const kind = { layout: 't2', scaleBlock: 0, activations: 'int8' } as const
+    const some = { scores: 'softmax', normalise: true, rows: 4, cols: 64 } as const
+    for (const [experts, used, count] of [
+      [300, 8, 5],
+      [16, 2, 128],
+    ] as const) {
+      await reset()
+      const c: ops.ExpertCase = { ...kind, ...some, experts, used }
+      const got = await ops.expertRows(tested, c, count, SEED)
+      near(got.mixed, (await ops.expertRows(reference, c, count, SEED)).mixed, FLOAT_SUMS)
+    }
+  })
+
+  it('sums of experts equal the CPU’s bit for bit, given the same rounded row', async () => {
+    for (const count of [1, 7]) {
+      await ready()
+      const [got, want] = await both(on => wholeExpertRows(on, count))
+      ops.sameBits(got, want)
+    }
+  })
+
+  it('a logit that is not finite makes its row NaN, and no other', async () => {
+    const c: ops.ExpertCase = { ...EXPERTS[0]!, experts: 4, used: 2, scores: 'sigmoid' }
+    for (const poison of [Number.NaN, Number.POSITIVE_INFINITY]) {
+      await ready()
+      const { mixed } = await ops.expertRows(tested, c, 3, SEED, 0, poison)
+      const rows = [0, 1, 2].map(r => mixed.subarray(r * c.cols, (r + 1) * c.cols))
+      expect(rows.map(row => row.some(Number.isNaN))).toEqual([true, false, false])
+    }
+  })
+
+  it('experts that were not chosen are not read', async () => {
+    for (const count of [1, 9]) {
+      await ready()
+      const values = await poisonedExperts(tested.backend, count)
+      expect(values.every(Number.isFinite)).toBe(true)
+      expect(values.some(v => v !== 0)).toBe(true)
+    }
+  })
+
+  it('a norm of columns and a bias', async () => {
+    for (const count of [1, 9]) {
+      await ready()
+      near(...(await both(on => ops.columnRows(on, count, SEED))), FLOAT_SUMS)
+    }
+  })
+})
+
+/** Up of experts with scales of 1, on rows that round to themselves: whole numbers. */
+async function wholeExpertRows(on: ops.Resetable, count: number): Promise<Float32Array> {
+  const { backend } = on
+  const [experts, used, rows, cols] = [6, 2, 24, 192]
+  const next = ops.random(SEED)
+  const matrix = () => ops.matrixOf(backend, 't2', rows, cols, 0, next)
+  const w = backend.experts!.stackExperts(Array.from({ length: experts }, () => [matrix()]))
+  const router = backend.experts!.createRouter({
+    experts,
+    used,
+    scores: 'softmax',
+    normalise: false,
+    scale: 1,
+  })
+  const logits = ops.slotOf(backend, ops.values(count * experts, next))
+  // Whole numbers with 127 among them: the scale of the rounding is 1.
+  const x = Float32Array.from({ length: count * cols }, (_, i) =>
+    i % cols === 0 ? 127 : ((i * 37) % 255) - 127,
+  )
+  const routes = backend.alloc(4 * ROUTE_VALUES * count * used, 'routes')
+  const out = backend.alloc(4 * count * used * rows, 'out')
+  backend.experts!.route(routes, logits, router, count)
+  const shape = { input: 'rows', count, used } as const
+  backend.experts!.routedLinear(out, ops.slotOf(backend, x), w, routes, shape, 'int8')
+  return (await backend.read(out, 0, count * used * rows)).slice()
+}
+
+/** Experts 1 and 3 are chosen by all rows; the scales of the others are NaN. */
+async function poisonedExperts(backend: Backend, count: number): Promise<Float32Array> {
+  const [experts, used, rows, cols] = [5, 2, 24, 192]
+  const next = ops.random(SEED)
+  const matrices = Array.from({ length: experts }, (_, e) => {
+    const matrix = ops.matrixOf(backend, 't2', rows, cols, 0, next)
+    if (e !== 1 && e !== 3) {
+      const nan = new Uint8Array(new Float32Array(rows).fill(Number.NaN).buffer)
+      backend.writer(matrix.scales!).write(0, nan)
+    }
+    return [matrix]
+  })
+  const w = backend.experts!.stackExperts(matrices)
+  const router = backend.experts!.createRouter({
+    experts,
+    used,
+    scores: 'softmax',
+    normalise: true,
+    scale: 1,
+  })
+  const logits = Float32Array.from({ length: count * experts }, (_, i) =>
+    [1, 3].includes(i % experts) ? 4 : -4,
+  )
+  const routes = backend.alloc(4 * ROUTE_VALUES * count * used, 'routes')
+  const out = ops.slotOf(backend, new Float32Array(count * rows))
+  const y = backend.alloc(4 * count * used * rows, 'y')
+  const x = ops.slotOf(backend, ops.values(count * cols, next))
+  backend.experts!.route(routes, ops.slotOf(backend, logits), router, count)
+  backend.experts!.routedLinear(y, x, w, routes, { input: 'rows', count, used }, 'int8')
+  backend.experts!.mix(out, y, routes, count * used, rows)
+  const mixed = (await backend.read(out, 0, count * rows)).slice()
+  expect(backend.experts!.use(router)).toEqual([0, count, 0, count, 0])
+  return mixed
+}
