@@ -168,7 +168,7 @@ export class Ryzanstein {
       const { toolChoice, parallelToolCalls, reasoning, maxReasoningTokens, ...generate } = rest
       const chat = chatInput('messages', messages, { tools, templateOptions, continueLast })
       const answer = { toolChoice, parallelToolCalls, reasoning, maxReasoningTokens }
-      checkAnswer(answer, chat.tools, generate.responseFormat)
+      checkAnswer(answer, chat.tools)
       return [{ ...chat, ...answer }, generate]
     })
   }

@@ -17,7 +17,6 @@ import type {
   GpuStats,
   LoadOptions,
   PoolStats,
-  ResponseFormat,
   RestoredSession,
   ScoreOptions,
 } from '../types/index.ts'
@@ -148,7 +147,7 @@ export class Engine {
       const { network, tokenizer } = this.#parts
       const resolved = resolveGenerate(options, network.config.vocab, drawSeed)
       const { responseFormat, seed } = resolved
-      const plan = await this.#planOf(input, responseFormat, signal)
+      const plan = await this.#planOf(input, signal)
       const format = formatGrammar(responseFormat)
       const held = plan ? plan.constraint(prompt, format) : format
       const generation = new Generation({
@@ -158,7 +157,7 @@ export class Engine {
         scratch: this.#scratch,
         lookupOdds: this.#speculation.lookup ? this.#speculation.lookupOdds : undefined,
         contextLength: network.kv.contextLength,
-        ...(plan && { plan: plan.answer(prompt, seed) }),
+        ...(plan && { plan: plan.answer(prompt, seed, format !== undefined) }),
         constrained: held !== undefined,
         events,
       })
@@ -171,13 +170,9 @@ export class Engine {
   }
 
   /** How the answer is read; undefined where it is text. */
-  async #planOf(
-    input: Input,
-    format: ResponseFormat | undefined,
-    signal: AbortSignal,
-  ): Promise<ChatPlan | undefined> {
+  async #planOf(input: Input, signal: AbortSignal): Promise<ChatPlan | undefined> {
     if (input.kind !== 'chat') return undefined
-    checkAnswer(input, input.tools, format)
+    checkAnswer(input, input.tools)
     const { chat, tokenizer } = this.#parts
     const why = whyRead(input, chat.source)
     if (why === undefined) return undefined

@@ -1,6 +1,6 @@
 // How an answer to a chat is made and read: the options of chat() beside those of its prompt and of sampling. Used
 // by src/api and src/engine.
-import type { ChatAnswerOptions, ChatTool, ResponseFormat } from '../types/index.ts'
+import type { ChatAnswerOptions, ChatTool } from '../types/index.ts'
 import { badOption, flag, kindOf, type Rules, whole } from './rules.ts'
 
 const CHOICES: readonly unknown[] = ['auto', 'none', 'required']
@@ -23,7 +23,6 @@ export const ANSWER_RULES: Rules<ChatAnswerOptions> = {
 export function checkAnswer(
   { toolChoice = 'auto' }: ChatAnswerOptions,
   tools: readonly ChatTool[] | undefined,
-  format: ResponseFormat | undefined,
 ): void {
   const offered = tools ?? []
   if (typeof toolChoice === 'object') {
@@ -32,13 +31,5 @@ export function checkAnswer(
     }
   } else if (toolChoice === 'required' && offered.length === 0) {
     throw badOption('toolChoice', toolChoice, "left out without tools, 'auto' or 'none'")
-  }
-  const constrained = format !== undefined && format.type !== 'text'
-  if (constrained && offered.length > 0 && toolChoice !== 'none') {
-    throw badOption(
-      'responseFormat',
-      format.type,
-      "left out where tools may be called (toolChoice: 'none')",
-    )
   }
 }

@@ -69,7 +69,8 @@ export interface ChatAnswerOptions {
    * Whether the model calls a function: 'auto' (default) if it likes, 'none' not, 'required' at least one, or the
    * one that is named. What is required is held to the schemas of the tools, token by token; so is 'auto'
    * where a tool says `strict: true`. Otherwise what is no well-formed call of an offered function stays
-   * text, byte for byte, and `result.unreadCalls` counts it. Not together with responseFormat.
+   * text, byte for byte, and `result.unreadCalls` counts it. Together with responseFormat an 'auto' answer is calls, held to
+   * their schemas, or a text of that format, and nothing around them; 'required' and a name give calls alone.
    */
   toolChoice?: 'auto' | 'none' | 'required' | { readonly name: string }
   /** Several calls in one answer; false ends it with the first. Default true. */

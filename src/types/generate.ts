@@ -164,8 +164,8 @@ export interface GenerateResult {
   /** Prompt tokens that were found in the KV cache instead of computed. */
   reusedTokens: number
   /**
-   * With responseFormat: whether the text as it is meets the format. False where maxTokens, a stop string or
-   * the context cut it; nothing is closed by guessing.
+   * With responseFormat: whether the text as it is meets the format, or the answer is whole calls of tools. False
+   * where maxTokens, a stop string or the context cut it; nothing is closed by guessing.
    */
   complete?: boolean
   /** With `strict: false`: what of the schema was let pass. */

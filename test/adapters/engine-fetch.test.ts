@@ -399,6 +399,7 @@ describe('what is wrong', () => {
     ],
     ['no prompt', ['POST', 'completions', {}], 400, 'bad_option', 'prompt'],
     ['a prompt of a wrong type', text({ prompt: [{}] }), 400, 'bad_option', 'prompt[0]'],
+    ['an id of no token', text({ prompt: [1, 1e9] }), 400, 'bad_option', 'prompt'],
     [
       'more prompts than seats',
       text({ prompt: ['a', 'b', 'c', 'd'] }),

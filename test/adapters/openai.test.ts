@@ -361,11 +361,6 @@ describe('openai facade', () => {
       { tools, tool_choice: { type: 'function', function: { name: 'g' } } },
       'tool_choice',
     ],
-    [
-      'a format beside tools',
-      { tools, response_format: { type: 'json_object' } },
-      'response_format',
-    ],
     ['variables that are no object', { chat_template_kwargs: 1 }, 'chat_template_kwargs'],
     ['an odd response format', { response_format: { type: 'xml' } }, 'response_format'],
     [
@@ -385,6 +380,7 @@ describe('openai facade', () => {
     ],
     ['no messages', { messages: [] }, 'messages'],
     ['messages of another kind', { messages: 'Hello' }, 'messages'],
+    ['a stop string without letters', { stop: '' }, 'stop'],
     ['a seed that is no whole number', { seed: 0.5 }, 'seed'],
     ['likeliest tokens without logprobs', { top_logprobs: 2 }, 'top_logprobs'],
     ['reasoning', { reasoning_effort: 'high' }, 'reasoning_effort'],

@@ -98,6 +98,8 @@ function paramOf({ code, detail }: RyzError, content: string | null): string | n
 }
 
 function fieldOf(option: string): string {
+  // What the engine says of ids, which it checks against its vocabulary.
+  if (option === 'a token id of the prompt') return 'prompt'
   const [name] = /^\w*/.exec(option)!
   const field = FIELDS.get(name) ?? name.replace(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
   return field + option.slice(name.length)

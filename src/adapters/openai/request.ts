@@ -13,7 +13,7 @@ import {
   type Rules,
   reading,
 } from '../../options/rules.ts'
-import type { ChatMessage, ChatOptions, ResponseFormat } from '../../types/index.ts'
+import type { ChatMessage, ChatOptions } from '../../types/index.ts'
 import { readMessage } from './messages.ts'
 import type { ChatCompletionRequest } from './openai-types.ts'
 import { anything, checkedFields, refused, SHARED_RULES, sharedOptions } from './sampling.ts'
@@ -115,7 +115,7 @@ function translate(asked: ChatCompletionRequest): ChatOptions {
     maxTokens: asked.max_completion_tokens ?? asked.max_tokens ?? Number.MAX_SAFE_INTEGER,
   }
   if (asked.logprobs === true) options.logprobs = asked.top_logprobs ?? 0
-  Object.assign(options, toolsOf(asked, options.responseFormat))
+  Object.assign(options, toolsOf(asked))
   const variables = {
     ...(asked.reasoning_effort === 'none' && { enable_thinking: false }),
     ...asked.chat_template_kwargs,
@@ -125,10 +125,11 @@ function translate(asked: ChatCompletionRequest): ChatOptions {
 }
 
 /** The tools, and what is to be done with them; nothing where there are none. */
-function toolsOf(
-  { tools, tool_choice: choice, parallel_tool_calls: parallel }: ChatCompletionRequest,
-  format: ResponseFormat | undefined,
-): Partial<ChatOptions> {
+function toolsOf({
+  tools,
+  tool_choice: choice,
+  parallel_tool_calls: parallel,
+}: ChatCompletionRequest): Partial<ChatOptions> {
   const name = nameOf(choice)
   if (!tools || tools.length === 0) {
     if (choice !== 'required' && name === undefined) return {}
@@ -136,9 +137,6 @@ function toolsOf(
   }
   if (name !== undefined && !tools.some(tool => nameOf(tool) === name)) {
     throw badOption('tool_choice', name, 'the name of one of the tools')
-  }
-  if (format !== undefined && choice !== 'none') {
-    throw badOption('response_format', format.type, "left out with tools, or tool_choice: 'none'")
   }
   return {
     tools: tools as ChatOptions['tools'],

@@ -21,7 +21,7 @@ export const refused: Rule = () => 'left out; it is not supported here'
 export const anything: Rule = () => undefined
 
 const stop: Rule = value =>
-  typeof value === 'string'
+  typeof value === 'string' && value !== ''
     ? undefined
     : GENERATE_RULES.stop(value)?.replace('a list', 'a text or a list')
 

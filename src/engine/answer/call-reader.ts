@@ -34,10 +34,15 @@ export class CallReader {
   /** The block is a list: brackets and commas stand between its calls. */
   #list = false
   #over = false
+  readonly #orText: boolean
+  /** It is a text, to its end. */
+  #plain = false
 
-  constructor(format: CallFormat, offered: Offered) {
+  /** @param orText  an answer that does not begin with a call holds none */
+  constructor(format: CallFormat, offered: Offered, orText = false) {
     this.#format = format
     this.#offered = offered
+    this.#orText = orText
   }
 
   /** Takes more text and tells what is certain now, in order. */
@@ -78,7 +83,8 @@ export class CallReader {
     if (this.#held === '') return 'wait'
     switch (this.#state) {
       case 'start':
-        return this.#format.open === '' ? this.#bareStart() : this.#as('text')
+        if (this.#format.open === '') return this.#bareStart()
+        return this.#orText ? this.#taggedStart() : this.#as('text')
       case 'text':
         return this.#text()
       default:
@@ -87,6 +93,8 @@ export class CallReader {
   }
 
   #as(state: State): Step {
+    // Behind calls others may follow; a text that came first is all there is.
+    if (this.#orText && state === 'text' && this.#state !== 'calls') this.#plain = true
     this.#state = state
     if (state !== 'calls') this.#list = false
     this.#scan = undefined
@@ -104,7 +112,7 @@ export class CallReader {
   #text(): Step {
     const openers =
       this.#format.id === 'qwen-xml' ? [this.#format.open, '<function='] : [this.#format.open]
-    if (this.#format.open === '') {
+    if (this.#format.open === '' || this.#plain) {
       this.#emit(this.#held.length)
       return 'wait'
     }
@@ -141,10 +149,21 @@ export class CallReader {
     return this.#as('opened')
   }
 
+  /** The tag that opens calls, or a text without any. */
+  #taggedStart(): Step {
+    const { open } = this.#format
+    const at = skipWhite(this.#held, 0)
+    const rest = this.#held.slice(at)
+    if (!this.#over && open.startsWith(rest)) return 'wait'
+    if (!rest.startsWith(open)) return this.#as('text')
+    this.#opened = at + open.length
+    return this.#as('opened')
+  }
+
   /** What was begun is no call: its first character is text, and reading goes on behind it. */
   #giveUp(): Step {
     if (this.#state === 'opened') {
-      this.unread++
+      if (!this.#orText) this.unread++
       this.#emit(Math.max(1, this.#opened))
     }
     return this.#as('text')

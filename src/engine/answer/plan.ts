@@ -2,6 +2,7 @@
 // shows the forms its model was trained on, and from the end of the prompt. A part of grammar.js, called by engine.ts.
 import type { ChatInput } from '../../options/input.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
+import type { TextSpec } from '../grammar/calls.ts'
 import type { GrammarRequest, Lead } from '../grammar/compile.ts'
 import { Random } from '../sampling/random.ts'
 import { callForm, tagPiece, tagToken } from './call-form.ts'
@@ -43,10 +44,17 @@ export class ChatPlan {
     this.#offered = tools && toolChoice !== 'none' ? offeredOf(tools) : undefined
   }
 
-  /** @param seed  of the request: the ids of calls follow from it and the prompt */
-  answer(prompt: readonly number[], seed: number): AnswerPlan {
+  /**
+   * @param seed  of the request: the ids of calls follow from it and the prompt
+   * @param format  an answer without calls has a form of its own
+   */
+  answer(prompt: readonly number[], seed: number, format = false): AnswerPlan {
     const { tags, begun } = this.#reasoningAfter(prompt)
-    const calls = this.#offered && { format: this.#format, offered: this.#offered }
+    const calls = this.#offered && {
+      format: this.#format,
+      offered: this.#offered,
+      orText: format,
+    }
     const newId = ids(prompt, seed, this.#format.shortIds)
     return {
       reader: new AnswerReader({ calls, reasoning: tags, reasoningBegun: begun, newId }),
@@ -67,7 +75,7 @@ export class ChatPlan {
     prompt: readonly number[],
     format: GrammarRequest | undefined,
   ): GrammarRequest | undefined {
-    const held = this.#calls() ?? format
+    const held = this.#calls(format) ?? format
     if (held === undefined) return undefined
     const { tags, begun } = this.#reasoningAfter(prompt)
     if (tags === undefined) return held
@@ -79,13 +87,14 @@ export class ChatPlan {
     return { ...held, spec: { ...held.spec, lead } }
   }
 
-  #calls(): GrammarRequest | undefined {
+  /** Calls as a grammar, where they are held to one: alone, or beside the format of an answer without. */
+  #calls(format: GrammarRequest | undefined): GrammarRequest | undefined {
     const { tools = [], toolChoice = 'auto', parallelToolCalls = true } = this.#input
     const strict = tools.some(tool => tool.function.strict === true)
     if (this.#offered === undefined || toolChoice === 'none') return undefined
-    if (toolChoice === 'auto' && !strict) return undefined
+    if (toolChoice === 'auto' && !strict && format === undefined) return undefined
     return {
-      option: 'tools',
+      option: format?.option ?? 'tools',
       spec: {
         kind: 'calls',
         tools: tools.map(({ function: { name, parameters } }) => ({
@@ -96,6 +105,7 @@ export class ChatPlan {
         choice: toolChoice,
         parallel: parallelToolCalls && typeof toolChoice !== 'object',
         strict,
+        ...(format && { text: format.spec as TextSpec }),
       },
     }
   }

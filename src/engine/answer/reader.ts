@@ -16,7 +16,12 @@ export interface Piece {
 
 export interface ReaderOptions {
   /** How calls are written, and what may be called; absent: text stays text. */
-  readonly calls?: { readonly format: CallFormat; readonly offered: Offered }
+  readonly calls?: {
+    readonly format: CallFormat
+    readonly offered: Offered
+    /** It is calls or a text, decided by how it begins: what looks like a call inside the text is text. */
+    readonly orText?: boolean
+  }
   /** How reasoning stands out; absent: it is text. */
   readonly reasoning?: ReasoningTags
   /** The prompt has opened the reasoning already. */
@@ -42,7 +47,8 @@ export class AnswerReader {
 
   constructor(options: ReaderOptions) {
     this.#options = options
-    this.#calls = options.calls && new CallReader(options.calls.format, options.calls.offered)
+    const { calls } = options
+    this.#calls = calls && new CallReader(calls.format, calls.offered, calls.orText)
     const { reasoning, reasoningBegun } = options
     this.#part = reasoning === undefined ? 'content' : reasoningBegun ? 'reasoning' : 'before'
     this.#reasoned = reasoning !== undefined && reasoningBegun === true

@@ -36,9 +36,17 @@ export interface CallsSpec {
   readonly parallel: boolean
   /** As of a schema: false lets pass what cannot be enforced. */
   readonly strict: boolean
+  /** What an answer without calls has to be; with 'auto' it is one or the other, with no text around calls. */
+  readonly text?: TextSpec
 }
 
 const NO_PARAMETERS: Json = { type: 'object', properties: {}, additionalProperties: false }
+
+/** What one text has to be. */
+export type TextSpec =
+  | { readonly kind: 'schema'; readonly schema: Json; readonly strict: boolean }
+  | { readonly kind: 'ebnf'; readonly ebnf: string; readonly root: string }
+  | { readonly kind: 'regex'; readonly pattern: string }
 
 /**
  * Writes the rules of the calls and makes them the root.
@@ -63,7 +71,7 @@ export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['
     rules.step(writePieces(rules, rules.call(from, values), after), rules.rules[call].end)
   }
   let from = start
-  if (choice === 'auto') {
+  if (choice === 'auto' && spec.text === undefined) {
     from = yield* writeFreeText(rules, start, [...form.open, ...form.call[0]])
     rules.step(from, end)
   }

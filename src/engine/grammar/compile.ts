@@ -2,27 +2,22 @@
 // behind one function; the engine drives it in small pieces (grammar.ts).
 import type { CharSet } from './automata/charset.ts'
 import { regexDfa } from './automata/regex.ts'
-import { type CallsSpec, callRules } from './calls.ts'
+import { type CallsSpec, callRules, type TextSpec } from './calls.ts'
 import { ebnfRules } from './rules/ebnf.ts'
 import { withoutLeftRecursion } from './rules/left-recursion.ts'
 import { type Piece, rawTerminal, writeFreeText, writePieces } from './rules/pieces.ts'
-import { prepare } from './rules/prepare.ts'
+import { prepare, silentFrom } from './rules/prepare.ts'
 import { Rules } from './rules/rules.ts'
 import { CompiledGrammar } from './run/filter.ts'
 import { Machine } from './run/machine.ts'
 import { Masks } from './run/mask.ts'
 import type { Vocabulary } from './run/vocabulary.ts'
 import type { Unenforced } from './schema/context.ts'
-import type { Json } from './schema/document.ts'
 import { schemaRules } from './schema/schema.ts'
 import { Budget, type Work } from './work.ts'
 
 /** What a text has to be. */
-export type GrammarSpec =
-  | { kind: 'schema'; schema: Json; strict: boolean }
-  | { kind: 'ebnf'; ebnf: string; root: string }
-  | { kind: 'regex'; pattern: string }
-  | CallsSpec
+export type GrammarSpec = TextSpec | CallsSpec
 
 /** What may stand before a constrained text: reasoning between two tags, which is free. */
 export interface Lead {
@@ -106,11 +101,41 @@ function* rulesOf(
       if (!dfa.empty && dfa.accept[0] === 1) rules.step(start, end)
       return { rules, unenforced: [] }
     }
-    case 'calls': {
-      const rules = new Rules(budget, writable)
-      return { unenforced: yield* callRules(spec, rules), rules }
-    }
+    case 'calls':
+      return yield* callsOrText(spec, writable, budget)
     default:
       return spec satisfies never
   }
+}
+
+/** Calls; or, where the answer may also be a text of its own form, one or the other. */
+function* callsOrText(
+  spec: CallsSpec,
+  writable: CharSet | undefined,
+  budget: Budget,
+): Work<{ rules: Rules; unenforced: Unenforced[] }> {
+  if (spec.text === undefined) {
+    const rules = new Rules(budget, writable)
+    return { unenforced: yield* callRules(spec, rules), rules }
+  }
+  // Also where a call is required: a wrong format is refused, whatever else is asked for.
+  const { rules, unenforced } = yield* rulesOf(spec.text, writable, budget)
+  const text = rules.root
+  rules.needed.push({ rule: text, name: '' })
+  const ofTools = yield* callRules(spec, rules)
+  if (spec.choice === 'auto') {
+    const calls = rules.root
+    rules.root = rules.rule('')
+    const { start, end } = rules.rules[rules.root]
+    rules.call(start, text, end)
+    rules.call(start, calls, end)
+    if (mayBeEmpty(rules, text)) rules.step(start, end)
+  }
+  return { rules, unenforced: [...unenforced, ...ofTools] }
+}
+
+/** Of a rule made by rulesOf(), whose empty text is a step of its own. */
+function mayBeEmpty(rules: Rules, rule: number): boolean {
+  const { start, end } = rules.rules[rule]
+  return silentFrom(rules, start).includes(end)
 }

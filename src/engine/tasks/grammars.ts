@@ -80,7 +80,8 @@ export class Grammars {
     }
   }
 
-  async #compile({ spec, option }: GrammarRequest, signal: AbortSignal): Promise<Compiled> {
+  async #compile(request: GrammarRequest, signal: AbortSignal): Promise<Compiled> {
+    const { spec, option } = request
     throwIfAborted(signal, 'the request')
     const key = JSON.stringify(spec)
     const known = this.#kept.get(key)
@@ -114,7 +115,7 @@ export class Grammars {
       return compiled
     } catch (caught) {
       const fault = part.faultOf(caught)
-      throw fault === undefined ? caught : refusal(fault, option)
+      throw fault === undefined ? caught : refusal(fault, optionOf(fault, request))
     }
   }
 
@@ -176,6 +177,12 @@ function specOf(format: Constraint): GrammarSpec {
     default:
       return format satisfies never
   }
+}
+
+/** Where tools and a format are compiled together, the one that is wrong. */
+function optionOf({ place }: Fault, { spec, option }: GrammarRequest): Option {
+  const ofTool = (name: string) => place.endsWith(`of the tool ${JSON.stringify(name)}`)
+  return spec.kind === 'calls' && spec.tools.some(tool => ofTool(tool.name)) ? 'tools' : option
 }
 
 function refusal({ message, place, keyword }: Fault, option: Option): RyzError {

@@ -242,14 +242,138 @@ describe('what is required', () => {
   it.each<[string, ChatOptions, string]>([
     ['a name that is not offered', { tools, toolChoice: { name: 'off' } }, 'toolChoice'],
     ['without tools', { toolChoice: 'required' }, 'toolChoice'],
-    [
-      'together with a format',
-      { tools, responseFormat: { type: 'json_object' } },
-      'responseFormat',
-    ],
   ])('%s is refused', async (_, options, option) => {
     const { error } = await ask(PLAIN, 'x', options)
     expect(error).toMatchObject({ code: 'BAD_OPTION', detail: { option } })
+  })
+})
+
+describe('tools together with a format', () => {
+  const schema = {
+    type: 'object',
+    properties: { said: { type: 'string' } },
+    required: ['said'],
+    additionalProperties: false,
+  }
+  const short = { ...schema, properties: { said: { enum: ['yes', 'no'] } } }
+  const responseFormat = { type: 'json_schema', schema } as const
+  const TEMPLATES = {
+    hermes: PLAIN,
+    'Qwen3-Coder': '{# <function= <parameter= <tool_call> #}x',
+    Mistral: '{# [TOOL_CALLS] #}x',
+    'Llama 3': '{# <|python_tag|> #}x',
+  }
+
+  it.each(Object.entries(TEMPLATES))(
+    '%s: an answer is calls that meet their schemas, or a text that meets the format',
+    async (_, template) => {
+      const seen = new Set<string>()
+      const format = { type: 'json_schema', schema: short } as const
+      for (let seed = 0; seed < 12; seed++) {
+        // The model wants nothing, so what is allowed is drawn evenly.
+        const options = { tools, responseFormat: format, seed, temperature: 1, topK: 0, topP: 1 }
+        const asked = await ask(template, {}, { ...options, maxTokens: 3000 })
+        const { result } = asked
+        if (!result!.complete) continue
+        const calls = callsOf(asked)
+        if (calls) {
+          expect(result).toMatchObject({ text: '', finishReason: 'tool_calls' })
+          for (const [name, args] of calls) {
+            if (name === 'now') expect(JSON.parse(args!)).toEqual({})
+            else expect(['hall', 'attic']).toContain(JSON.parse(args!).room)
+          }
+        } else {
+          expect(result!.finishReason).toBe('eos')
+          expect(JSON.parse(result!.text)).toEqual({ said: expect.stringMatching(/^yes|no$/) })
+        }
+        expect(result!.unreadCalls).toBeUndefined()
+        seen.add(calls ? 'calls' : 'text')
+      }
+      expect([...seen].sort()).toEqual(['calls', 'text'])
+    },
+  )
+
+  it('what the model wants decides; nothing stands around it', async () => {
+    const said = '{"said": "Done."}'
+    const text = await ask(PLAIN, said, { tools, responseFormat })
+    expect(text.result).toMatchObject({ text: said, finishReason: 'eos', complete: true })
+    const called = await ask(PLAIN, ON, { tools, responseFormat })
+    expect(called.result).toMatchObject({ text: '', finishReason: 'tool_calls', complete: true })
+    expect(callsOf(called)).toEqual([['light', '{"room": "hall", "level": 1}']])
+    const both = await ask(PLAIN, `${ON}\n${ON}`, { tools, responseFormat })
+    expect(callsOf(both)).toHaveLength(2)
+    const single = { tools, responseFormat, parallelToolCalls: false }
+    expect(callsOf(await ask(PLAIN, `${ON}\n${ON}`, single))).toHaveLength(1)
+  })
+
+  it('a call inside the text is text, byte for byte', async () => {
+    const said = JSON.stringify({ said: `so: ${ON}` })
+    const { result, text } = await ask(PLAIN, said, { tools, responseFormat })
+    expect(result).toMatchObject({ text: said, finishReason: 'eos', complete: true })
+    expect(text).toBe(said)
+    const pattern = { type: 'regex', pattern: '<tool[^]*' } as const
+    const odd = '<tool_calls> are none'
+    expect((await ask(PLAIN, odd, { tools, responseFormat: pattern })).result!.text).toBe(odd)
+  })
+
+  it('with every kind of format, the empty answer too', async () => {
+    const ebnf = 'root ::= "yes" | "no"'
+    for (const [format, answer] of [
+      [{ type: 'json_object' }, '{"a": [1]}'],
+      [{ type: 'grammar', ebnf }, 'no'],
+      [{ type: 'regex', pattern: '[a-c]*' }, ''],
+      [{ type: 'regex', pattern: '[a-c]*' }, 'abc'],
+    ] as const) {
+      for (const wanted of [answer, ON]) {
+        const { result } = await ask(PLAIN, wanted, { tools, responseFormat: format })
+        expect(result!.complete).toBe(true)
+        expect(result!.text).toBe(wanted === ON ? '' : answer)
+        expect(result!.toolCalls?.length ?? 0).toBe(wanted === ON ? 1 : 0)
+      }
+    }
+  })
+
+  it('after reasoning', async () => {
+    const thought = await ask(THINKS, `<think>Hm. ${ON}</think>\n${ON}`, { tools, responseFormat })
+    expect(callsOf(thought)).toHaveLength(1)
+    expect(thought.result!.reasoning).toContain('Hm.')
+    const said = '{"said": ""}'
+    const told = await ask(THINKS, `<think>Hm.</think>\n${said}`, { tools, responseFormat })
+    expect(told.result).toMatchObject({ text: said, reasoning: 'Hm.', complete: true })
+  })
+
+  it('required and a name give calls; none gives the text', async () => {
+    const said = '{"said": "x"}'
+    for (const toolChoice of ['required', { name: 'light' }] as const) {
+      const asked = await ask(PLAIN, said, { tools, responseFormat, toolChoice, maxTokens: 2000 })
+      expect(asked.result).toMatchObject({ text: '', finishReason: 'tool_calls' })
+    }
+    const none = await ask(PLAIN, said, { tools, responseFormat, toolChoice: 'none' })
+    expect(none.result).toMatchObject({ text: said, finishReason: 'eos' })
+  })
+
+  it('cut by length, neither is closed by guessing', async () => {
+    const text = await ask(PLAIN, '{"said": "Done."}', { tools, responseFormat, maxTokens: 8 })
+    expect(text.result).toMatchObject({ finishReason: 'length', complete: false })
+    expect(text.result!.text).toBe('{"said":')
+    const call = await ask(PLAIN, ON, { tools, responseFormat, maxTokens: 30 })
+    expect(call.result).toMatchObject({ text: '', finishReason: 'length', complete: false })
+    expect(call.result!.partialToolCall).toBe(ON.slice(0, 30))
+  })
+
+  it('what is wrong is refused by the option that it is in, also where a call is required', async () => {
+    const never = { type: 'json_schema', schema: { type: 'objekt' } } as const
+    const impossible = { type: 'json_schema', schema: false } as const
+    const odd: ChatTool = { type: 'function', function: { name: 'odd', parameters: { type: 'x' } } }
+    for (const toolChoice of ['auto', 'required'] as const) {
+      for (const format of [never, impossible, { type: 'regex', pattern: '(' }] as const) {
+        const { error } = await ask(PLAIN, 'x', { tools, toolChoice, responseFormat: format })
+        expect(error).toMatchObject({ code: 'BAD_OPTION', detail: { option: 'responseFormat' } })
+      }
+      const { error } = await ask(PLAIN, 'x', { tools: [odd], toolChoice, responseFormat })
+      expect(error).toMatchObject({ code: 'BAD_OPTION', detail: { option: 'tools' } })
+      expect(error!.message).toContain('of the tool "odd"')
+    }
   })
 })
 
