@@ -40,7 +40,7 @@ struct RyzMatrix {
 struct RyzLinear {
   int32_t n_parts;
   int32_t cols;
-  int32_t outputs;      // sum of the parts' rows = stride of an output row
+  int32_t outputs;      // stride of an output row: the sum of the parts' rows, or more
   int32_t units;        // sum over parts of ceil(rows / TILE_ROWS)
   RyzMatrix parts[1];   // n_parts of them
 };

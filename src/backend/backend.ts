@@ -99,11 +99,19 @@ export interface Matrix {
   readonly scaleBlock: number
 }
 
+/** A part of the rows of a result: the width of a row, and the first column of the part. */
+export interface OutputColumns {
+  readonly stride: number
+  readonly first: number
+}
+
 /** Matrices that share their input, computed in one call; outputs stand side by side in a row. */
 export interface Linear {
   readonly parts: readonly Matrix[]
   readonly cols: number
   readonly outputs: number
+  /** Where in a row of the result its outputs stand; absent: they are the row. */
+  readonly columns?: OutputColumns
   /** The backend's own descriptor. */
   readonly at: number
 }
@@ -297,8 +305,8 @@ export interface Backend {
    */
   settle?(all: boolean): Promise<void> | undefined
 
-  /** Load time only. Parts must agree in cols. */
-  stack(parts: readonly Matrix[]): Linear
+  /** Load time only. Parts must agree in cols. With `columns` the rest of a row of the result is left as it is. */
+  stack(parts: readonly Matrix[], columns?: OutputColumns): Linear
   /** Reserves a cache; load time only. @throws RyzError MEMORY_BUDGET */
   createKv(spec: KvSpec): Kv
   /** Keeps tables of f32 [positions][ropeDim / 2] each; load time only. @throws RyzError MEMORY_BUDGET */
@@ -308,7 +316,7 @@ export interface Backend {
   embed(out: Slot, table: Matrix, ids: Int32Array, count: number): void
   /** RMSNorm per row (Zhang & Sennrich 2019); x and out f32 [count][n], may be the same slot. */
   norm(out: Slot, x: Slot, gain: Slot, eps: number, count: number, n: number): void
-  /** out f32 [count][w.outputs] = x f32 [count][w.cols] times w; int8 rounds t2, i8 and i4 inputs per row. */
+  /** out f32 [count][w.outputs], or those of w.columns, = x f32 [count][w.cols] times w; int8 rounds t2, i8 and i4 inputs per row. */
   linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void
   /**
    * qkv f32 [count][(heads + 2*kvHeads) * headDim], q then k then v. Applies the QK-norm and RoPE,

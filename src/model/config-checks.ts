@@ -1,6 +1,7 @@
 // The range checks that every container's hyper-parameters pass through. Called by config-gguf.ts and
 // config-hf.ts.
 import { RyzError } from '../errors.ts'
+import type { ModelFile } from '../format/model-file.ts'
 
 /** Reads an integer in [min, max]. @throws RyzError BAD_HYPERPARAMS */
 export function integer(key: string, value: unknown, min: number, max: number): number {
@@ -64,4 +65,10 @@ export function checkHeads(heads: number, kvHeads: number, headDim: number, rope
   if (ropeDim % 2 !== 0 || ropeDim > headDim) {
     throw bad('the rotated part of a head', ropeDim, `even and at most the head size ${headDim}`)
   }
+}
+
+/** Whether linears have norms of their own, as in BitNet embedding models; then all have. */
+export function hasInnerNorms(file: Pick<ModelFile, 'tensors'>): boolean {
+  for (const name of file.tensors.keys()) if (name.endsWith('_norm_in.weight')) return true
+  return false
 }

@@ -2,7 +2,7 @@
 // experts (llama with experts, qwen3moe, qwen2moe, olmoe; see config-experts.ts). Whatever would the maths and is not implemented is refused by name. Called by config.ts.
 import { RyzError } from '../errors.ts'
 import type { GgufModelFile, GgufValue } from '../format/model-file.ts'
-import { checkHeads, integer, LIMITS, real, refuse } from './config-checks.ts'
+import { checkHeads, hasInnerNorms, integer, LIMITS, real, refuse } from './config-checks.ts'
 import { EXPERT_ARCHITECTURES, expertsFromGguf, hasQkvBias } from './config-experts.ts'
 import type { ModelConfig } from './model-config.ts'
 
@@ -218,6 +218,7 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
   const scaled = [...file.tensors.keys()].some(
     name => name.startsWith('blk.') && name.endsWith('.scale'),
   )
+  const inner = base.architecture === 'qwen3' && hasInnerNorms(file)
   const title = file.metadata.get('general.name')
   return {
     ...base,
@@ -242,6 +243,7 @@ export function configFromGguf(file: GgufModelFile): ModelConfig {
     activation: activationOf(key, get) ?? base.activation,
     tiedHead: !file.tensors.has('output.weight'),
     scaleTensors: scaled ? 'multiply' : 'none',
+    ...(inner && { innerNorms: true, masters: true }),
     ...(experts && { experts: experts.config }),
     ...(base.architecture === 'qwen2moe' && { qkvBias: hasQkvBias(file) }),
     ...poolingOf(key('pooling_type'), get('pooling_type')),

@@ -2,7 +2,7 @@
 // Qwen3, and the mixtures of experts Mixtral, Qwen3-MoE, Qwen2-MoE and OLMoE (config-experts.ts). Every field is read as an own property of untrusted JSON. Called by config.ts.
 import { RyzError } from '../errors.ts'
 import type { HfModelFile } from '../format/model-file.ts'
-import { bad, checkHeads, integer, LIMITS, real, refuse } from './config-checks.ts'
+import { bad, checkHeads, hasInnerNorms, integer, LIMITS, real, refuse } from './config-checks.ts'
 import { expertsFromHf, type HfExpertFields, hasQkvBias } from './config-experts.ts'
 import type { ModelConfig } from './model-config.ts'
 
@@ -194,6 +194,7 @@ export function configFromHf(file: HfModelFile): ModelConfig {
   }
   const vocab = integer('the vocabulary (rows of embed_tokens)', table.rows, 2, LIMITS.vocab)
   const quantization = quantizationOf(file)
+  const inner = family.architecture === 'qwen3' && hasInnerNorms(file)
   return {
     name: nameOf(config, file),
     architecture: family.architecture,
@@ -217,7 +218,8 @@ export function configFromHf(file: HfModelFile): ModelConfig {
     ...(family.wideQkNorm && { wideQkNorm: true }),
     ...(family.experts && { experts: expertsFromHf(file, family.experts, get) }),
     tiedHead: tied(file, notes),
-    masters: family.subNorms || quantization.bitnet,
+    ...(inner && { innerNorms: true }),
+    masters: family.subNorms || quantization.bitnet || inner,
     scaleTensors: quantization.scaleTensors,
     ...(file.pooling && { pooling: file.pooling }),
     notes,

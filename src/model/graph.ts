@@ -19,9 +19,16 @@ import type { ActivationMode } from '../types/index.ts'
 import type { ModelConfig } from './model-config.ts'
 import type { OpTimer } from './op-timer.ts'
 
+/** A linear with a norm of its own before it; its outputs are a part of a row (Linear.columns). */
+export interface InnerLinear {
+  readonly norm: Slot
+  readonly linear: Linear
+}
+
 export interface LayerWeights {
   readonly attnNorm: Slot
-  readonly qkv: Linear
+  /** q, k and v in one; or each by itself, where each has a norm before it. */
+  readonly qkv: Linear | readonly InnerLinear[]
   readonly qkvBias?: Slot
   readonly qGain: Slot | undefined
   readonly kGain: Slot | undefined
@@ -32,7 +39,8 @@ export interface LayerWeights {
 }
 
 export interface DenseWeights {
-  readonly gateUp: Linear
+  /** As `qkv`. */
+  readonly gateUp: Linear | readonly InnerLinear[]
   readonly subNorm: Slot | undefined
   readonly down: Linear
 }
@@ -77,7 +85,8 @@ export interface GraphOptions {
  * the one it reads, so six buffers of their own (21,504 columns in the 0.7B shape) would hold no more than
  * these (13,824).
  */
-export function bufferWidths({ hidden, ffn, heads, kvHeads, headDim, experts }: ModelConfig) {
+export function bufferWidths(c: ModelConfig) {
+  const { hidden, ffn, heads, kvHeads, headDim, experts, innerNorms } = c
   const shared = experts?.shared?.ffn ?? 0
   const used = experts?.used ?? 0
   const feed = experts ? Math.max(used * Math.max(2 * ffn, hidden), 2 * shared) : 2 * ffn
@@ -88,6 +97,8 @@ export function bufferWidths({ hidden, ffn, heads, kvHeads, headDim, experts }: 
     inputs: Math.max(hidden, heads * headDim, experts ? shared : ffn),
     /** What linears write: q, k and v; gate and up; what is added to x. */
     outputs: Math.max(hidden, (heads + 2 * kvHeads) * headDim, feed),
+    /** What a linear reads behind a norm of its own, beside what others of the same input read. */
+    inner: innerNorms ? hidden : 0,
     /** Of experts: their logits, which of them compute a row, and what the chosen ones read. */
     logits: experts?.count ?? 0,
     routes: ROUTE_VALUES * used,
@@ -101,6 +112,7 @@ export class Graph {
   /** What linears read, f32 [maxRows][at least hidden]; free after lastNorm(). */
   readonly inputs: Slot
   readonly #outputs: Slot
+  readonly #inner: Slot | undefined
   readonly #experts: Record<'logits' | 'routes' | 'pairs', Slot> | undefined
   readonly #config: ModelConfig
   readonly #weights: NetworkWeights
@@ -124,6 +136,7 @@ export class Graph {
     this.x = slot(widths.x, 'residual')
     this.inputs = slot(widths.inputs, 'inputs of linears')
     this.#outputs = slot(widths.outputs, 'outputs of linears')
+    this.#inner = c.innerNorms ? slot(widths.inner, 'inputs behind inner norms') : undefined
     this.#experts = c.experts && {
       logits: slot(widths.logits, 'logits of experts'),
       routes: slot(widths.routes, 'routes'),
@@ -166,7 +179,7 @@ export class Graph {
     const n = step.count
 
     this.#norm(ops, inputs, x, layer.attnNorm, n, c.hidden)
-    ops.linear('qkv', outputs, inputs, layer.qkv, n, activations)
+    this.#together(ops, 'qkv', layer.qkv, n)
     if (layer.qkvBias) ops.bias(outputs, layer.qkvBias, n, this.#qColumns.stride)
     if (c.wideQkNorm) {
       ops.normColumns(outputs, layer.qGain!, c.normEps, n, this.#qColumns)
@@ -184,6 +197,24 @@ export class Graph {
     else this.#dense(ops, layer.feedForward, n)
   }
 
+  /** Linears of the rows in #inputs, side by side into #outputs. */
+  #together(
+    ops: OpTimer,
+    op: 'qkv' | 'gate_up',
+    w: Linear | readonly InnerLinear[],
+    n: number,
+  ): void {
+    const { activations } = this.#options
+    if ('parts' in w) {
+      ops.linear(op, this.#outputs, this.inputs, w, n, activations)
+      return
+    }
+    for (const { norm, linear } of w) {
+      this.#norm(ops, this.#inner!, this.inputs, norm, n, this.#config.hidden)
+      ops.linear(op, this.#outputs, this.#inner!, linear, n, activations)
+    }
+  }
+
   /** Gate and up, activation, down, on the normed rows in #inputs. */
   #dense(ops: OpTimer, { gateUp, subNorm, down }: DenseWeights, n: number): void {
     const c = this.#config
@@ -191,7 +222,7 @@ export class Graph {
     const inputs = this.inputs
     const outputs = this.#outputs
     const { activations } = this.#options
-    ops.linear('gate_up', outputs, inputs, gateUp, n, activations)
+    this.#together(ops, 'gate_up', gateUp, n)
     ops.gate(inputs, outputs, c.activation, n, c.ffn)
     if (subNorm) this.#norm(ops, inputs, inputs, subNorm, n, c.ffn)
     ops.linear('down', outputs, inputs, down, n, activations)

@@ -9,7 +9,7 @@ import { createTranscoder, type Transcoder } from '../format/transcode.ts'
 import type { HeadType, I2sLayout } from '../types/index.ts'
 import type { RequiredTensor } from './config.ts'
 import { requiredTensors } from './config.ts'
-import type { ExpertWeights, LayerWeights, NetworkWeights } from './graph.ts'
+import type { ExpertWeights, InnerLinear, LayerWeights, NetworkWeights } from './graph.ts'
 import type { ModelConfig } from './model-config.ts'
 import { ofStack, stackedName } from './required-tensors.ts'
 
@@ -298,18 +298,34 @@ function bind(
   const layer = (l: number): LayerWeights => {
     const at = (name: string) => `blk.${l}.${name}.weight`
     const stack = (...names: string[]): Linear => backend.stack(names.map(n => matrix(at(n))))
+    const norm = (name: string) => gain(at(`${name}_norm_in`))
+    /** Side by side in a row: in one, or each behind its own norm. */
+    const together = (...names: string[]): Linear | InnerLinear[] => {
+      if (!c.innerNorms) return stack(...names)
+      const matrices = names.map(name => matrix(at(name)))
+      const stride = matrices.reduce((sum, m) => sum + m.rows, 0)
+      let first = 0
+      return matrices.map((m, i) => {
+        const linear = backend.stack([m], { stride, first })
+        first += m.rows
+        return { norm: norm(names[i]!), linear }
+      })
+    }
+    // What stands directly before o and down is one norm, whatever its name.
+    const before = (sub: string, linear: string) =>
+      c.innerNorms ? norm(linear) : c.subNorms ? gain(at(sub)) : undefined
     return {
       attnNorm: gain(at('attn_norm')),
-      qkv: stack('attn_q', 'attn_k', 'attn_v'),
+      qkv: together('attn_q', 'attn_k', 'attn_v'),
       qkvBias: qkvBias(l),
       qGain: c.qkNorm ? gain(at('attn_q_norm')) : undefined,
       kGain: c.qkNorm ? gain(at('attn_k_norm')) : undefined,
-      attnSubNorm: c.subNorms ? gain(at('attn_sub_norm')) : undefined,
+      attnSubNorm: before('attn_sub_norm', 'attn_output'),
       o: stack('attn_output'),
       ffnNorm: gain(at('ffn_norm')),
       feedForward: experts(l) ?? {
-        gateUp: stack('ffn_gate', 'ffn_up'),
-        subNorm: c.subNorms ? gain(at('ffn_sub_norm')) : undefined,
+        gateUp: together('ffn_gate', 'ffn_up'),
+        subNorm: before('ffn_sub_norm', 'ffn_down'),
         down: stack('ffn_down'),
       },
     }

@@ -51,6 +51,8 @@ export interface ModelConfig {
   /** attn_sub_norm before the output projection and ffn_sub_norm before down. */
   readonly subNorms: boolean
   readonly qkNorm: boolean
+  /** A norm of its own before each linear, over what it reads (BitNet embedding models): attn_q_norm_in and so on. */
+  readonly innerNorms?: boolean
   /** The QK-norm is over all heads at once, not over each. */
   readonly wideQkNorm?: boolean
   /** q, k and v have a bias each. */

@@ -33,6 +33,7 @@ type ListedConfig = Pick<
   | 'vocab'
   | 'subNorms'
   | 'qkNorm'
+  | 'innerNorms'
   | 'wideQkNorm'
   | 'qkvBias'
   | 'experts'
@@ -55,6 +56,7 @@ export function requiredTensors(config: ListedConfig): RequiredTensor[] {
   ) => list.push({ name, role, rows, cols, optional, stack, share })
   const vector = (name: string, n: number) => add(name, 'vector', 1, n)
   const linear = (name: string, rows: number, cols: number, stack = 1, share = 1) => {
+    if (config.innerNorms) vector(`${name}_norm_in.weight`, cols)
     add(`${name}.weight`, 'linear', rows, cols, { stack, share })
     if (config.scaleTensors !== 'none') add(`${name}.scale`, 'vector', 1, stack, { optional: true })
   }

@@ -27,6 +27,7 @@ import {
   type LinearCase,
   linearRows,
   normRows,
+  partRows,
   type Resetable,
   resetable,
   sameBits,
@@ -172,6 +173,19 @@ describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) =
         return linearRows(reference, [c], count, SEED)
       })
       sameBits(await linearRows(tested, [c], count, SEED), want)
+    }
+  })
+
+  it('linear into a part of wider rows', async () => {
+    for (const kind of LINEAR_KINDS) {
+      const c: LinearCase = { ...kind, rows: 37, cols: 200 }
+      for (const count of [1, 5, 40]) {
+        await Promise.all([tested.ready(), reference.ready()])
+        const want = await partRows(reference, c, count, SEED)
+        sameBits(await partRows(tested, c, count, SEED), want)
+        // The same bits as in rows of its own.
+        sameBits(want, await linearRows(reference, [c], count, SEED))
+      }
     }
   })
 

@@ -152,6 +152,27 @@ export async function linearRows(
   return all.slice(0, count * w.outputs)
 }
 
+/** y of `count` rows as a part of wider rows, whose other columns must survive. */
+export async function partRows(on: Resetable, c: LinearCase, count: number, seed: number) {
+  const { backend } = on
+  const columns = { stride: c.rows + 23, first: 12 }
+  const matrix = matrixOf(backend, c.layout, c.rows, c.cols, c.scaleBlock, random(seed))
+  const w = backend.stack([matrix], columns)
+  expect(w.outputs).toBe(c.rows)
+  const size = count * columns.stride
+  const out = slotOf(backend, new Float32Array(size).fill(GUARD_VALUE))
+  const x = slotOf(backend, values(count * c.cols, random(seed + 1)))
+  backend.linear(out, x, w, count, c.activations)
+  const all = (await backend.read(out, 0, size)).slice()
+  const part: number[] = []
+  all.forEach((value, i) => {
+    const column = (i % columns.stride) - columns.first
+    if (column >= 0 && column < c.rows) part.push(value)
+    else expect(value).toBe(GUARD_VALUE)
+  })
+  return Float32Array.from(part)
+}
+
 /** The largest sums there are: every weight and every activation at the end of its range. */
 export async function extremeRows(
   on: Resetable,

@@ -1,5 +1,6 @@
 // embed() on the embedded model against the vectors of a numpy program (test/golden/make/embeddings.py), through the
 // whole engine; the same bits on every rung and in every piece, and near them on the GPU.
+import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import type { BackendFactory } from '../../src/backend/factory.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
@@ -18,6 +19,7 @@ const FLOAT = 1e-5
 const INT8 = 0.03
 const POOLINGS: readonly Pooling[] = ['last', 'mean', 'cls']
 
+const adapter = await adapterHere()
 const golden = loadEmbeddings()
 const texts = golden.map(({ text }) => text)
 /** Of a few tokens, of several pieces, of several KV blocks. */
@@ -55,6 +57,49 @@ describe.each([
   })
 })
 
+describe('a BitNet embedding model: qwen3 with a norm before every linear', () => {
+  interface Vectors {
+    ids: number[][]
+    float: number[][]
+    int8: number[][]
+  }
+  const path = (name: string) => new URL(`../golden/data/${name}`, import.meta.url)
+  const inner = JSON.parse(readFileSync(path('qwen3-inner.vectors.json'), 'utf8')) as Vectors
+  const file = () => new File([readFileSync(path('qwen3-inner.gguf'))], 'qwen3-inner.gguf')
+  const adapters: [string, BackendFactory][] = [
+    ['reference', referenceFactory],
+    ['simd128, 2 threads', wasmFactory('simd128', 2)],
+  ]
+  if (adapter !== undefined) {
+    adapters.push([
+      `WebGPU on ${adapter}`,
+      webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true }),
+    ])
+  }
+
+  test.each(adapters)(
+    '%s gives the golden vectors, pooled as the file says',
+    async (_, factory) => {
+      for (const activations of ['float', 'int8'] as const) {
+        const hooks = { progress: () => undefined, signal: new AbortController().signal }
+        const load = { strict: true, activations } as const
+        const engine = new Engine(await openEngineParts(file(), load, hooks, [factory]), {})
+        try {
+          const result = await embed(engine, inner.ids, {})
+          expect(result).toMatchObject({ pooling: 'last', poolingFrom: 'file' })
+          for (const [i, got] of result.embeddings.entries()) {
+            const want = Float32Array.from(inner[activations][i]!)
+            if (activations === 'float') expect(maxDifference(got, want)).toBeLessThan(2 * FLOAT)
+            else expect(nrmse(got, want)).toBeLessThan(INT8)
+          }
+        } finally {
+          await engine.close()
+        }
+      }
+    },
+  )
+})
+
 test('another pooling is another vector, so the goldens can fail', () => {
   for (const { want } of golden) {
     expect(maxDifference(want.float.last, want.float.mean)).toBeGreaterThan(0.01)
@@ -72,7 +117,6 @@ test('the bits are the same on every rung, one by one and side by side, in any p
   }
 })
 
-const adapter = await adapterHere()
 test.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'} is near`, async () => {
   const gpu = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
   for (const pooling of POOLINGS) {

@@ -4,6 +4,7 @@ import {
   type Columns,
   type ExpertOps,
   type Experts,
+  type Linear,
   type Matrix,
   ROUTE_VALUES,
   type RoutedShape,
@@ -18,7 +19,7 @@ import { normRow } from './norm.ts'
 export type Multiply = (
   y: Float32Array,
   v: Float32Array,
-  w: { readonly parts: readonly Matrix[]; readonly cols: number; readonly outputs: number },
+  w: Pick<Linear, 'parts' | 'cols' | 'outputs' | 'columns'>,
   count: number,
   activations: 'int8' | 'float',
 ) => void

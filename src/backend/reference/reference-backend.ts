@@ -11,6 +11,7 @@ import type {
   KvSpec,
   Linear,
   Matrix,
+  OutputColumns,
   Rope,
   Sink,
   Slot,
@@ -94,11 +95,12 @@ class ReferenceBackend implements Backend {
     }
   }
 
-  stack(parts: readonly Matrix[]): Linear {
+  stack(parts: readonly Matrix[], columns?: OutputColumns): Linear {
     const linear = {
       parts,
       cols: parts[0].cols,
       outputs: parts.reduce((sum, part) => sum + part.rows, 0),
+      ...(columns && { columns }),
       at: this.#linears.length,
     }
     this.#linears.push(linear)
@@ -200,7 +202,8 @@ class ReferenceBackend implements Backend {
         inverse[r] = quantizeRow(q.subarray(r * K, (r + 1) * K), v, r * K, K)
       }
     }
-    let first = 0
+    const stride = w.columns?.stride ?? w.outputs
+    let first = w.columns?.first ?? 0
     for (const part of w.parts) {
       const weights = this.#bytes(part.weights)
       const scales = this.#scales(part)
@@ -209,7 +212,7 @@ class ReferenceBackend implements Backend {
       for (let n = 0; n < part.rows; n++) {
         unpackRow(row, part, weights, n)
         for (let r = 0; r < count; r++) {
-          y[r * w.outputs + first + n] = integer
+          y[r * stride + first + n] = integer
             ? dotInt8(q, r * K, row, part, scales, n, inverse[r])
             : dotFloat(v, r * K, row, part, scales, n)
         }

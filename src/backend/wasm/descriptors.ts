@@ -19,9 +19,9 @@ export const LINEAR_WORDS = 4
 /** Words of RyzMatrix. */
 export const MATRIX_WORDS = 6
 
-/** RyzLinear with its parts. */
-export function linearWords(parts: readonly Matrix[], outputs: number): number[] {
-  return [parts.length, parts[0].cols, outputs, unitsOf(parts), ...parts.flatMap(matrixWords)]
+/** RyzLinear with its parts. @param stride  values in a row of the result */
+export function linearWords(parts: readonly Matrix[], stride: number): number[] {
+  return [parts.length, parts[0].cols, stride, unitsOf(parts), ...parts.flatMap(matrixWords)]
 }
 
 /** RyzMatrix. */

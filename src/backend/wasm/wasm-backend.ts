@@ -13,6 +13,7 @@ import type {
   Matrix,
   MoverLayout,
   MoverSource,
+  OutputColumns,
   RowMover,
   Sink,
   Slot,
@@ -172,7 +173,7 @@ export class WasmBackend implements Backend {
     )
   }
 
-  stack(parts: readonly Matrix[]): Linear {
+  stack(parts: readonly Matrix[], columns?: OutputColumns): Linear {
     this.#failure.check()
     const { cols } = parts[0]
     for (const part of parts) {
@@ -183,10 +184,10 @@ export class WasmBackend implements Backend {
       }
     }
     const outputs = parts.reduce((sum, part) => sum + part.rows, 0)
-    const words = linearWords(parts, outputs)
+    const words = linearWords(parts, columns?.stride ?? outputs)
     const at = this.#arena.alloc(4 * words.length, 'matrix stack')
     this.#i32.set(words, at / 4)
-    return { parts, cols, outputs, at }
+    return { parts, cols, outputs, ...(columns && { columns }), at }
   }
 
   createKv(spec: KvSpec): KvRange {
@@ -244,7 +245,8 @@ export class WasmBackend implements Backend {
     this.#watch?.between()
     try {
       const round = activations === 'int8' ? 1 : 0
-      this.#failure.done(this.#kernels.ryz_linear(out.at, x.at, w.at, count, round))
+      const to = w.columns === undefined ? out.at : out.at + 4 * w.columns.first
+      this.#failure.done(this.#kernels.ryz_linear(to, x.at, w.at, count, round))
     } catch (caught) {
       throw this.#failure.trapped(caught, 'linear')
     }

@@ -199,13 +199,18 @@ class PlanMaker {
     if (!rounded && this.#rounds(op)) this.#round(op, w)
     const next = path[i + 1]
     const added =
-      fuse && next?.kind === 'add' && next.b === op.a && next.a !== op.a && next.a !== op.b
+      fuse &&
+      w.columns === undefined &&
+      next?.kind === 'add' &&
+      next.b === op.a &&
+      next.a !== op.a &&
+      next.a !== op.b
         ? next
         : undefined
     if (added) this.agreements.push({ a: op.at, factor: w.outputs, b: added.at })
     const out = this.#whole(op.a)
     const residual = added ? this.#whole(added.a) : this.#parts.scratch.sinks[0]
-    let first = 0
+    let first = w.columns?.first ?? 0
     for (const part of this.#parts.matricesOf(w)) {
       for (const piece of piecesOf(this.#parts.buffers, part)) {
         const at = { out, residual, first: first + piece.first, add: added !== undefined }
@@ -237,7 +242,7 @@ class PlanMaker {
       const blocked = part.scaleBlock > 0
       const blocks = scalesARow(part)
       const shift = scaleShift(part, T2_COLS)
-      const words = [op.at, piece.rows, tiles(cols), w.outputs, to.first, blocks, shift, add]
+      const words = [op.at, piece.rows, tiles(cols), strideOf(w), to.first, blocks, shift, add]
       const tiled = op.many === 2
       const shader: Shader = tiled
         ? { name: 'linear_t2_tile', blocked }
@@ -250,7 +255,7 @@ class PlanMaker {
       op.at,
       piece.rows,
       Math.ceil(cols / FLAT_COLS),
-      w.outputs,
+      strideOf(w),
       to.first,
       layoutBytes(layout, 1, cols) / 16,
       4 * tiles(cols),
@@ -268,7 +273,7 @@ class PlanMaker {
       piece.rows,
       cols,
       rowWords(layout, cols),
-      w.outputs,
+      strideOf(w),
       to.first,
       scalesARow(part),
       scaleShift(part, 4),
@@ -365,4 +370,9 @@ interface PartTarget {
   /** Its first column of the output. */
   readonly first: number
   readonly add: boolean
+}
+
+/** Values in a row of the result. */
+function strideOf(w: Linear): number {
+  return w.columns?.stride ?? w.outputs
 }

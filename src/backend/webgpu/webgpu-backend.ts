@@ -14,6 +14,7 @@ import type {
   KvSpec,
   Linear,
   Matrix,
+  OutputColumns,
   Rope,
   Sink,
   Slot,
@@ -151,7 +152,7 @@ export class WebGpuBackend implements Backend {
     })
   }
 
-  stack(parts: readonly Matrix[]): Linear {
+  stack(parts: readonly Matrix[], columns?: OutputColumns): Linear {
     this.#check()
     const { cols } = parts[0]!
     for (const part of parts) {
@@ -164,7 +165,7 @@ export class WebGpuBackend implements Backend {
     this.#steps.flush()
     this.#linears.push(joined(this.#buffers, parts))
     const outputs = parts.reduce((sum, part) => sum + part.rows, 0)
-    return { parts, cols, outputs, at: this.#linears.length - 1 }
+    return { parts, cols, outputs, ...(columns && { columns }), at: this.#linears.length - 1 }
   }
 
   createKv(spec: KvSpec): Kv {

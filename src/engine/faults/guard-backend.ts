@@ -8,6 +8,7 @@ import type {
   Kv,
   Linear,
   Matrix,
+  OutputColumns,
   Rope,
   Sink,
   Slot,
@@ -85,10 +86,11 @@ export class GuardBackend implements Backend {
   }
 
   linear(out: Slot, x: Slot, w: Linear, count: number, activations: 'int8' | 'float'): void {
-    this.#op(`linear (${w.parts[0]!.weights.label})`, out, async bench => {
+    const compute = async (bench: Bench) => {
       await bench.put(bench.x, this.#main, x, count * w.cols)
       return this.#multiply(bench, w.parts, w.outputs, count, activations)
-    })
+    }
+    this.#op(`linear (${w.parts[0]!.weights.label})`, out, compute, w)
   }
 
   attend(out: Slot, qkv: Slot, rows: StepRows, spec: AttendSpec): void {
@@ -181,8 +183,8 @@ export class GuardBackend implements Backend {
     return this.#main.writer(slot)
   }
 
-  stack(parts: readonly Matrix[]): Linear {
-    return this.#main.stack(parts)
+  stack(parts: readonly Matrix[], columns?: OutputColumns): Linear {
+    return this.#main.stack(parts, columns)
   }
 
   createKv(): Kv {
@@ -215,8 +217,16 @@ export class GuardBackend implements Backend {
     for (const bench of this.#benches.splice(0)) bench?.backend.close()
   }
 
-  /** Tries the repairers in order until the result is finite. */
-  #op(op: string, out: Slot, compute: (bench: Bench) => Promise<Float32Array>): void {
+  /**
+   * Tries the repairers in order until the result is finite.
+   * @param part  of rows that are wider than the result
+   */
+  #op(
+    op: string,
+    out: Slot,
+    compute: (bench: Bench) => Promise<Float32Array>,
+    part?: Pick<Linear, 'columns' | 'outputs'>,
+  ): void {
     this.#queue.push(async () => {
       for (const i of this.#factories.keys()) {
         const values = await this.#try(i, compute)
@@ -225,8 +235,14 @@ export class GuardBackend implements Backend {
           this.repaired++
           this.#note(op, 'reference')
         }
-        const bytes = new Uint8Array(values.buffer, values.byteOffset, values.byteLength)
-        this.#main.writer(out).write(0, bytes)
+        const writer = this.#main.writer(out)
+        const { columns, outputs = values.length } = part ?? {}
+        const width = columns === undefined ? values.length : outputs
+        for (let r = 0; r * width < values.length; r++) {
+          const at = columns === undefined ? 0 : r * columns.stride + columns.first
+          const { buffer, byteOffset } = values
+          writer.write(4 * at, new Uint8Array(buffer, byteOffset + 4 * r * width, 4 * width))
+        }
         return
       }
       this.#note(op, 'none')

@@ -70,6 +70,9 @@ export function canonicalName(name: string): string {
   const [, layer, inside] = match
   const inLayer = IN_LAYER.get(inside)
   if (inLayer) return `blk.${layer}.${inLayer}.${part}`
+  // The norm of a linear itself, in BitNet embedding models.
+  const normed = inside.endsWith('_proj.norm') && IN_LAYER.get(inside.slice(0, -'.norm'.length))
+  if (normed) return `blk.${layer}.${normed}_norm_in.${part}`
   const expert = /^(?:mlp|block_sparse_moe)\.experts\.(0|[1-9]\d{0,4})\.(\w+)$/.exec(inside)
   const stack = expert && IN_EXPERT.get(expert[2])
   return stack ? `${expertName(layer, stack, expert[1])}.${part}` : name

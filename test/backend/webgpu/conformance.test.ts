@@ -90,6 +90,17 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     }
   })
 
+  it.each(LINEAR_KINDS.map(kind => [kindName(kind), kind] as const))(
+    'linear into a part of wider rows: %s',
+    async (_, kind) => {
+      for (const count of [1, 5, 40]) {
+        await ready()
+        const c: ops.LinearCase = { ...kind, rows: 37, cols: 200 }
+        near(...(await both(on => ops.partRows(on, c, count, SEED))), FLOAT_SUMS)
+      }
+    },
+  )
+
   it('linear with parts of several kinds side by side', async () => {
     const int8 = LINEAR_KINDS.filter(kind => kind.activations === 'int8')
     const parts = int8.map((kind, i): ops.LinearCase => ({ ...kind, rows: 5 + 7 * i, cols: 200 }))

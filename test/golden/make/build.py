@@ -79,6 +79,9 @@ def net_of(seed, *, block=0, scale='f32', table='F16', output=None, gain='F32', 
         n.w[p + 'attn_norm'], n.w[p + 'ffn_norm'] = gainer(n.hidden), gainer(n.hidden)
         if n.sub_norms:
             n.w[p + 'attn_sub_norm'], n.w[p + 'ffn_sub_norm'] = gainer(n.heads * n.head_dim), gainer(n.ffn)
+        if n.inner_norms:
+            for name, (_, cols) in shapes(n).items():
+                n.w[f'{p}{name}_norm_in'] = gainer(cols)
         if n.qk_norm:
             q, k = (n.heads * n.head_dim, n.kv * n.head_dim) if n.wide_qk else (n.head_dim, n.head_dim)
             n.w[p + 'attn_q_norm'], n.w[p + 'attn_k_norm'] = gainer(q), gainer(k)
@@ -124,7 +127,7 @@ def facts(n, arch, container, **more):
     return dict(architecture=arch, container=container, layers=n.layers, hidden=n.hidden, ffn=n.ffn, heads=n.heads,
                 kvHeads=n.kv, headDim=n.head_dim, vocab=n.vocab, contextLength=n.context, ropeTheta=n.theta,
                 ropeDim=n.head_dim, ropePairing='norm' if (arch, container) == ('llama', 'gguf') else 'neox',
-                normEps=eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, tiedHead=n.tied, **expert_facts(n),
+                normEps=eps, activation=n.act, subNorms=n.sub_norms, qkNorm=n.qk_norm, **(dict(innerNorms=True) if n.inner_norms else {}), tiedHead=n.tied, **expert_facts(n),
                 **more)
 
 
@@ -294,6 +297,8 @@ def hf_key(name, mixtral=False):
         return f'{at}{block}.gate.weight'
     if short == 'ffn_gate_inp_shexp':
         return at + 'mlp.shared_expert_gate.weight'
+    if short.endswith('_norm_in'):
+        return at + HF_NAME[short.removesuffix('_norm_in')] + '.norm.weight'
     part = short.split('_')[1]
     if short in EXPERT:
         names = dict(gate='w1', up='w3', down='w2') if mixtral else {k: k + '_proj' for k in ('gate', 'up', 'down')}

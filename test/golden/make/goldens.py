@@ -27,6 +27,13 @@ def mistakes(n):
     yield 'eps', make(eps=1e-2)
     if n.sub_norms:
         yield 'no sub-norms', make(sub_norms=False)
+    if n.inner_norms:
+        yield 'no inner norms', make(inner_norms=False)
+        w = dict(n.w)
+        for i in range(n.layers):
+            w[f'blk.{i}.attn_k_norm_in'] = w[f'blk.{i}.attn_v_norm_in'] = w[f'blk.{i}.attn_q_norm_in']
+            w[f'blk.{i}.ffn_up_norm_in'] = w[f'blk.{i}.ffn_gate_norm_in']
+        yield 'one inner norm for all of an input', make(w=w)
     if n.qk_norm:
         yield 'no QK-norm', make(qk_norm=False, wide_qk=False)
     if n.wide_qk:  # a norm over each head

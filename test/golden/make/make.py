@@ -24,6 +24,8 @@ def golden(name, n, seed):
         return make_golden(os.path.join(DATA, name), n, seed)
     if n.experts:
         return dense_mixture(name, n)
+    if n.inner_norms:
+        return  # llama.cpp has no such norms
     arch = 'qwen3' if n.qk_norm else 'bitnet' if n.sub_norms else 'llama'
     if arch == 'bitnet' and n.heads * n.head_dim != n.hidden:
         return  # llama.cpp takes no other head size here
@@ -52,8 +54,8 @@ def case(name, what, files, gold, config, options=None, cross=False):
 
 
 def gguf_case(name, what, n, store, arch, kind, gold, pre='gpt-2', version=3, cross=False, file_type=0,
-              options=None, split=None, **kw):
-    meta = gguf_metadata(n, arch, f'golden {name}', pre, file_type)
+              options=None, split=None, more={}, **kw):
+    meta = {**gguf_metadata(n, arch, f'golden {name}', pre, file_type), **more}
     layouts = layouts_of(n, store, kind)
     files = []
     if not DENSE:
@@ -167,6 +169,30 @@ def qwen3():
         write_hf(os.path.join(DATA, 'qwen3-hf'), n, hf_config(n, 'Qwen3ForCausalLM', None, None), [out])
     case('qwen3-hf', 'Qwen3ForCausalLM in bf16 whose matrices hold only -s, 0, +s: already ternary; heads of 100',
          folder('qwen3-hf'), 'qwen3-hf', facts(n, 'qwen3', 'safetensors', tensors=layouts_of(n, {}, '')))
+
+
+def embedding():
+    """BitNet embedding models: qwen3 with a norm before every linear, and vectors of texts."""
+    n, store = net_of(411, hidden=64, ffn=96, heads=4, kv=2, head_dim=32, layers=2, vocab=280, qk_norm=True,
+                      inner_norms=True, theta=1e6, eps=1e-6, table='BF16', gain='BF16', scale='bf16')
+    golden('qwen3-inner', n, 21)
+    if not DENSE:  # vectors of token lists: the last hidden state, of length 1
+        r = np.random.default_rng(22)
+        lists = [[int(i) for i in r.integers(3, 280, k)] for k in (1, 7, 40)]
+        vectors = {mode: [(lambda v: (v / np.sqrt(v @ v)).astype(np.float32).tolist())(n.states(ids, mode)[-1])
+                          for ids in lists] for mode in ('float', 'int8')}
+        with open(os.path.join(DATA, 'qwen3-inner.vectors.json'), 'w') as f:
+            json.dump(dict(ids=lists, **vectors), f)
+            f.write('\n')
+    gguf_case('qwen3-inner', 'qwen3 with a norm before every linear (BitNet embedding models), pooled by the last token; I2_S',
+              n, store, 'qwen3', 'I2_S', 'qwen3-inner', pre='qwen2', file_type=40, more={'qwen3.pooling_type': 3})
+    if not DENSE:
+        out = {hf_key(k): Bf16(T.bf16_bits(w.dense() if isinstance(w, Matrix) else w)) for k, w in n.w.items()}
+        write_hf(os.path.join(DATA, 'qwen3-inner-hf'), n, {**hf_config(n, 'Qwen3ForCausalLM', None, None),
+                                                           'architectures': ['Qwen3Model']},
+                 [{k.removeprefix('model.'): v for k, v in out.items()}])
+    case('qwen3-inner-hf', 'the same network as Qwen3Model in bf16 whose matrices hold only -s, 0, +s; names without model.',
+         folder('qwen3-inner-hf'), 'qwen3-inner', facts(n, 'qwen3', 'safetensors', tensors=layouts_of(n, {}, '')))
 
 
 def bitnet_hf():
@@ -291,7 +317,7 @@ def folder(name):
 
 def main():
     os.makedirs(DENSE or DATA, exist_ok=True)
-    for group in (bitnet_b158, bitnet, llama, qwen3, bitnet_hf, mixtures):
+    for group in (bitnet_b158, bitnet, llama, qwen3, embedding, bitnet_hf, mixtures):
         group()
     if DENSE:
         return

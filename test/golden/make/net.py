@@ -46,6 +46,7 @@ class Net:
     act: str = 'silu'
     sub_norms: bool = False
     qk_norm: bool = False
+    inner_norms: bool = False  # a norm of its own before every linear: blk.N.attn_q_norm_in and so on
     wide_qk: bool = False  # the QK-norm is over all heads at once
     qkv_bias: bool = False
     experts: Experts = None  # `ffn` is the width of one
@@ -133,7 +134,8 @@ class Net:
         mask = np.where(np.arange(first + n)[None] > np.arange(first, first + n)[:, None], -np.inf, 0).astype(dtype)
         for i in range(self.layers):
             p = f'blk.{i}.'
-            lin = lambda v, k: self.linear(v, p + k, mode, margin)
+            inner = lambda v, k: self.norm(v, f'{p}{k}_norm_in') if self.inner_norms else v
+            lin = lambda v, k: self.linear(inner(v, k), p + k, mode, margin)
             heads = lambda v: v.reshape(n, -1, hd).transpose(1, 0, 2)
             a = self.norm(x, p + 'attn_norm')
             q, k, v = (lin(a, 'attn_' + c) for c in 'qkv')
