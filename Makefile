@@ -4,7 +4,7 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-speculation bench-peers cachegrind soak evals accuracy api-docs release-check
+	faults bench bench-gpu bench-grammar bench-speculation bench-experts bench-peers cachegrind soak losses evals accuracy api-docs release-check
 
 PORT ?= 4173
 
@@ -64,6 +64,10 @@ bench-grammar: setup
 bench-speculation: setup
 	node --no-liftoff --import tsx bench/speculation/run.ts $(ARGS)
 
+# A mixture of experts beside the dense model whose token reads as many weights: docs/bench/experts.json.
+bench-experts: setup
+	node --no-liftoff --import tsx bench/experts/run.ts $(ARGS)
+
 bench-peers: build
 	npm run build:demo
 	npx tsx bench/peers/run.ts $(if $(QUICK),--quick) $(PEERS)
@@ -89,6 +93,13 @@ soak: build
 	npx tsx e2e/soak/soak.ts $(if $(SHAPE),--shape $(SHAPE)) $(if $(BACKEND),--backend $(BACKEND)) \
 	  $(if $(TOKENS),--tokens $(TOKENS)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) \
 	  $(if $(FRESH),--fresh) $(SOAK)
+
+# A GPU that is lost for every 200 of 2,000 tokens, by destroy() in Node. Counts what is lost or comes twice:
+# docs/bench/losses-*.json and docs/PERFORMANCE.md. LOSSES=n for more or fewer.
+losses: setup
+	LOSSES=$(or $(LOSSES),10) LOSS_REPORT=$(or $(OUT),docs/bench) npx vitest run --project node \
+	  test/parity/webgpu-loss.test.ts -t 'again and again'
+	npx tsx bench/report/write.ts
 
 # Evaluates a model on task files, in Node; goes on where it was cut:
 #   make evals EVALS='--model FILE.gguf --task hellaswag --data hellaswag_val.jsonl'

@@ -8,6 +8,7 @@ import {
   percent,
   type SoakRun,
 } from '../../e2e/soak/judge.ts'
+import type { LossReport } from '../../test/support/losses.ts'
 import type { CacheReport, CacheRun } from '../native/cachegrind.ts'
 import { figure, NOT_MEASURED, table } from './markdown.ts'
 import { SUSTAINED } from './original.ts'
@@ -15,8 +16,8 @@ import { SUSTAINED } from './original.ts'
 /** Parts of a run in our table. */
 const PARTS = 4
 
-/** @param runs  what `make soak` has written; none where it never ran */
-export function sustained(runs: readonly SoakRun[]): string {
+/** @param runs, losses  what `make soak` and `make losses` have written; none where they never ran */
+export function sustained(runs: readonly SoakRun[], losses: readonly LossReport[] = []): string {
   return `## Sustained load
 
 ${table(
@@ -26,7 +27,7 @@ ${table(
 
 Variance 0.24 %, no leak; uptime 99.9 % over 1M+ tokens, MTBF > 500 h. ${
     runs.length > 0 ? soakText(runs) : `Ours: ${NOT_MEASURED}; run \`make soak\`.`
-  }`
+  }${losses.length > 0 ? `\n\n${lossText(losses)}` : ''}`
 }
 
 function soakText(runs: readonly SoakRun[]): string {
@@ -63,6 +64,15 @@ ${table(
   what a run of months would find is not known.
 
 ${runs.map(lineOf).join('\n')}`
+}
+
+function lossText(losses: readonly LossReport[]): string {
+  const how = { destroy: '`destroy()` in Node', crash: 'a crash of the GPU process in Chromium' }
+  const lines = losses.map(
+    l =>
+      `- ${how[l.kind]}: ${l.losses} losses in ${figure(l.tokens, 6)} tokens of ${l.requests} requests (${figure(l.fromGpu, 6)} from the GPU, ${figure(l.fromCpu, 6)} from the CPU after it): ${l.failed} requests failed, ${l.wrong} texts lost a token, had one twice or did not go on as the CPU's (${l.machine}, ${l.date}).`,
+  )
+  return `A GPU that is lost for every 200 tokens, in four texts at once (\`make losses\`; a GPU in software):\n\n${lines.join('\n')}`
 }
 
 function partsOf(run: SoakRun): string[][] {

@@ -1,6 +1,8 @@
 // docs/PERFORMANCE.md as text, made of results.json, peers.json and the hand-written notes. Pure.
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { SoakRun } from '../../e2e/soak/judge.ts'
+import type { LossReport } from '../../test/support/losses.ts'
+import { type ExpertsReport, expertsSection } from '../experts/report.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import { type BusyReport, busySection } from './busy-section.ts'
 import {
@@ -34,6 +36,8 @@ export interface ReportParts {
   readonly peers?: PeersReport
   readonly busy?: BusyReport
   readonly soak?: readonly SoakRun[]
+  readonly losses?: readonly LossReport[]
+  readonly experts?: ExpertsReport
   readonly caches?: CacheReport
   /** What evals/ found, by the name of the row; see quality.json. */
   readonly quality?: Quality
@@ -63,7 +67,7 @@ export function plotName(job: string, title: string): string {
 }
 
 export function performanceMarkdown(report: ReportParts): string {
-  const { results, peers, busy, soak, caches, quality, notes, plots } = report
+  const { results, peers, busy, soak, losses, experts, caches, quality, notes, plots } = report
   const rows = new Rows(results)
   const withPlots = (text: string, ...names: string[]) => {
     const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
@@ -83,11 +87,12 @@ export function performanceMarkdown(report: ReportParts): string {
     withPlots(batchSection(rows), 'batch-decode', 'batch-memory'),
     withPlots(latencySection(rows), 'breakdown-one-token'),
     overheadSection(rows, results),
-    withPlots(sustained(soak ?? []), 'soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'),
+    withPlots(sustained(soak ?? [], losses), 'soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'),
     requestsSection(rows),
     matrixSection(rows, quality),
     loadSection(rows),
     otherModels(rows),
+    ...expertsSection(experts),
     tMac(caches),
     busySection(busy),
     peersSection(peers),

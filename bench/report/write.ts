@@ -7,6 +7,8 @@ import { plotSvg } from '../../demo/bench/plot.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport } from '../../demo/bench/results.ts'
 import type { SoakRun } from '../../e2e/soak/judge.ts'
+import type { LossReport } from '../../test/support/losses.ts'
+import type { ExpertsReport } from '../experts/report.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import type { BusyReport } from './busy-section.ts'
 import type { Quality } from './load-sections.ts'
@@ -30,6 +32,10 @@ export function writeReport(folder: string, reportFile: string): string {
     ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
     busy: readJson<BusyReport>(join(folder, 'busy.json')),
     soak: SOAKS.flatMap(name => readJson<SoakRun>(join(folder, `${name}.json`)) ?? []),
+    losses: ['destroy', 'crash'].flatMap(
+      kind => readJson<LossReport>(join(folder, `losses-${kind}.json`)) ?? [],
+    ),
+    experts: readJson<ExpertsReport>(join(folder, 'experts.json')),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
     quality: readJson<Quality>(join(folder, 'quality.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },

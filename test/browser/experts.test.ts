@@ -52,12 +52,24 @@ describe('a mixture of experts', () => {
     await engine.close()
   })
 
-  test('the GPU is passed over by name', async () => {
-    const engine = await load(MODEL, { backend: 'webgpu' })
-    const { backend, fallbacks } = await engine.stats()
-    expect(backend).toBe('wasm')
-    expect(fallbacks[0]!.from).toContain('WebGPU')
+  test('on the GPU it is proved, gives the golden tokens, and is counted', {
+    timeout: 180_000,
+  }, async () => {
+    const { prompts } = (await (await fetch(GOLDEN)).json()) as Golden
+    const { ids, int8 } = prompts[1]!
+    const gpu = { backend: 'webgpu', allowSoftwareAdapter: true } as const
+    const engine = await load(MODEL, { strict: true, ...gpu })
+    const { tokens } = await engine.generate(ids, { ...GREEDY, ignoreEos: true }).result
+    const { backend, experts, queue } = await engine.stats()
     await engine.close()
+    expect([backend, queue.served, queue.failed]).toEqual(['webgpu', 1, 0])
+    const clear = int8.gaps.findIndex(gap => gap < 0.4)
+    const sure = clear < 0 ? GREEDY.maxTokens : clear
+    expect(tokens.slice(0, sure)).toEqual(int8.greedy.slice(0, sure))
+    // Two of six in each of two layers, for the prompt and all tokens that were fed.
+    const rows = experts!.tokens.map(layer => layer.reduce((a, b) => a + b) / 2)
+    expect(rows[0]).toBe(rows[1])
+    expect(rows[0]).toBeGreaterThanOrEqual(ids.length + GREEDY.maxTokens - 1)
   })
 
   test('damage in the last expert is BAD_WEIGHTS, and the next load is whole', async () => {

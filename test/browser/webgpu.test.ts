@@ -65,6 +65,33 @@ describe.skipIf(typeof gpu === 'string')('WebGPU in the browser', () => {
     }
   })
 
+  it.each(LINEAR_KINDS.map(kind => [kindName(kind), kind] as const))(
+    'experts %s',
+    async (_, kind) => {
+      const routing = {
+        experts: 5,
+        used: 2,
+        scores: 'sigmoid',
+        normalise: true,
+        bias: true,
+      } as const
+      for (const count of [1, 9]) {
+        await ready()
+        const c: ops.ExpertCase = { ...kind, ...routing, rows: 24, cols: 192 }
+        const got = await ops.expertRows(tested, c, count, SEED)
+        const want = await ops.expertRows(reference, c, count, SEED)
+        for (const part of ['routes', 'up', 'down', 'mixed'] as const) {
+          near(got[part], want[part], FLOAT_SUMS)
+        }
+      }
+    },
+  )
+
+  it('a norm of columns and a bias', async () => {
+    await ready()
+    near(...(await both(on => ops.columnRows(on, 9, SEED))), FLOAT_SUMS)
+  })
+
   it.each(KV_TYPES)('attend over %s KV', async type => {
     await Promise.all([tested.reset(), reference.reset()])
     const c = {

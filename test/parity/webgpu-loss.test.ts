@@ -5,9 +5,14 @@ import type { BackendFactory } from '../../src/backend/factory.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
+import type { Input } from '../../src/options/input.ts'
+import type { LoadOptions } from '../../src/types/index.ts'
 import { CASES, caseFiles } from '../golden/load.ts'
+import { changeOf, LOSSES, PROMPTS, STREAMS, TOKENS } from '../support/losses.ts'
+import { EMBEDDED, fileOf } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
 import { adapterHere, nodeGpu } from '../support/webgpu.ts'
+import { writeLosses } from '../support/write-losses.ts'
 
 const adapter = await adapterHere()
 const CASE = CASES.find(c => c.name === 'b158-x86')!
@@ -45,13 +50,14 @@ afterEach(async () => {
 async function openEngine(
   factories: readonly BackendFactory[],
   progress: (phase: string) => void = () => undefined,
+  source: Blob = caseFiles(CASE)[0]!,
+  options: LoadOptions = { contextLength: 64, maxSequences: 2 },
 ): Promise<Engine> {
   const hooks = {
     progress: ({ phase }: { phase: string }) => progress(phase),
     signal: new AbortController().signal,
   }
-  const options = { contextLength: 64, maxSequences: 2 }
-  const parts = await openEngineParts(caseFiles(CASE)[0]!, options, hooks, factories)
+  const parts = await openEngineParts(source, options, hooks, factories)
   const engine = new Engine(parts, options)
   open.push(engine)
   return engine
@@ -102,4 +108,69 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
     expect(got).toEqual(want)
     expect(engine.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
   })
+
+  // A loss for every 200 tokens; `make losses` takes ten, 2,000 tokens.
+  it('again and again: nothing is lost, nothing comes twice', { timeout: 600_000 }, async () => {
+    const options = { contextLength: 128, maxSequences: STREAMS }
+    const began = performance.now()
+    const cpu = await openEngine([CPU], undefined, fileOf(EMBEDDED), options)
+    const alone = (ids: readonly number[], count: number) =>
+      stream(cpu, { kind: 'tokens', tokens: ids }, count).ended
+    const found = { fromGpu: 0, fromCpu: 0, wrong: 0, failed: 0 }
+    for (let loss = 0; loss < LOSSES; loss++) {
+      const { gpu, devices } = observed()
+      const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+      const engine = await openEngine([factory, CPU], undefined, fileOf(EMBEDDED), options)
+      expect(engine.stats().backend).toBe('webgpu')
+      let total = 0
+      let before: number[] | undefined
+      const streams = PROMPTS.map(text =>
+        stream(engine, { kind: 'text', text }, TOKENS, () => {
+          if (++total < (STREAMS * TOKENS) / 2 + loss || before) return
+          before = streams.map(({ streamed }) => streamed.length)
+          devices[0]!.destroy()
+        }),
+      )
+      const ended = await Promise.all(streams.map(({ ended }) => ended))
+      for (const [i, tokens] of ended.entries()) {
+        const prompt = await cpu.tokenize(PROMPTS[i]!, { bos: true })
+        const { streamed } = streams[i]!
+        const at = await changeOf({ prompt, streamed, tokens, before: before![i]! }, alone)
+        found.fromGpu += at ?? 0
+        found.fromCpu += tokens.length - (at ?? 0)
+        if (at === undefined) found.wrong++
+      }
+      const { backend, queue } = engine.stats()
+      expect([backend, queue.served, queue.failed]).toEqual(['wasm', STREAMS, 0])
+      await engine.close()
+    }
+    const seconds = (performance.now() - began) / 1000
+    const counts = { losses: LOSSES, tokens: LOSSES * STREAMS * TOKENS }
+    writeLosses({ kind: 'destroy', ...counts, requests: LOSSES * STREAMS, ...found, seconds })
+    expect(found.wrong).toBe(0)
+    expect(found.fromGpu).toBeGreaterThan(0)
+    expect(found.fromGpu + found.fromCpu).toBe(LOSSES * STREAMS * TOKENS)
+  })
 })
+
+/** A greedy request: what has come so far, and all of it in the end. */
+function stream(
+  engine: Engine,
+  input: Input,
+  maxTokens: number,
+  onToken: () => void = () => undefined,
+): { streamed: number[]; ended: Promise<number[]> } {
+  const streamed: number[] = []
+  const ended = new Promise<number[]>((resolve, reject) => {
+    const options = { maxTokens, temperature: 0, ignoreEos: true }
+    engine.generate(input, options, {
+      token: chunk => {
+        streamed.push(...chunk.tokens)
+        for (const _ of chunk.tokens) onToken()
+      },
+      done: result => resolve(result.tokens),
+      error: reject,
+    })
+  })
+  return { streamed, ended }
+}

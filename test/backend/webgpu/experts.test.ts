@@ -4,10 +4,17 @@ import { afterAll, describe, expect, it } from 'vitest'
 import { type Backend, ROUTE_VALUES } from '../../../src/backend/backend.ts'
 import { kindName, LINEAR_KINDS } from '../../../src/backend/cases.ts'
 import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
+import type { Gpu } from '../../../src/backend/webgpu/device.ts'
 import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
+import { openModel } from '../../../src/format/open.ts'
+import { readConfig } from '../../../src/model/config.ts'
+import { loadWeights } from '../../../src/model/load-weights.ts'
+import { BackendNetwork } from '../../../src/model/run-network.ts'
+import { CASES, caseFiles } from '../../golden/load.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
 import { FLOAT_SUMS, near } from '../near.ts'
 import * as ops from '../ops.ts'
+import { counted } from './counted.ts'
 
 const SEED = Number(process.env.RYZ_SEED ?? 20261128)
 const adapter = await adapterHere()
@@ -24,6 +31,39 @@ const EXPERTS: ops.ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
   scale: i % 5 === 0 ? 2.5 : 1,
   bias: i % 3 === 1,
 }))
+
+async function openMixture(name: string, gpu: Gpu, fuse = true) {
+  const file = await openModel(caseFiles(CASES.find(c => c.name === name)!)[0]!, {})
+  const config = readConfig(file)
+  const { used, shared } = config.experts!
+  const maxCols = Math.max(config.hidden, config.ffn, shared?.ffn ?? 0)
+  const limits = { maxRows: 16, maxContext: 64, maxCols, routed: used }
+  const backend = createWebGpuBackend({ gpu, limits, fuse })
+  const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
+  const network = new BackendNetwork(config, backend, weights, {
+    activations: 'int8',
+    strict: false,
+    kv: 'f16',
+    kvBlocks: 4,
+    contextLength: 64,
+    maxRows: 16,
+    wantedRows: 4,
+  })
+  return { network, backend, layers: config.layers, used }
+}
+
+/** Feeds tokens one by one. @returns the logits of each */
+async function decode(network: BackendNetwork, tokens: readonly number[]): Promise<Float32Array[]> {
+  const seq = network.kv.open()
+  const all: Float32Array[] = []
+  for (const token of tokens) {
+    network.kv.reserve(seq, 1)
+    const { logits } = await network.forward([{ seq, token, wants: 'logits' }])
+    all.push(logits.slice())
+  }
+  network.kv.close(seq)
+  return all
+}
 
 describe.skipIf(adapter === undefined)(`experts on ${adapter ?? 'no adapter'}`, () => {
   const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
@@ -104,6 +144,39 @@ describe.skipIf(adapter === undefined)(`experts on ${adapter ?? 'no adapter'}`, 
       await ready()
       near(...(await both(on => ops.columnRows(on, count, SEED))), FLOAT_SUMS)
     }
+  })
+
+  // Norm + rounding, qkv, rope + append, attention, rounding, o + add; norm, router, route, rounding, gate and up,
+  // gate + rounding, down, mix. A bias is one more; a gated shared expert is router, route, rounding, gate and
+  // up, gate + rounding, down, mix.
+  it.each([
+    ['moe-qwen3', 14],
+    ['moe-qwen2', 14 + 1 + 7],
+  ] as const)('%s takes one submit a token and creates nothing', async (name, perLayer) => {
+    const gpu = await sharedGpu()
+    const { gpu: wrapped, counts } = counted(gpu)
+    const { network, layers, used } = await openMixture(name, wrapped)
+    const { network: plain } = await openMixture(name, gpu, false)
+    const first = await decode(network, [1, 2, 3]) // recorded
+    const before = { ...counts }
+    const uses = network.expertRows()!.flat()
+    await decode(network, [4, 5, 6, 7])
+    const spent = (call: keyof typeof counts) => counts[call] - before[call]
+    expect([spent('submit'), spent('mapAsync'), spent('writeBuffer')]).toEqual([4, 4, 4])
+    expect([spent('createBuffer'), spent('createBindGroup')]).toEqual([0, 0])
+    // embed, last norm, gather, rounding, head, and the stamp.
+    expect(spent('dispatchWorkgroups')).toBe(4 * (layers * perLayer + 6))
+    const counted4 = network
+      .expertRows()!
+      .flat()
+      .map((n, i) => n - uses[i]!)
+    expect(counted4.reduce((a, b) => a + b)).toBe(4 * used * layers)
+    // Fusing changes no bit.
+    for (const [i, logits] of (await decode(plain, [1, 2, 3])).entries()) {
+      ops.sameBits(first[i]!, logits)
+    }
+    network.close()
+    plain.close()
   })
 })
 
