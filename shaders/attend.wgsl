@@ -5,7 +5,7 @@
 //   qkv f32 [rows][width], q rotated and scaled   kv [part_heads][blocks][head_words] (parts/kv_*.wgsl)
 //   out f32 [rows][heads][head_dim], where there is one run
 //   runs f32 [rows][heads][splits][2 + head_dim]: maximum, sum, weighted values, where there are more
-// Reads 2 * context * head_dim elements of the cache a head.
+// Reads 2 * context * head_dim elements of the cache a head. Twin for the rows of a prompt: attend_tile.wgsl.
 struct Params {
   at: u32, heads: u32, kv_heads: u32, head_dim: u32, part_first: u32, part_heads: u32, blocks: u32,
   head_words: u32, width: u32,
@@ -24,6 +24,21 @@ var<workgroup> query: array<f32, DIM>;
 var<workgroup> sums: array<f32, DIM>;
 var<workgroup> weights: array<f32, WG>;
 var<workgroup> scores: array<f32, WG>;
+
+fn score(base: u32, t: u32) -> f32 {
+  var s = 0.0;
+  for (var first = 0u; first < p.head_dim; first += KEY_GROUP) {
+    var sum = 0.0;
+    let end = min(first + KEY_GROUP, p.head_dim);
+    for (var d = first; d < end; d += 2u) {
+      let k = key2(base, t, d);
+      sum += query[d] * k.x;
+      if (d + 1u < end) { sum += query[d + 1u] * k.y; }
+    }
+    s += sum * key_scale(base, t, first);
+  }
+  return s;
+}
 
 fn fold_max(value: f32, t: u32) -> f32 {
   workgroupBarrier(); // the last result was read

@@ -9,6 +9,7 @@ struct Params { at: u32, pieces: u32 }
 @group(0) @binding(1) var<storage, read> block: array<u32>;
 @group(0) @binding(2) var<storage, read> parts: array<u32>;
 @group(0) @binding(3) var<storage, read_write> drawn: array<u32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 
 const WG = 256u;
 const MOST = 64u;
@@ -39,7 +40,7 @@ fn pair(base: u32, k: u32, i: u32) -> u32 {
 
 @compute @workgroup_size(WG)
 fn draw(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-  let row = group.x + group.y * 32768u;
+  let row = group.x + group.y * GRID;
   if (row >= block[p.at]) { return; }
   let settings = p.at + 1u + 5u * row;
   let k = block[settings] & 0x7fffffffu;

@@ -16,6 +16,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scales: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> residual: array<f32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override WG: u32 = 64u;
 override LANES: u32 = 16u;
 override MANY: bool = false; // more than one row
@@ -28,8 +29,10 @@ var<workgroup> lane_sums: array<vec4<i32>, SUMS>;
 fn linear_flat(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
   let rows = block[p.at];
   let m = group.z * 4u;
-  if (m >= rows) { return; }
-  let n = ((group.x + group.y * 32768u) * (WG / LANES) + t / LANES) * 4u;
+  // The last groups in y may be behind the matrix.
+  let tile = (group.x + group.y * GRID) * (WG / LANES);
+  if (m >= rows || tile * 4u >= p.n) { return; }
+  let n = (tile + t / LANES) * 4u;
   let more = min(4u, rows - m);
   var s0 = vec4<i32>(0);
   var s1 = vec4<i32>(0);

@@ -16,6 +16,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scales: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> residual: array<f32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override WG: u32 = 64u;
 override LANES: u32 = 16u;
 override MANY: bool = false; // more than one row
@@ -52,8 +53,10 @@ fn added(sums: vec4<u32>, s: vec4<i32>, scale: vec4<f32>) -> vec4<u32> {
 fn linear_t2(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
   let rows = block[p.at];
   let m = group.z * 4u;
-  if (m >= rows) { return; }
-  let tile_row = (group.x + group.y * 32768u) * (WG / LANES) + t / LANES;
+  // The last groups in y may be behind the matrix.
+  let tile = (group.x + group.y * GRID) * (WG / LANES);
+  if (m >= rows || tile * 4u >= p.n) { return; }
+  let tile_row = tile + t / LANES;
   let n = tile_row * 4u;
   let more = min(4u, rows - m);
   var s0 = vec4<u32>(0u);

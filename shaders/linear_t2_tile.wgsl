@@ -14,6 +14,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scales: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> residual: array<f32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override BLOCKED: bool = false;
 
 const CODE = vec4<u32>(0x03030303u);
@@ -62,7 +63,7 @@ fn linear_t2_tile(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invoca
   let rows = block[p.at];
   let m0 = group.z * 32u;
   if (m0 >= rows) { return; }
-  let n0 = (group.x + group.y * 32768u) * 32u;
+  let n0 = (group.x + group.y * GRID) * 32u;
   let tile_n = t % 8u * 4u;
   let n = n0 + tile_n;
   let tile_m = t / 8u;

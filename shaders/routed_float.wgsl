@@ -15,6 +15,7 @@ struct Params {
 @group(0) @binding(4) var<storage, read> scales: array<f32>;
 @group(0) @binding(5) var<storage, read> routes: array<f32>;
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override WG: u32 = 64u;
 override LANES: u32 = 16u;
 override SCALED: bool = false;
@@ -39,7 +40,7 @@ fn routed_float(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocati
   let e = u32(routes[3u * pair]) - p.expert;
   if (e >= p.experts) { return; }
   let m = select(u32(routes[3u * pair + 1u]), pair, p.by_pair > 0u);
-  let n = ((group.x + group.y * 32768u) * (WG / LANES) + t / LANES) * 2u;
+  let n = ((group.x + group.y * GRID) * (WG / LANES) + t / LANES) * 2u;
   var s = vec2<f32>(0.0);
   if (n < p.rows) {
     let next = min(n + 1u, p.rows - 1u);

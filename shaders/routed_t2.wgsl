@@ -17,6 +17,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read> scales: array<f32>;
 @group(0) @binding(6) var<storage, read> routes: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override WG: u32 = 64u;
 override LANES: u32 = 16u;
 override MANY: bool = false; // four pairs
@@ -60,7 +61,7 @@ fn routed_t2(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
   let m = group.z * together;
   if (m >= pairs) { return; }
   let more = min(together, pairs - m);
-  let tile_row = (group.x + group.y * 32768u) * (WG / LANES) + t / LANES;
+  let tile_row = (group.x + group.y * GRID) * (WG / LANES) + t / LANES;
   let n = tile_row * 4u;
   let expert_tiles = (p.n + 3u) / 4u * p.tiles;
   var s0 = vec4<u32>(0u);

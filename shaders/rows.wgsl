@@ -14,6 +14,7 @@ struct Params { at: u32, n: u32, units: u32, eps: f32 }
 @group(0) @binding(4) var<storage, read_write> out: array<f32>;
 @group(0) @binding(5) var<storage, read_write> q: array<u32>;
 @group(0) @binding(6) var<storage, read_write> marks: array<u32>;
+override GRID: u32 = 8192u; // workgroups in x; more go on in y
 override WG: u32 = 256u;
 override SOURCE: u32 = 0u;
 override NORM: bool = false;
@@ -43,7 +44,7 @@ fn column(row: u32, i: u32, written: bool) -> f32 {
 
 @compute @workgroup_size(WG)
 fn rows(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
-  let row = group.x + group.y * 32768u;
+  let row = group.x + group.y * GRID;
   if (row >= block[p.at]) { return; }
   // An invocation has the same columns in each loop, so that it reads again only what it wrote itself.
   let words = (p.n + 3u) / 4u;

@@ -35,6 +35,7 @@ export {
   storageEstimate,
 } from './cache/manage.ts'
 export { ERROR_CODES, type ErrorCode, type ErrorDetail, RyzError } from './errors.ts'
+export { BACKENDS } from './options/backends.ts'
 export type { DetokenizeOptions, SaveOptions, TokenizeOptions } from './options/generate.ts'
 export type {
   ActivationMode,
@@ -59,6 +60,7 @@ export type {
   GenerateOptions,
   GenerateResult,
   GpuStats,
+  GpuTuning,
   HeadType,
   I2sLayout,
   JsonSchema,

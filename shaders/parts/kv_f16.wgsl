@@ -1,9 +1,15 @@
-// score, value: q times the key of token t, and element d of its value, in the f16 KV block at word `base`;
-// see kvHeadBytes in backend.ts.
-fn score(base: u32, t: u32) -> f32 {
-  var s = 0.0;
-  for (var d = 0u; d < p.head_dim; d++) { s += query[d] * halves(kv[base + d * 16u + t / 2u])[t % 2u]; }
-  return s;
+// key2, key_scale, value: elements d and d + 1 (d even) of the key of token t, what their sum is scaled by in each
+// KEY_GROUP of elements, and element d of its value, in the f16 KV block at word `base`; see kvHeadBytes in
+// backend.ts. An element behind the last of a head is any number.
+const KEY_GROUP = 1024u;
+
+fn key2(base: u32, t: u32, d: u32) -> vec2<f32> {
+  let at = base + d * 16u + t / 2u;
+  return vec2<f32>(halves(kv[at])[t % 2u], halves(kv[at + 16u])[t % 2u]);
+}
+
+fn key_scale(base: u32, t: u32, first: u32) -> f32 {
+  return 1.0;
 }
 
 fn value(base: u32, t: u32, d: u32) -> f32 {

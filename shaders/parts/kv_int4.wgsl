@@ -1,22 +1,20 @@
-// score, value: q times the key of token t, and element d of its value, in the int4 KV block at word `base`;
-// see kvHeadBytes in backend.ts.
+// key2, key_scale, value: elements d and d + 1 (d even) of the key of token t, what their sum is scaled by in each
+// KEY_GROUP of elements, and element d of its value, in the int4 KV block at word `base`; see kvHeadBytes in
+// backend.ts. An element behind the last of a head is any number.
+const KEY_GROUP = 32u;
+
 fn upper_half(base: u32, index: u32) -> f32 {
   return bitcast<f32>((kv[base + index / 2u] >> (index % 2u * 16u)) << 16u);
 }
 
-fn score(base: u32, t: u32) -> f32 {
-  let dim = (p.head_dim + 15u) / 16u * 16u;
-  var s = 0.0;
-  for (var first = 0u; first < p.head_dim; first += 32u) {
-    var sum = 0.0;
-    for (var d = first; d < min(first + 32u, p.head_dim); d++) {
-      // Eight elements of a token are a word: the even ones in its lower half.
-      let word = kv[base + (d >> 3u) * 32u + t];
-      sum += query[d] * (f32((word >> (d % 2u * 16u + 4u * (d / 2u % 4u))) & 15u) - 8.0);
-    }
-    s += sum * upper_half(base, 16u * dim + first + t);
-  }
-  return s;
+fn key2(base: u32, t: u32, d: u32) -> vec2<f32> {
+  // Eight elements of a token are a word: the even ones in its lower half.
+  let word = kv[base + (d >> 3u) * 32u + t] >> (4u * (d / 2u % 4u));
+  return vec2<f32>(f32(word & 15u) - 8.0, f32((word >> 16u) & 15u) - 8.0);
+}
+
+fn key_scale(base: u32, t: u32, first: u32) -> f32 {
+  return upper_half(base, 16u * ((p.head_dim + 15u) / 16u * 16u) + first + t);
 }
 
 fn value(base: u32, t: u32, d: u32) -> f32 {

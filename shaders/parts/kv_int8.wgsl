@@ -1,15 +1,16 @@
-// score, value: q times the key of token t, and element d of its value, in the int8 KV block at word `base`;
-// see kvHeadBytes in backend.ts.
-fn score(base: u32, t: u32) -> f32 {
-  let dim = (p.head_dim + 7u) / 8u * 8u;
-  var s = 0.0;
-  for (var d = 0u; d < p.head_dim; d += 2u) {
-    // Two elements of two tokens are a word.
-    let pair = kv[base + d * 8u + t / 2u] >> (t % 2u * 16u);
-    s += query[d] * f32(i32(pair << 24u) >> 24u);
-    if (d + 1u < p.head_dim) { s += query[d + 1u] * f32(i32(pair << 16u) >> 24u); }
-  }
-  return s * bitcast<f32>(kv[base + 16u * dim + t]);
+// key2, key_scale, value: elements d and d + 1 (d even) of the key of token t, what their sum is scaled by in each
+// KEY_GROUP of elements, and element d of its value, in the int8 KV block at word `base`; see kvHeadBytes in
+// backend.ts. An element behind the last of a head is any number.
+const KEY_GROUP = 1024u;
+
+fn key2(base: u32, t: u32, d: u32) -> vec2<f32> {
+  // Two elements of two tokens are a word.
+  let pair = kv[base + d * 8u + t / 2u] >> (t % 2u * 16u);
+  return vec2<f32>(f32(i32(pair << 24u) >> 24u), f32(i32(pair << 16u) >> 24u));
+}
+
+fn key_scale(base: u32, t: u32, first: u32) -> f32 {
+  return bitcast<f32>(kv[base + 16u * ((p.head_dim + 7u) / 8u * 8u) + t]);
 }
 
 fn value(base: u32, t: u32, d: u32) -> f32 {

@@ -362,8 +362,8 @@ export interface Backend {
   gpuStats?(): GpuStats
   /** Only of kernels on several threads. */
   poolStats?(): PoolStats | undefined
-  /** Milliseconds by op, where only the backend can know; absent where the time of a call is that of its op. */
-  opTimes?(): OpTime[]
+  /** Milliseconds by op, where the backend knows better than how long its calls take. */
+  opTimes?(): OpTime[] | undefined
   /** Copies KV block `from` to `to` in all layers (fork of a partly filled block). */
   copyBlock(kv: Kv, from: number, to: number): void
   /**

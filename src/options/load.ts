@@ -1,5 +1,6 @@
 // What load() and willItRun() may be told: bounds and defaults of LoadOptions. Used by src/api and src/engine.
-import type { LoadOptions, SpeculationOptions } from '../types/index.ts'
+import type { BackendName, LoadOptions, SpeculationOptions } from '../types/index.ts'
+import { BACKENDS } from './backends.ts'
 import {
   badOption,
   callback,
@@ -111,10 +112,14 @@ const speculation: Rule = value => {
   return undefined
 }
 
+/** What LoadOptions.backend may be. */
+export const LOAD_BACKENDS: readonly ('auto' | BackendName)[] = ['auto', ...BACKENDS]
+
 export const LOAD_RULES: Rules<LoadOptions> = {
-  backend: oneOf('auto', 'wasm', 'webgpu', 'reference'),
+  backend: oneOf(...LOAD_BACKENDS),
   powerPreference: oneOf('low-power', 'high-performance'),
   allowSoftwareAdapter: flag,
+  profileGpu: flag,
   variant: oneOf('auto', 'relaxed', 'relaxed-i32', 'simd128', 'scalar'),
   threads,
   strict: flag,

@@ -90,6 +90,11 @@ export interface LoadOptions {
   powerPreference?: 'low-power' | 'high-performance'
   /** Take a GPU adapter that computes on the CPU: slow, for tests. Default false. */
   allowSoftwareAdapter?: boolean
+  /**
+   * Time every dispatch of a GPU: stats().ops then has the GPU's time by shader, and stats().gpu.profile says how it
+   * was taken. Makes every step slower; for benchmarks. Default false.
+   */
+  profileGpu?: boolean
   /** Kernel build; 'auto' takes the fastest this browser has. 'scalar' is for tests. */
   variant?: 'auto' | KernelVariant
   /** Threads of the pool, this worker included; 'auto' is at most hardwareConcurrency. */

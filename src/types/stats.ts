@@ -32,13 +32,35 @@ export interface GpuStats {
   waits: number
   dispatches: number
   stepDispatches: number
+  /** Dispatches of a layer for one token; 0 before there was one. */
+  layerDispatches: number
+  /** Where norm and rounding happen before the linears of one token; see GpuTuning. */
+  form: GpuTuning['form']
+  /** How form and inner loop were chosen. */
+  tuning?: GpuTuning
   /** Recorded plans, and buffers on the device. */
   plans: number
   buffers: number
   /** Bytes of weights, KV and what is computed with, as allocated. */
   bytes: number
+  /** With LoadOptions.profileGpu: how stats().ops was timed, shader by shader. */
+  profile?: 'timestamp-query' | 'a submit a dispatch'
   /** Tokens that were drawn on the GPU, and why others were not. */
   drawing?: DrawStats
+}
+
+/** Which variants of the shaders a device runs fastest. */
+export interface GpuTuning {
+  /**
+   * 'once': norm and rounding are a dispatch of their own; 'fused': each workgroup of the linear does them; 'producer':
+   * the same, with the sum of squares from the dispatch that made the row.
+   */
+  form: 'once' | 'fused' | 'producer'
+  innerLoop: 'packed' | 'i32' | 'f32'
+  source: 'measured' | 'skipped'
+  reason: string
+  /** Milliseconds of the same work, by variant; those that were measured. */
+  ms: Record<string, number>
 }
 
 /** Where tokens are drawn while a GPU computes. */

@@ -76,7 +76,7 @@ const ENDS_TABS = /Android|iPhone|iPad|Mobile/
 
 /** The factory of WebGPU backends, in a file of its own that comes when the GPU is asked for. */
 async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<BackendFactory> {
-  const { powerPreference, allowSoftwareAdapter } = options
+  const { powerPreference, allowSoftwareAdapter, profileGpu: profile } = options
   try {
     const part = importPart('webgpu.js', () => import('../backend/webgpu/webgpu-factory.ts'))
     const wait = {
@@ -90,7 +90,7 @@ async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<Backend
       ? crashMark(rememberedInIndexedDb(), name)
       : undefined
     const losses = lossMark(rememberedInIndexedDb(), navigator.userAgent)
-    const choice = { powerPreference, allowSoftwareAdapter, mark, losses }
+    const choice = { powerPreference, allowSoftwareAdapter, profile, mark, losses }
     const gpu = webGpuFactory(() => navigator.gpu, choice)
     return { ...gpu, ...rung }
   } catch (caught) {

@@ -14,7 +14,7 @@ import {
 import { type LinearKind, randomWeights } from '../../src/backend/cases.ts'
 import type { KvType } from '../../src/types/index.ts'
 
-export const LIMITS = { maxRows: 128, maxContext: 96, maxCols: 8640, routed: 8 }
+export const LIMITS = { maxRows: 128, maxContext: 320, maxCols: 8640, routed: 8 }
 
 /** A backend that can be thrown away and made again, as memory is never given back one by one. */
 export interface Resetable {
@@ -127,6 +127,22 @@ export interface LinearCase extends LinearKind {
 const GUARD = 16
 const GUARD_VALUE = -12345
 
+/** Room for values, and behind them what must survive: padded rows are never written. */
+function guardedSlot(backend: Backend, values: number | Float32Array): Slot {
+  const count = typeof values === 'number' ? values : values.length
+  const all = new Float32Array(count + GUARD).fill(GUARD_VALUE)
+  if (typeof values !== 'number') all.set(values)
+  return slotOf(backend, all)
+}
+
+/** The values of a guarded slot. */
+async function readGuarded(backend: Backend, slot: Slot): Promise<Float32Array> {
+  const count = slot.bytes / 4 - GUARD
+  const all = await backend.read(slot, 0, count + GUARD)
+  expect(all.subarray(count)).toEqual(new Float32Array(GUARD).fill(GUARD_VALUE))
+  return all.slice(0, count)
+}
+
 /** y of `count` rows, beginning with row `first` of the seeded rows; `poison` replaces one input. */
 export async function linearRows(
   on: Resetable,
@@ -144,12 +160,9 @@ export async function linearRows(
   )
   const x = values((first + count) * cols, random(seed + 1)).slice(first * cols)
   if (poison !== undefined) x[3] = poison
-  // What stands behind the last row must survive: padded rows are never written.
-  const out = slotOf(backend, new Float32Array(count * w.outputs + GUARD).fill(GUARD_VALUE))
+  const out = guardedSlot(backend, count * w.outputs)
   backend.linear(out, slotOf(backend, x), w, count, activations)
-  const all = await backend.read(out, 0, count * w.outputs + GUARD)
-  expect(all.subarray(count * w.outputs)).toEqual(new Float32Array(GUARD).fill(GUARD_VALUE))
-  return all.slice(0, count * w.outputs)
+  return readGuarded(backend, out)
 }
 
 /** y of `count` rows as a part of wider rows, whose other columns must survive. */
@@ -197,10 +210,10 @@ export async function extremeRows(
   const perRow = scaleBlock ? Math.ceil(cols / scaleBlock) : 1
   const scales = slotOf(backend, new Float32Array(rows * perRow).fill(0.5))
   const w = backend.stack([{ layout, rows, cols, weights, scales, scaleBlock }])
-  const out = backend.alloc(4 * count * rows, 'out')
+  const out = guardedSlot(backend, count * rows)
   const x = slotOf(backend, new Float32Array(count * cols).fill(3 * sign))
   backend.linear(out, x, w, count, 'int8')
-  return backend.read(out, 0, count * rows)
+  return readGuarded(backend, out)
 }
 
 /**
@@ -223,9 +236,9 @@ export async function wholeNumberRows(
   const w = backend.stack([{ ...c, weights, scales, scaleBlock: 0 }])
   const x = new Float32Array(count * c.cols)
   for (let i = 0; i < x.length; i++) x[i] = i % c.cols ? Math.floor(next() * 255) - 127 : 127
-  const out = backend.alloc(4 * count * c.rows, 'out')
+  const out = guardedSlot(backend, count * c.rows)
   backend.linear(out, slotOf(backend, x), w, count, 'int8')
-  return (await backend.read(out, 0, count * c.rows)).slice()
+  return readGuarded(backend, out)
 }
 
 export interface ExpertCase extends LinearCase {
@@ -336,9 +349,9 @@ export async function embedRows(
 ): Promise<Float32Array> {
   const { backend } = on
   const table = matrixOf(backend, layout, 37, cols, 0, random(seed))
-  const out = backend.alloc(4 * 5 * cols, 'out')
+  const out = guardedSlot(backend, 5 * cols)
   backend.embed(out, table, Int32Array.of(0, 36, 7, 7, 1), 5)
-  return backend.read(out, 0, 5 * cols)
+  return readGuarded(backend, out)
 }
 
 /** In place for even counts. */
@@ -350,11 +363,11 @@ export async function normRows(
 ): Promise<Float32Array> {
   const { backend } = on
   const next = random(seed)
-  const x = slotOf(backend, values(count * n, next))
+  const x = guardedSlot(backend, values(count * n, next))
   const gain = slotOf(backend, values(n, next))
-  const out = count % 2 ? x : backend.alloc(4 * count * n, 'out')
+  const out = count % 2 ? x : guardedSlot(backend, count * n)
   backend.norm(out, x, gain, 1e-5, count, n)
-  return backend.read(out, 0, count * n)
+  return readGuarded(backend, out)
 }
 
 /** gate, then gather of three rows, then add of the gate's first rows. */
@@ -370,12 +383,48 @@ export async function gateRows(
   input[0] = 200 // silu: exp is clamped on both sides
   input[input.length - 2 * n] = -200
   const x = slotOf(backend, input)
-  const gated = backend.alloc(4 * count * n, 'gated')
+  const gated = guardedSlot(backend, count * n)
   backend.gate(gated, x, activation, count, n)
-  const picked = backend.alloc(4 * 3 * n, 'picked')
+  const picked = guardedSlot(backend, 3 * n)
   backend.gather(picked, gated, Int32Array.of(4, 0, 2), 3, n)
   backend.add(picked, gated, 3 * n)
-  return backend.read(picked, 0, 3 * n)
+  await readGuarded(backend, gated)
+  return readGuarded(backend, picked)
+}
+
+/**
+ * Norm or gate and norm, linear and add, twice one after the other for one row, as layers have it: what is fused may
+ * need both. @returns the residual, which both have added to
+ */
+export async function layerRows(
+  on: Resetable,
+  c: LinearCase & { readonly gate: 'silu' | 'relu2' | undefined },
+  seed: number,
+): Promise<Float32Array> {
+  const { backend } = on
+  const { rows, cols, gate } = c
+  const next = random(seed)
+  const matrix = () => matrixOf(backend, c.layout, rows, cols, c.scaleBlock, next)
+  const linears = [backend.stack([matrix()]), backend.stack([matrix()])]
+  const gain = slotOf(backend, values(cols, next))
+  // Where a matrix is square the second norm is of what the first linear added to.
+  const x = slotOf(backend, values(gate ? 2 * cols : cols, next))
+  const residual = guardedSlot(backend, rows === cols ? values(cols, next) : rows)
+  const [h, y] = [guardedSlot(backend, cols), guardedSlot(backend, rows)]
+  for (const [i, w] of linears.entries()) {
+    const from = i > 0 && rows === cols && !gate ? residual : x
+    if (gate) {
+      backend.gate(h, x, gate, 1, cols)
+      if (i > 0) backend.norm(h, h, gain, 1e-5, 1, cols)
+    } else backend.norm(h, from, gain, 1e-5, 1, cols)
+    backend.linear(y, h, w, 1, 'int8')
+    backend.add(residual, y, rows)
+  }
+  // Written once more, so that nobody can want what stands there.
+  backend.norm(h, gain, gain, 1e-5, 1, cols)
+  const sum = await readGuarded(backend, residual)
+  await readGuarded(backend, y)
+  return sum
 }
 
 export interface AttendCase {
@@ -389,7 +438,8 @@ export interface AttendCase {
 }
 
 /**
- * One sequence fed in pieces, in the second of two layers, in blocks 5, 2, 7 of the cache.
+ * One sequence fed in pieces, in the second of two layers, in blocks 5, 2, 7 of the cache, or from 9 on where it
+ * has more than 96 tokens.
  * @param options.besides   each piece also holds one row of another sequence, in front
  * @param options.poison    replaces the first value of token 3
  * @param options.forkAfter after this many pieces the newest block is copied and the copy used
@@ -416,7 +466,13 @@ export async function attendRows(
   const qkv = values(total * width, next)
   const other = values(width, next)
   if (options.poison !== undefined) qkv.fill(options.poison, 3 * width, 3 * width + 1)
-  const kv = backend.createKv({ layers: 2, kvHeads, headDim, blocks: 9, type: c.type })
+  // In no order, with a gap behind each.
+  const wanted = Math.ceil(total / KV_BLOCK)
+  const table =
+    wanted <= 3 ? [5, 2, 7] : Array.from({ length: wanted }, (_, i) => 9 + ((7 * i) % wanted))
+  const maxBlocks = table.length
+  const blocks = Math.max(9, ...table.map(b => b + 1))
+  const kv = backend.createKv({ layers: 2, kvHeads, headDim, blocks, type: c.type })
   const half = c.ropeDim / 2
   const cos = new Float32Array(LIMITS.maxContext * half)
   const sin = new Float32Array(cos.length)
@@ -440,13 +496,13 @@ export async function attendRows(
     kGain: gains[1],
   } as const
 
-  const table = [5, 2, 7]
   const outWidth = heads * headDim
   const result = new Float32Array(total * outWidth)
   const extra = options.besides ? 1 : 0
   const maxRows = Math.max(...pieces) + extra
   const input = backend.alloc(4 * maxRows * width, 'qkv')
-  const out = backend.alloc(4 * maxRows * outWidth, 'out')
+  const guarded = new Float32Array(maxRows * outWidth + GUARD).fill(GUARD_VALUE)
+  const out = slotOf(backend, guarded)
   let done = 0
   for (const [index, piece] of pieces.entries()) {
     if (index === options.forkAfter) {
@@ -464,17 +520,24 @@ export async function attendRows(
     }
     const count = piece + extra
     if (extra) backend.writer(input).write(0, bytesOf(other))
+    backend.writer(out).write(0, bytesOf(guarded))
     const rows = qkv.subarray(done * width, (done + piece) * width)
     backend.writer(input).write(4 * extra * width, bytesOf(rows))
     const positions = Int32Array.from({ length: count }, (_, r) =>
       r < extra ? 0 : done + r - extra,
     )
-    const tables = Int32Array.from({ length: count * 3 }, (_, i) =>
-      i < 3 * extra ? 0 : table[i % 3],
+    const tables = Int32Array.from({ length: count * maxBlocks }, (_, i) =>
+      i < maxBlocks * extra ? 0 : table[i % maxBlocks],
     )
-    backend.attend(out, input, { count, positions, tables, maxBlocks: 3 }, spec)
-    result.set(await backend.read(out, extra * outWidth, piece * outWidth), done * outWidth)
+    backend.attend(out, input, { count, positions, tables, maxBlocks }, spec)
+    const all = await backend.read(out, 0, count * outWidth + GUARD)
+    expect(all.subarray(count * outWidth)).toEqual(new Float32Array(GUARD).fill(GUARD_VALUE))
+    result.set(all.subarray(extra * outWidth, count * outWidth), done * outWidth)
     done += piece
+  }
+  // Blocks of nobody, beside those that were written.
+  for (const block of [1, 3]) {
+    expect((await backend.readBlock(kv, block)).every(byte => byte === 0)).toBe(true)
   }
   return result
 }

@@ -2,6 +2,7 @@
 // (software or not, what it can), and watched (lost, errors that nobody caught). Knows nothing of models.
 // Called by worker/main.ts and by tests, which hand in a GPU object of their own.
 import { RyzError } from '../../errors.ts'
+import type { GpuTuning } from '../../types/index.ts'
 import { Pipelines } from './pipelines.ts'
 import { PLAIN, type ShaderChoice } from './shaders.ts'
 
@@ -11,6 +12,8 @@ export interface GpuOptions {
   readonly allowSoftwareAdapter?: boolean
   /** Forces variants, for tests; by default what the device can. */
   readonly choice?: Partial<ShaderChoice>
+  /** Times each dispatch; see LoadOptions.profileGpu. */
+  readonly profile?: boolean
   /** Milliseconds that one answer of the browser may take (default 10000). */
   readonly limitMs?: number
 }
@@ -31,6 +34,13 @@ export interface Gpu {
   readonly info: GpuInfo
   readonly pipelines: Pipelines
   readonly limits: { readonly maxBuffer: number; readonly maxBinding: number }
+  /** It may use the packed dot product. */
+  readonly hasPackedDot: boolean
+  /** Which variants are fastest here; set by tune.ts, once. */
+  tuning: GpuTuning | undefined
+  /** Each dispatch is timed, and whether by the device's own clock. */
+  readonly profile: boolean
+  readonly timestamps: boolean
   /** Resolves with what ended it: loss, or an error that nobody caught. Never rejects. */
   readonly lost: Promise<RyzError>
   /** What ended it, once that is known. */
@@ -45,8 +55,9 @@ const ADAPTER_RETRY_MS = 300
 const LIMIT_MS = 10_000
 const NO_WEBGPU = 'this browser has no WebGPU'
 const SOFTWARE_NAMES = /swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render/i
+const TIMESTAMPS = 'timestamp-query'
 /** Language features that shaders may use by name. */
-const PACKED_DOT = 'packed_4x8_integer_dot_product'
+export const PACKED_DOT = 'packed_4x8_integer_dot_product'
 
 /**
  * Opens a device on the best adapter.
@@ -59,7 +70,9 @@ export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): P
   if (refusal !== undefined) throw noGpu(refusal)
   const wanted = chosen(gpu, adapter, options.choice)
   const { device, choice } = await requestDevice(adapter, wanted, options)
-  return watched(device, adapter, isSoftware(adapter), choice)
+  const { profile = false } = options
+  const hasPackedDot = gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true
+  return watched(device, adapter, choice, { profile, hasPackedDot, software: isSoftware(adapter) })
 }
 
 /**
@@ -136,6 +149,10 @@ async function requestDevice(
     const requiredFeatures: GPUFeatureName[] = []
     if (choice.subgroups) requiredFeatures.push('subgroups')
     if (choice.f16) requiredFeatures.push('shader-f16')
+    // Having it on is said to cost speed: only where times are wanted.
+    if (options.profile && choice !== plain && adapter.features.has(TIMESTAMPS)) {
+      requiredFeatures.push(TIMESTAMPS)
+    }
     try {
       const device = await within(
         adapter.requestDevice({ label: 'ryzanstein', requiredFeatures, requiredLimits }),
@@ -164,15 +181,17 @@ function chosen(
     subgroups: adapter.features.has('subgroups') && forced?.subgroups === true,
     f16: adapter.features.has('shader-f16') && forced?.f16 === true,
     ...(forced?.inner !== undefined && { inner: forced.inner }),
+    ...(forced?.grid !== undefined && { grid: forced.grid }),
   }
 }
 
 function watched(
   device: GPUDevice,
   adapter: GPUAdapter,
-  software: boolean,
   choice: ShaderChoice,
+  told: Pick<Gpu, 'profile' | 'hasPackedDot'> & Pick<GpuInfo, 'software'>,
 ): Gpu {
+  const { software, profile, hasPackedDot } = told
   let failure: RyzError | undefined
   let tell: (error: RyzError) => void = () => undefined
   const lost = new Promise<RyzError>(resolve => {
@@ -204,6 +223,10 @@ function watched(
       maxBuffer: device.limits.maxBufferSize,
       maxBinding: device.limits.maxStorageBufferBindingSize,
     },
+    tuning: undefined,
+    hasPackedDot,
+    profile,
+    timestamps: profile && device.features.has(TIMESTAMPS),
     lost,
     get failure() {
       return failure

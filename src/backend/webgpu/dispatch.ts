@@ -2,6 +2,7 @@
 // form, and what all of them bind. Made by plan.ts, run by steps.ts.
 import type { Kv, Linear, Matrix, Rope, Slot } from '../backend.ts'
 import type { Buffers, Piece } from './buffers.ts'
+import type { Form } from './forms.ts'
 import type { KvCache } from './kv-cache.ts'
 import type { Params, ParamWord } from './params.ts'
 import type { Pipelines } from './pipelines.ts'
@@ -16,7 +17,7 @@ export type Grid =
   | 'z4' // x, and a z for 4 rows
   | 'z32' // x, and a z for 32 rows
   | 'elements' // 256 elements a workgroup, in x and y
-  | 'attend' // x, count, splits
+  | 'attend' // x, count (of rows or tiles), splits
   | 'merge' // x, count; nothing where there are no splits
 export interface Dispatch {
   readonly name: string
@@ -39,6 +40,8 @@ export interface Agreement {
 export interface Plan {
   readonly dispatches: readonly Dispatch[]
   readonly agreements: readonly Agreement[]
+  /** Dispatches from one layer's attention to the next; 0 where there is one layer. */
+  readonly layer: number
 }
 
 /** What dispatches bind besides slots. */
@@ -50,6 +53,8 @@ export interface Scratch {
   readonly runs: GPUBuffer
   /** Of each row, which of its experts is the last one; see route.wgsl. */
   readonly cuts: GPUBuffer
+  /** Sums of squares of a row, by the workgroups that made it. */
+  readonly partials: GPUBuffer
   /** u32 [maxRows]: the tokens drawn last. */
   readonly drawn: GPUBuffer
   /** Bound where a shader reads nothing. */
@@ -66,6 +71,12 @@ export interface PlanParts {
   readonly scratch: Scratch
   /** Where the step block has rows, splits, table stride, tables, positions; see attend.wgsl. */
   readonly rowsAt: number
+  /** Where it has the tiles of attend_tile.wgsl. */
+  readonly tilesAt: number
+  /** Of norm and rounding before a linear of one row. */
+  readonly form: Form
+  /** Columns of the widest row. */
+  readonly maxCols: number
   kvOf(kv: Kv): KvCache
   /** The matrices of a linear: its parts, or what they were joined to. */
   matricesOf(w: Linear): readonly Matrix[]

@@ -70,10 +70,17 @@ export class KvCache {
     })
   }
 
-  copyIn(encoder: GPUCommandEncoder, block: number, from: GPUBuffer): void {
-    this.#eachHead(block, (buffer, at, index) => {
-      encoder.copyBufferToBuffer(from, index * this.headBytes, buffer, at, this.headBytes)
-    })
+  /** Copies a block to another, head by head: within one buffer it has to go by way of one more. */
+  copy(encoder: GPUCommandEncoder, from: number, to: number, between: GPUBuffer): void {
+    const { headBytes } = this
+    for (const { slot, heads } of this.parts.flat()) {
+      const buffer = this.#buffers.whole(slot)
+      for (let h = 0; h < heads; h++) {
+        const first = h * this.spec.blocks
+        encoder.copyBufferToBuffer(buffer, (first + from) * headBytes, between, 0, headBytes)
+        encoder.copyBufferToBuffer(between, 0, buffer, (first + to) * headBytes, headBytes)
+      }
+    }
   }
 
   /** @throws RangeError for another size */

@@ -14,7 +14,7 @@ export class Pipelines {
   /** Compiled when they were needed first, which holds the device up; 0 when all was prepared. */
   late = 0
   readonly #device: GPUDevice
-  readonly #choice: ShaderChoice
+  #choice: ShaderChoice
   readonly #ready = new Map<string, Pipeline>()
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>()
 
@@ -25,6 +25,12 @@ export class Pipelines {
 
   get choice(): ShaderChoice {
     return this.#choice
+  }
+
+  /** Other variants from now on; what was compiled for the ones before is not used again. */
+  choose(choice: ShaderChoice): void {
+    this.#choice = choice
+    this.#ready.clear()
   }
 
   /**

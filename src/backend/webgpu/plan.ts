@@ -23,6 +23,7 @@ import {
 } from './matrix-pieces.ts'
 import type { ParamWord } from './params.ts'
 import { planExperts, planRouted, readsRounded, type SendDispatch } from './plan-experts.ts'
+import { addBehind, type FusedRow, FusedRows, isOverwritten } from './plan-fused.ts'
 import type { Shader } from './shaders.ts'
 import { headRoom, isScaled } from './shaders.ts'
 import type { OpNode } from './trace.ts'
@@ -35,16 +36,21 @@ const TILE_ROWS = 32
 export function makePlan(parts: PlanParts, path: readonly OpNode[], fuse: boolean): Plan {
   const maker = new PlanMaker(parts)
   for (let i = 0; i < path.length; ) i += maker.add(path, i, fuse)
-  return { dispatches: maker.dispatches, agreements: maker.agreements }
+  const { dispatches, agreements, attends } = maker
+  return { dispatches, agreements, layer: (attends[1] ?? 0) - (attends[1] ? attends[0]! : 0) }
 }
 
 class PlanMaker {
   readonly dispatches: Dispatch[] = []
   readonly agreements: Agreement[] = []
+  /** Where each attention begins in the dispatches. */
+  readonly attends: number[] = []
   readonly #parts: PlanParts
+  readonly #fused: FusedRows
 
   constructor(parts: PlanParts) {
     this.#parts = parts
+    this.#fused = new FusedRows(parts, this.dispatches)
   }
 
   /** @returns how many ops were done */
@@ -168,6 +174,10 @@ class PlanMaker {
       this.#rounds(linear)
     if (rounds) this.agreements.push({ a: op.at, factor: 1, b: linear.at })
     const source = op.kind === 'norm' ? 0 : op.f === 0 ? 1 : 2
+    const row = { source, norm, x: op.b } as const
+    if (rounds && this.#fused.can(path, i + done, row) && isOverwritten(path, i + done, op.a)) {
+      return done + this.#fusedLinear(path, i + done, row)
+    }
     this.#rowsDispatch(op, source, norm, rounds)
     return rounds ? done + this.#linear(path, i + done, fuse, true) : done
   }
@@ -196,18 +206,12 @@ class PlanMaker {
   #linear(path: readonly OpNode[], i: number, fuse: boolean, rounded: boolean): number {
     const op = path[i]!
     const w = op.c as Linear
+    const row = { source: 0, norm: undefined, x: op.b } as const
+    if (!rounded && fuse && this.#rounds(op) && this.#fused.can(path, i, row)) {
+      return this.#fusedLinear(path, i, row)
+    }
     if (!rounded && this.#rounds(op)) this.#round(op, w)
-    const next = path[i + 1]
-    const added =
-      fuse &&
-      w.columns === undefined &&
-      next?.kind === 'add' &&
-      next.b === op.a &&
-      next.a !== op.a &&
-      next.a !== op.b
-        ? next
-        : undefined
-    if (added) this.agreements.push({ a: op.at, factor: w.outputs, b: added.at })
+    const added = fuse ? this.#added(path, i) : undefined
     const out = this.#whole(op.a)
     const residual = added ? this.#whole(added.a) : this.#parts.scratch.sinks[0]
     let first = w.columns?.first ?? 0
@@ -219,6 +223,20 @@ class PlanMaker {
       }
       first += part.rows
     }
+    return added ? 2 : 1
+  }
+
+  /** The add that follows a linear, where one dispatch can do both. */
+  #added(path: readonly OpNode[], i: number): OpNode | undefined {
+    const op = path[i]!
+    const added = addBehind(path, i)
+    if (added) this.agreements.push({ a: op.at, factor: (op.c as Linear).outputs, b: added.at })
+    return added
+  }
+
+  #fusedLinear(path: readonly OpNode[], i: number, row: FusedRow): number {
+    const added = this.#added(path, i)
+    this.#fused.linear(path, i, row, added)
     return added ? 2 : 1
   }
 
@@ -291,7 +309,8 @@ class PlanMaker {
   }
 
   #attend(op: OpNode): void {
-    const { scratch, buffers, rowsAt: at } = this.#parts
+    this.attends.push(this.dispatches.filter(d => d.grid !== 'merge').length)
+    const { scratch, buffers, rowsAt: at, tilesAt } = this.#parts
     const spec = op.c as AttendSpec
     const kv = this.#parts.kvOf(spec.kv)
     const rope = this.#parts.ropeOf(spec.rope)
@@ -337,8 +356,10 @@ class PlanMaker {
       const { first } = part
       const words = [at, heads, kvHeads, headDim, first, part.heads, blocks, headWords, width]
       const bound = [qkv, buffers.whole(part.slot), out, scratch.runs]
-      const grid = { grid: 'attend', x: heads, at } as const
-      this.#dispatch({ name: 'attend', kv: type, dim }, words, bound, grid)
+      const tiled = op.many > 0
+      const name = tiled ? 'attend_tile' : 'attend'
+      const grid = { grid: 'attend', x: heads, at: tiled ? tilesAt : at } as const
+      this.#dispatch({ name, kv: type, dim }, [...words, ...(tiled ? [tilesAt] : [])], bound, grid)
     }
     this.#dispatch({ name: 'attend_merge' }, [at, heads, headDim], [scratch.runs, out], {
       grid: 'merge',

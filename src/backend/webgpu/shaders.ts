@@ -4,6 +4,7 @@
 import add from '../../../shaders/add.wgsl?raw'
 import attend from '../../../shaders/attend.wgsl?raw'
 import attendMerge from '../../../shaders/attend_merge.wgsl?raw'
+import attendTile from '../../../shaders/attend_tile.wgsl?raw'
 import bias from '../../../shaders/bias.wgsl?raw'
 import draw from '../../../shaders/draw.wgsl?raw'
 import embed from '../../../shaders/embed.wgsl?raw'
@@ -13,6 +14,7 @@ import gather from '../../../shaders/gather.wgsl?raw'
 import linearFlat from '../../../shaders/linear_flat.wgsl?raw'
 import linearFloat from '../../../shaders/linear_float.wgsl?raw'
 import linearT2 from '../../../shaders/linear_t2.wgsl?raw'
+import linearT2Row from '../../../shaders/linear_t2_row.wgsl?raw'
 import linearT2Tile from '../../../shaders/linear_t2_tile.wgsl?raw'
 import mix from '../../../shaders/mix.wgsl?raw'
 import normColumns from '../../../shaders/norm_columns.wgsl?raw'
@@ -47,6 +49,8 @@ import type { KvType } from '../../types/index.ts'
 import type { LayoutId } from '../backend.ts'
 import { ALL_NEEDS, KV_TYPES, type LinearKind, type ModelNeeds } from '../cases.ts'
 
+import { FORMS, type Form, MOST_ROOM, type RowShader, rowRoom } from './forms.ts'
+
 /** The variants of one device: how the same sums are computed. */
 export interface ShaderChoice {
   /** Inner loop of integer dot products. */
@@ -55,15 +59,18 @@ export interface ShaderChoice {
   readonly subgroups: boolean
   /** Halves are read as f16. */
   readonly f16: boolean
+  /** Workgroups in x; more go on in y. A device has 65,535 in a dimension. */
+  readonly grid: number
 }
 
 /** What every device can. */
-export const PLAIN: ShaderChoice = { inner: 'i32', subgroups: false, f16: false }
+export const PLAIN: ShaderChoice = { inner: 'i32', subgroups: false, f16: false, grid: 8192 }
 
 export type Shader =
   | { readonly name: 'rows'; source: 0 | 1 | 2; norm: boolean; round: boolean; inPlace: boolean }
   | { readonly name: 'linear_t2'; many: boolean; blocked: boolean }
   | { readonly name: 'linear_t2_tile'; blocked: boolean }
+  | RowShader
   | { readonly name: 'linear_flat'; layout: 'i8' | 'i4'; many: boolean }
   | { readonly name: 'linear_float'; layout: LayoutId; many: boolean }
   | { readonly name: 'routed_t2'; many: boolean; blocked: boolean }
@@ -71,7 +78,7 @@ export type Shader =
   | { readonly name: 'routed_float'; layout: LayoutId }
   | { readonly name: 'route' | 'mix' | 'norm_columns' | 'bias' }
   | { readonly name: 'embed'; layout: LayoutId }
-  | { readonly name: 'rope_append' | 'attend'; kv: KvType; dim: number }
+  | { readonly name: 'rope_append' | 'attend' | 'attend_tile'; kv: KvType; dim: number }
   | { readonly name: 'attend_merge' | 'add' | 'gather' | 'finish' | 'finite' | 'top' | 'draw' }
 
 export type ShaderName = Shader['name']
@@ -84,6 +91,7 @@ export const BINDINGS = {
   rows: 'rrrwww',
   linear_t2: 'rrrrrww',
   linear_t2_tile: 'rrrrrww',
+  linear_t2_row: 'rrrrrwww',
   linear_flat: 'rrrrrww',
   linear_float: 'rrrrww',
   embed: 'rrrrw',
@@ -96,6 +104,7 @@ export const BINDINGS = {
   bias: 'rrw',
   rope_append: 'rrrrrww',
   attend: 'rrrww',
+  attend_tile: 'rrrww',
   attend_merge: 'rrw',
   add: 'rrw',
   gather: 'rrw',
@@ -121,7 +130,13 @@ export interface ShaderCode {
 /** The code and constants of a shader on a device. */
 export function codeOf(shader: Shader, choice: ShaderChoice): ShaderCode {
   const { texts, constants } = partsOf(shader, choice)
-  return { entry: shader.name, text: texts.join('\n'), constants }
+  const text = texts.join('\n')
+  const spread = text.includes('override GRID:')
+  return {
+    entry: shader.name,
+    text,
+    constants: spread ? { ...constants, GRID: choice.grid } : constants,
+  }
 }
 
 function partsOf(
@@ -151,6 +166,18 @@ function partsOf(
       return {
         texts: [dots, linearT2Tile],
         constants: { BLOCKED: +shader.blocked },
+      }
+    case 'linear_t2_row':
+      return {
+        texts: [...reduce, dots, linearT2Row],
+        constants: {
+          SOURCE: shader.source,
+          NORM: +shader.norm,
+          BLOCKED: +shader.blocked,
+          SUMMED: +shader.summed,
+          SQUARES: +shader.squares,
+          ROOM: shader.room,
+        },
       }
     case 'linear_flat':
       return {
@@ -197,6 +224,11 @@ function partsOf(
         texts: [...(shader.kv === 'f16' ? halves : []), KV[shader.kv], attend],
         constants: { DIM: shader.dim },
       }
+    case 'attend_tile':
+      return {
+        texts: [...(shader.kv === 'f16' ? halves : []), KV[shader.kv], attendTile],
+        constants: { DIM: shader.dim, QUERY: 2 * shader.dim },
+      }
     case 'attend_merge':
       return { texts: [attendMerge], constants: {} }
     case 'add':
@@ -231,6 +263,9 @@ export function headRoom(headDim: number): number {
   return Math.max(64, 2 ** Math.ceil(Math.log2(headDim)))
 }
 
+/** Widest head of attend_tile.wgsl: 8 rows of it fill a quarter of the workgroup memory of every device. */
+export const TILED_HEAD_DIM = 256
+
 /** Whether a matrix of this layout has scales. */
 export function isScaled(layout: LayoutId): boolean {
   return layout !== 'f16' && layout !== 'f32'
@@ -244,11 +279,16 @@ function halvesFor(layout: LayoutId, halves: readonly string[]): readonly string
 export interface ShaderNeeds extends Omit<ModelNeeds, 'headDim'> {
   readonly kvTypes: readonly KvType[]
   readonly headDims: readonly number[]
+  /** Forms that may run, and the widest row; 'once' where absent. */
+  readonly forms?: readonly Form[]
+  readonly cols?: number
 }
 
 /** Every shader there is. */
 export const ALL_SHADERS: ShaderNeeds = {
   ...ALL_NEEDS,
+  forms: FORMS,
+  cols: 16 * MOST_ROOM,
   kvTypes: KV_TYPES,
   headDims: [64, 128, 256, 512, 1024],
 }
@@ -261,11 +301,15 @@ export function shadersFor(needs: ShaderNeeds): Shader[] {
     ...rowShaders(needs),
     ...needs.linears.flatMap(linearShaders),
     ...(needs.experts ? expertShaders(needs) : []),
+    ...fusedShaders(needs),
     ...needs.tables.map((layout): Shader => ({ name: 'embed', layout })),
     ...needs.kvTypes.flatMap(kv =>
       needs.headDims.flatMap((headDim): Shader[] => [
         { name: 'rope_append', kv, dim: headRoom(headDim) },
         { name: 'attend', kv, dim: headRoom(headDim) },
+        ...(headDim <= TILED_HEAD_DIM
+          ? [{ name: 'attend_tile', kv, dim: headRoom(headDim) } as const]
+          : []),
       ]),
     ),
     ...(['attend_merge', 'add', 'gather', 'finish', 'finite', 'top', 'draw'] as const).map(
@@ -299,6 +343,29 @@ function expertShaders({ linears }: ShaderNeeds): Shader[] {
       return BOTH.map(many => ({ name: 'routed_t2', many, blocked: scaleBlock > 0 }))
     }),
   ]
+}
+
+/** linear_t2_row in all that a layer may have of it. */
+function fusedShaders({ gates, linears, forms = [], cols = 0 }: ShaderNeeds): Shader[] {
+  const room = rowRoom(cols)
+  if (room === undefined || !forms.some(form => form !== 'once')) return []
+  const sums = forms.includes('producer') ? BOTH : ([false] as const)
+  const kinds = linears.filter(l => l.layout === 't2' && l.activations === 'int8')
+  const sources = [0 as const, ...gates.map(gate => (gate === 'silu' ? 1 : 2))]
+  return kinds.flatMap(({ scaleBlock }) =>
+    sources.flatMap(source =>
+      BOTH.flatMap(norm =>
+        sums
+          .filter(summed => !summed || (norm && source === 0))
+          .flatMap(summed =>
+            sums.map((squares): Shader => {
+              const blocked = scaleBlock > 0
+              return { name: 'linear_t2_row', source, norm, blocked, summed, squares, room }
+            }),
+          ),
+      ),
+    ),
+  )
 }
 
 function linearShaders({ layout, scaleBlock, activations }: LinearKind): Shader[] {

@@ -6,8 +6,12 @@ import { KV_BLOCK, T2_COLS } from '../backend.ts'
 import type { Buffers } from './buffers.ts'
 import { type Dispatch, makeDispatch, type Plan, type PlanParts, type Scratch } from './dispatch.ts'
 import { DRAW_SETTINGS } from './drawing.ts'
+import type { Form } from './forms.ts'
 import { makePlan } from './plan.ts'
+import type { Profiler } from './profiler.ts'
 import { STATUS_BYTES } from './read-back.ts'
+import { tilesOf } from './row-tiles.ts'
+import { TILED_HEAD_DIM } from './shaders.ts'
 import { type OpKind, type OpNode, Trace } from './trace.ts'
 
 /** Words of the step block for the counts of ops: a path that has more is sent in parts. */
@@ -16,18 +20,28 @@ const COUNT_WORDS = 2048
 const MAX_RUNS = 64
 /** Tokens of a tile of attend.wgsl. */
 const ATTEND_TILE = 128
-/** Workgroups in a dimension; more go to the next one, as the shaders expect. */
-const GRID = 32768
 
-/** Bytes beside weights, KV and activations: rounded rows, runs of attention, the step block. */
+/** Parameters of 2,048 dispatches, four staging buffers, the best logits of pieces, and small ones. */
+const ALSO_BYTES = 2 ** 20
+
+/** Bytes beside weights, KV and activations: rounded rows, runs of attention, the step block, and small buffers. */
 export function scratchBytes(limits: BackendLimits): number {
   const s = scratchSizes(limits)
-  return s.block + s.q + s.marks + s.runs + s.drawn + s.cuts
+  return s.block + s.q + s.marks + s.runs + s.drawn + s.partials + s.cuts + ALSO_BYTES
 }
 
 /** Where the rows of attention begin in the step block: behind counts, ids and gathered rows. */
 function rowsAtOf({ maxRows }: BackendLimits): number {
   return COUNT_WORDS + longestOp(maxRows)
+}
+
+/** Behind what is told of all rows, and their positions: how many tiles, and each. */
+function tilesAtOf(limits: BackendLimits): number {
+  return rowsAtOf(limits) + 4 + limits.maxRows
+}
+
+function tablesAtOf(limits: BackendLimits): number {
+  return tilesAtOf(limits) + 1 + limits.maxRows
 }
 
 /** Words of the op that has most of them: what tokens are drawn by. */
@@ -40,11 +54,13 @@ function scratchSizes(limits: BackendLimits) {
   // What the chosen experts of a row read are rows of their own.
   const rounded = maxRows * Math.max(1, routed)
   return {
-    block: 4 * (rowsAtOf(limits) + 4 + maxRows + maxRows * Math.ceil(maxContext / KV_BLOCK)),
+    block: 4 * (tablesAtOf(limits) + maxRows * Math.ceil(maxContext / KV_BLOCK)),
     q: rounded * Math.ceil(maxCols / T2_COLS) * T2_COLS,
     marks: 8 * rounded,
     cuts: routed > 0 ? 16 * maxRows : 0,
     drawn: 4 * maxRows,
+    // One for each 64 columns, in pieces that begin anew.
+    partials: 4 * (Math.ceil(maxCols / 64) + 64),
     // Heads together are as wide as an input of the linear behind them; two words for each run besides.
     runs: 4 * MAX_RUNS * (maxCols + 2 * 128),
   }
@@ -56,8 +72,11 @@ export interface StepsOptions {
   readonly buffers: Buffers
   /** false: a dispatch or more for every op. */
   readonly fuse: boolean
+  /** Times each dispatch; see LoadOptions.profileGpu. */
+  readonly profiler?: Profiler | undefined
   /** What plans need besides what is made here. */
-  readonly parts: Omit<PlanParts, 'scratch' | 'rowsAt'>
+  readonly parts: Omit<PlanParts, 'scratch' | 'rowsAt' | 'tilesAt' | 'form' | 'maxCols'>
+  readonly form: Form
 }
 
 export class Steps {
@@ -65,6 +84,8 @@ export class Steps {
   dispatches = 0
   /** Of the last submit. */
   stepDispatches = 0
+  /** Of a layer of the last step of one row that had several. */
+  layerDispatches = 0
   plans = 0
   /** Words of finish.wgsl and finite.wgsl. */
   readonly status: GPUBuffer
@@ -80,6 +101,8 @@ export class Steps {
   /** The rows whose positions and tables stand in the block. */
   #rows: StepRows | undefined
   #splits = 1
+  /** Attention takes the rows in tiles. */
+  #tiled = false
   #step = 0
 
   constructor(options: StepsOptions) {
@@ -97,6 +120,7 @@ export class Steps {
       marks: own(sizes.marks, 'scales of rounded rows'),
       runs: own(sizes.runs, 'runs of attention'),
       cuts: own(Math.max(16, sizes.cuts), 'chosen experts'),
+      partials: own(sizes.partials, 'sums of squares'),
       drawn: own(sizes.drawn, 'drawn tokens'),
       nothing: own(256, 'nothing'),
       sinks: [own(256, 'sink'), own(256, 'sink'), own(256, 'sink')],
@@ -105,7 +129,14 @@ export class Steps {
     this.#rowsAt = rowsAtOf(limits)
     this.#runWords = sizes.runs / 4
     this.#block = new Uint32Array(sizes.block / 4)
-    this.#parts = { ...options.parts, scratch, rowsAt: this.#rowsAt }
+    this.#parts = {
+      ...options.parts,
+      scratch,
+      rowsAt: this.#rowsAt,
+      tilesAt: tilesAtOf(limits),
+      form: options.form,
+      maxCols: limits.maxCols,
+    }
     const grid = { grid: 'one', x: 1, at: 0 } as const
     this.#finish = makeDispatch(this.#parts, { name: 'finish' }, [0], [this.status], grid)
   }
@@ -179,7 +210,8 @@ export class Steps {
   attend(out: object, qkv: object, rows: StepRows, spec: AttendSpec): void {
     if (this.#rows !== undefined && this.#rows !== rows) this.flush()
     if (this.#rows === undefined) this.#place(rows, spec)
-    this.#trace.step('attend', out, qkv, spec, 0, 0, 0, 0)
+    const tiled = this.#tiled && spec.headDim <= TILED_HEAD_DIM ? 2 : 0
+    this.#trace.step('attend', out, qkv, spec, 0, 0, tiled, 0)
     this.#keepShort()
   }
 
@@ -198,20 +230,26 @@ export class Steps {
     const { device } = this.#options
     const encoder = device.createCommandEncoder()
     const before = this.dispatches
+    let timed: (() => void) | undefined
     if (this.#trace.length > 0 || stamped) {
       this.#step = (this.#step + 1) >>> 0
       this.#block[0] = this.#step
       const plan = this.#trace.length > 0 ? this.#planOf(this.#trace.last) : undefined
       device.queue.writeBuffer(this.#parts.scratch.block, 0, this.#block, 0, this.#usedWords())
-      const pass = encoder.beginComputePass()
-      if (plan !== undefined) {
-        for (let i = 0; i < plan.dispatches.length; i++) this.#encode(pass, plan.dispatches[i]!)
+      if (this.#options.profiler)
+        timed = this.#profile(this.#options.profiler, plan, stamped, encoder)
+      else {
+        const pass = encoder.beginComputePass()
+        if (plan !== undefined) {
+          for (let i = 0; i < plan.dispatches.length; i++) this.#encode(pass, plan.dispatches[i]!)
+        }
+        if (stamped) this.#encode(pass, this.#finish)
+        pass.end()
       }
-      if (stamped) this.#encode(pass, this.#finish)
-      pass.end()
     }
     after?.(encoder)
     device.queue.submit([encoder.finish()])
+    timed?.()
     if (this.dispatches > before) this.stepDispatches = this.dispatches - before
     this.submits++
     this.#trace.rewind()
@@ -219,7 +257,23 @@ export class Steps {
     return this.#step
   }
 
+  /** The same step with each dispatch timed. @returns what reads the times, once it was sent */
+  #profile(
+    profiler: Profiler,
+    plan: Plan | undefined,
+    stamped: boolean,
+    encoder: GPUCommandEncoder,
+  ): () => void {
+    const dispatches = [...(plan?.dispatches ?? []), ...(stamped ? [this.#finish] : [])]
+    const timed = dispatches.map(d => ({
+      name: d.name,
+      run: (pass: GPUComputePassEncoder) => this.#encode(pass, d),
+    }))
+    return profiler.run(timed, encoder)
+  }
+
   destroy(): void {
+    this.#options.profiler?.destroy()
     for (const buffer of this.#own.splice(0)) buffer.destroy()
   }
 
@@ -233,7 +287,7 @@ export class Steps {
   #place(rows: StepRows, { heads, headDim }: AttendSpec): void {
     const { count, positions, tables, maxBlocks } = rows
     const at = this.#rowsAt
-    const tablesAt = at + 4 + this.#options.limits.maxRows
+    const tablesAt = tablesAtOf(this.#options.limits)
     let tokens = 0
     for (let r = 0; r < count; r++) {
       this.#block[at + 4 + r] = positions[r]!
@@ -246,19 +300,29 @@ export class Steps {
     this.#block[at + 1] = this.#splits
     this.#block[at + 2] = maxBlocks
     this.#block[at + 3] = tablesAt
+    this.#tiled = this.#placeTiles(rows)
     this.#rows = rows
+  }
+
+  /** @returns whether a tile has two rows or more, as a mean: fewer are slower in tiles */
+  #placeTiles(rows: StepRows): boolean {
+    const at = tilesAtOf(this.#options.limits)
+    const tiles = tilesOf(rows, this.#block, at + 1)
+    this.#block[at] = tiles
+    return 2 * tiles <= rows.count
   }
 
   /** Words of the step block that this step uses. */
   #usedWords(): number {
     const rows = this.#rows
     if (rows === undefined) return this.#trace.last.end
-    return this.#rowsAt + 4 + this.#options.limits.maxRows + rows.count * rows.maxBlocks
+    return tablesAtOf(this.#options.limits) + rows.count * rows.maxBlocks
   }
 
   #planOf(node: OpNode): Plan {
     node.plan ??= { fused: this.#makePlan(this.#options.fuse), plain: undefined }
     const plans = node.plan
+    if (this.#rows?.count === 1) this.layerDispatches = plans.fused.layer || this.layerDispatches
     if (this.#agrees(plans.fused)) return plans.fused
     plans.plain ??= this.#makePlan(false)
     return plans.plain
@@ -312,9 +376,10 @@ export class Steps {
       default:
         d.grid satisfies never
     }
-    if (x > GRID) {
-      y *= Math.ceil(x / GRID)
-      x = GRID
+    const most = this.#parts.pipelines.choice.grid
+    if (x > most) {
+      y *= Math.ceil(x / most)
+      x = most
     }
     pass.setPipeline(d.pipeline)
     pass.setBindGroup(0, d.group)

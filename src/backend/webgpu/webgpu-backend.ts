@@ -3,7 +3,7 @@
 // (plan.ts). Nothing is created per step on the device. The device is device.ts, memory is buffers.ts, what
 // comes back read-back.ts. Made by worker/main.ts.
 import { asRyzError, RyzError } from '../../errors.ts'
-import type { ExecutionPath, GpuStats } from '../../types/index.ts'
+import type { ExecutionPath, GpuStats, OpTime } from '../../types/index.ts'
 import type {
   AttendSpec,
   Backend,
@@ -25,9 +25,12 @@ import { Buffers, UPLOAD_BYTES } from './buffers.ts'
 import { adapterName, type Gpu } from './device.ts'
 import { DRAW_SETTINGS, Drawings } from './drawing.ts'
 import { WebGpuExperts } from './experts.ts'
+import type { Form } from './forms.ts'
+import { gpuStatsOf } from './gpu-stats.ts'
 import { KvCache } from './kv-cache.ts'
 import { joined } from './matrix-pieces.ts'
 import { Params } from './params.ts'
+import { Profiler } from './profiler.ts'
 import { ReadBack, SILENT, STATUS_BYTES } from './read-back.ts'
 import { Steps } from './steps.ts'
 
@@ -40,6 +43,8 @@ export interface WebGpuBackendOptions {
   readonly memoryBytes?: number
   /** false: a dispatch or more for every op, for tests. */
   readonly fuse?: boolean
+  /** Of norm and rounding before a linear of one row; what was measured on the device, unless it is forced. */
+  readonly form?: Form
   readonly onClose?: () => void
 }
 
@@ -71,6 +76,8 @@ export class WebGpuBackend implements Backend {
   readonly #params: Params
   readonly #reads: ReadBack
   readonly #steps: Steps
+  readonly #profiler: Profiler | undefined
+  readonly #form: Form
   /** Told once, when what was written last has arrived: the load is over. */
   onLoaded: (() => void) | undefined
   #onClose: (() => void) | undefined
@@ -88,7 +95,9 @@ export class WebGpuBackend implements Backend {
     if (this.#asked.length > 0) this.#readBytes(0, () => undefined).catch(() => undefined)
   }
 
-  constructor({ gpu, limits, memoryBytes, fuse = true, onClose }: WebGpuBackendOptions) {
+  constructor(options: WebGpuBackendOptions) {
+    const { gpu, limits, memoryBytes, fuse = true, onClose } = options
+    this.#form = options.form ?? gpu.tuning?.form ?? 'once'
     this.#gpu = gpu
     this.path = { backend: 'webgpu', adapter: adapterName(gpu.info) }
     this.lost = gpu.lost
@@ -110,33 +119,27 @@ export class WebGpuBackend implements Backend {
       matricesOf: (w: Linear) => this.#linears[w.at]!,
       ropeOf: (rope: Rope) => this.#ropes[rope.at]!,
     }
-    this.#steps = new Steps({ device, limits, buffers, fuse, parts })
+    this.#profiler = gpu.profile ? new Profiler(device, gpu.timestamps) : undefined
+    const [form, profiler] = [this.#form, this.#profiler]
+    this.#steps = new Steps({ device, limits, buffers, fuse, form, parts, profiler })
     const check = (rows: number): void => this.#checkRows(rows)
     this.experts = new WebGpuExperts({ steps: this.#steps, buffers, limits, check })
   }
 
   gpuStats(): GpuStats {
-    const { info, pipelines } = this.#gpu
-    const { submits, dispatches, stepDispatches, plans, count } = this.#steps
-    const counts = [
-      this.#buffers.count,
-      this.#params.count,
-      this.#reads.count,
-      count,
-      this.#drawings.count,
-    ]
-    return {
-      ...info,
-      features: [...info.features],
-      innerLoop: pipelines.choice.inner,
-      submits,
+    const counts = [this.#buffers, this.#params, this.#reads, this.#steps, this.#drawings]
+    return gpuStatsOf(this.#gpu, this.#steps, {
       waits: this.#reads.waits,
-      dispatches,
-      stepDispatches,
-      plans,
-      buffers: counts.reduce((sum, n) => sum + n, this.#kvs.length),
+      buffers: counts.reduce((sum, { count }) => sum + count, this.#kvs.length),
       bytes: this.#buffers.usedBytes,
-    }
+      form: this.#form,
+      profiler: this.#profiler,
+    })
+  }
+
+  /** Of the device, while it is profiled; see profiler.ts. */
+  opTimes(): OpTime[] | undefined {
+    return this.#profiler?.times()
   }
 
   alloc(bytes: number, label: string, unit?: number): Slot {
@@ -171,7 +174,7 @@ export class WebGpuBackend implements Backend {
   createKv(spec: KvSpec): Kv {
     this.#check()
     const cache = new KvCache(spec, this.#buffers, this.#gpu.limits.maxBinding)
-    const between = this.#buffers.create(cache.blockBytes, 'copied KV block')
+    const between = this.#buffers.create(cache.headBytes, 'copied KV block')
     this.#kvs.push({ cache, between })
     return { ...spec, at: this.#kvs.length - 1 }
   }
@@ -283,10 +286,7 @@ export class WebGpuBackend implements Backend {
     cache.check(from)
     cache.check(to)
     this.#steps.flush()
-    this.#steps.submit(encoder => {
-      cache.copyOut(encoder, from, between)
-      cache.copyIn(encoder, to, between)
-    }, false)
+    this.#steps.submit(encoder => cache.copy(encoder, from, to, between), false)
   }
 
   async readBlock(kv: Kv, block: number): Promise<Uint8Array> {

@@ -2,16 +2,20 @@
 // with the last, shaders compiled ahead for what the model needs. Bound to a browser's GPU in worker/main.ts,
 // to Dawn in tests.
 import { asRyzError, RyzError } from '../../errors.ts'
+import type { GpuTuning } from '../../types/index.ts'
 import type { Backend } from '../backend.ts'
 import type { BackendFactory, BackendNeeds } from '../factory.ts'
 import { type Gpu, type GpuOptions, gpuIdentity, openGpu, whyNoGpu } from './device.ts'
 import { ALL_SHADERS, type ShaderNeeds, shadersFor } from './shaders.ts'
+import { tune } from './tune.ts'
 import { createWebGpuBackend, scratchBytes, TRAITS } from './webgpu-backend.ts'
 
 const ENDED =
   'the page ended the last time a model was loaded on this GPU; after a second time it is not tried for a day'
 /** Milliseconds that compiling all shaders may take. */
 const COMPILE_LIMIT_MS = 120_000
+
+const TUNE_LIMIT_MS = 5000
 
 /** Tells later whether the page ended in between. */
 export interface GpuMark {
@@ -34,6 +38,10 @@ export interface WebGpuFactoryOptions extends GpuOptions {
   readonly losses?: GpuLosses
   /** Milliseconds that compiling all shaders may take (default 120000). */
   readonly compileLimitMs?: number
+  /** Milliseconds that measuring variants may take (default 5000). */
+  readonly tuneLimitMs?: number
+  /** Forces variants instead of measuring them, for tests. */
+  readonly tuning?: GpuTuning
   /** Told while shaders compile. */
   readonly onCompiled?: (done: number, total: number) => void
 }
@@ -98,7 +106,8 @@ export function webGpuFactory(
       })
       users++
       try {
-        await compile(gpu, needs, options)
+        gpu.tuning ??= await tuned(gpu, limits.maxCols, needs, options)
+        await compile(gpu, limits.maxCols, needs, options)
         const onClose = (): void => {
           loaded()
           release(gpu)
@@ -116,13 +125,51 @@ export function webGpuFactory(
   }
 }
 
+/** Which variants are fastest here; without measuring where that does not work, as the others still may. */
+async function tuned(
+  gpu: Gpu,
+  cols: number,
+  needs: BackendNeeds | undefined,
+  { tuning, ...options }: WebGpuFactoryOptions,
+): Promise<GpuTuning> {
+  // Shaders that hang here would hang there.
+  const { compileLimitMs = COMPILE_LIMIT_MS, tuneLimitMs = TUNE_LIMIT_MS } = options
+  const limitMs = Math.min(tuneLimitMs, compileLimitMs)
+  if (tuning !== undefined) return tuning
+  const { choice } = gpu.pipelines
+  let isOver = false
+  const skipped = (reason: string): GpuTuning => {
+    if (!isOver) gpu.pipelines.choose(choice)
+    return { form: 'once', innerLoop: choice.inner, source: 'skipped', reason, ms: {} }
+  }
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const late = new Promise<GpuTuning>(resolve => {
+    timer = setTimeout(() => resolve(skipped(`not over within ${limitMs} ms`)), limitMs)
+  })
+  const lost = gpu.lost.then(error => {
+    throw error
+  })
+  const { linears, gates } = needs ?? ALL_SHADERS
+  const measured = tune(gpu, { cols, linears, gates, isOver: () => isOver }).catch(
+    (cause: unknown) => skipped(`measuring failed: ${cause}`),
+  )
+  try {
+    return await Promise.race([measured, late, lost])
+  } finally {
+    isOver = true
+    clearTimeout(timer)
+  }
+}
+
 /** All at once, raced with the loss of the device. */
 async function compile(
   gpu: Gpu,
+  cols: number,
   needs: BackendNeeds | undefined,
   { onCompiled, compileLimitMs = COMPILE_LIMIT_MS }: WebGpuFactoryOptions,
 ): Promise<void> {
-  const shaders = shadersFor(needs === undefined ? ALL_SHADERS : shaderNeeds(needs))
+  const some = needs === undefined ? ALL_SHADERS : shaderNeeds(needs)
+  const shaders = shadersFor({ ...some, cols, forms: [gpu.tuning?.form ?? 'once'] })
   let timer: ReturnType<typeof setTimeout> | undefined
   const limit = new Promise<RyzError>(resolve => {
     const late = `the GPU's ${shaders.length} shaders did not compile within ${compileLimitMs} ms`

@@ -149,8 +149,9 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     }
   })
 
-  it('a vocabulary of 262144 rows takes two dimensions', async () => {
+  it('a vocabulary of 262,144 rows takes two dimensions', async () => {
     await ready()
+    // 16 rows a workgroup; 8,192 of them in a dimension.
     const c = { rows: 262_144, cols: 16, layout: 'i8', scaleBlock: 0, activations: 'int8' } as const
     ops.sameBits(...(await both(on => ops.wholeNumberRows(on, c, 1, SEED))))
     tested.close() // its memory at once
@@ -210,6 +211,38 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     await reset()
     // 70 tokens: two whole blocks and a part of the third.
     near(...(await both(on => ops.attendRows(on, c, [1, 40, 29], SEED))), toleranceOf(c.type))
+  })
+
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])(
+    'grouped queries, %i heads to one of the cache',
+    async group => {
+      for (const [i, type] of KV_TYPES.entries()) {
+        // One head of the cache, and two; a head size for each group, odd ones among them.
+        const kvHeads = 1 + (i % 2)
+        const headDim = [32, 45, 50, 64, 80, 96, 100, 128][group - 1]!
+        const ropeDim = headDim & ~1
+        const c: ops.AttendCase = {
+          ...HEADS,
+          type,
+          headDim,
+          ropeDim,
+          kvHeads,
+          heads: group * kvHeads,
+        }
+        await reset()
+        near(...(await both(on => ops.attendRows(on, c, [33, 7], SEED))), toleranceOf(type))
+      }
+    },
+  )
+
+  it.each(KV_TYPES)('pieces of 1 to 33 rows over several tiles of a %s cache', async type => {
+    // 8 rows share what they read; whole tiles, a row more, a row less, and single rows between. 128 tokens a run.
+    const pieces = [33, 1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 32, 1, 33, 2]
+    for (const headDim of [64, 256]) {
+      const c: ops.AttendCase = { ...HEADS, headDim, type, ropeDim: headDim }
+      await reset()
+      near(...(await both(on => ops.attendRows(on, c, pieces, SEED))), toleranceOf(type))
+    }
   })
 
   it('attention of a token does not depend on how its prompt was cut, nor on other sequences', async () => {

@@ -2,11 +2,13 @@
 // included (on Dawn's null backend, which runs nothing); every inner loop and both reductions give the same
 // on SwiftShader; buffers and bindings that are too small cut matrices and caches, and change no bit.
 import { afterAll, describe, expect, it } from 'vitest'
-import { ALL_NEEDS } from '../../../src/backend/cases.ts'
+import { ALL_NEEDS, KV_TYPES, LINEAR_KINDS } from '../../../src/backend/cases.ts'
 import { type Gpu, openGpu } from '../../../src/backend/webgpu/device.ts'
 import {
   ALL_SHADERS,
   codeOf,
+  isScaled,
+  PLAIN,
   type ShaderChoice,
   shadersFor,
 } from '../../../src/backend/webgpu/shaders.ts'
@@ -25,7 +27,9 @@ const CUT_KINDS = [
 ] as const
 
 const CHOICES: ShaderChoice[] = (['packed', 'i32', 'f32'] as const).flatMap(inner =>
-  [false, true].flatMap(subgroups => [false, true].map(f16 => ({ inner, subgroups, f16 }))),
+  [false, true].flatMap(subgroups =>
+    [false, true].map(f16 => ({ inner, subgroups, f16, grid: PLAIN.grid })),
+  ),
 )
 
 describe('every variant on the default device', () => {
@@ -57,18 +61,14 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
   }
   const plain = on(sharedGpu({ inner: 'i32' }))
 
+  /** All that has a dot product of bytes in it: every layout with codes, one row, a few, a tile and one more. */
   async function linears(backend: ops.Resetable): Promise<Float32Array[]> {
     const results: Float32Array[] = []
-    // int8 goes through the dot products of the ternary layout, int4 through one of its own.
-    const kinds = ALL_NEEDS.linears.filter(
-      ({ layout, scaleBlock, activations }) =>
-        activations === 'int8' &&
-        ((layout === 't2' && (scaleBlock === 0 || scaleBlock === 128)) || layout === 'i4'),
-    )
-    for (const kind of kinds) {
+    for (const kind of LINEAR_KINDS) {
+      if (kind.activations !== 'int8' || !isScaled(kind.layout)) continue
+      const c: ops.LinearCase = { ...kind, rows: 37, cols: 200 }
       for (const count of [1, 3, 33]) {
         await backend.ready()
-        const c: ops.LinearCase = { ...kind, rows: 37, cols: 200 }
         results.push(await ops.linearRows(backend, [c], count, SEED))
       }
     }
@@ -78,28 +78,54 @@ describe.skipIf(adapter === undefined)(`on ${adapter ?? 'no adapter'}`, () => {
   it.each(['packed', 'f32'] as const)(
     'the inner loop %s gives the bits of the plain one',
     async inner => {
-      const [got, want] = [await linears(on(sharedGpu({ inner }))), await linears(plain)]
+      const gpu = await sharedGpu({ inner })
+      expect(gpu.pipelines.choice.inner).toBe(inner)
+      expect((await sharedGpu({ inner: 'i32' })).pipelines.choice.inner).toBe('i32')
+      const [got, want] = [await linears(on(Promise.resolve(gpu))), await linears(plain)]
+      expect(got).toHaveLength(6 * 3)
       for (const [i, values] of got.entries()) ops.sameBits(values, want[i]!)
     },
   )
 
   it('reductions by subgroup give the bits of the tree', async () => {
-    const subgroups = on(sharedGpu({ inner: 'i32', subgroups: true }))
-    const linear = { layout: 't2', rows: 5, cols: 320, scaleBlock: 0, activations: 'int8' } as const
-    for (const n of [1, 50, 1536]) {
+    const gpu = await sharedGpu({ inner: 'i32', subgroups: true })
+    // Where this adapter has none, there is nothing to compare.
+    const adapterHas = (await nodeGpu().requestAdapter())?.features.has('subgroups')
+    expect(gpu.pipelines.choice.subgroups).toBe(adapterHas)
+    const subgroups = on(Promise.resolve(gpu))
+    const same = async (run: (backend: ops.Resetable) => Promise<Float32Array>) => {
       await Promise.all([plain.ready(), subgroups.ready()])
-      const [got, want] = [
-        await ops.normRows(subgroups, 3, n, SEED),
-        await ops.normRows(plain, 3, n, SEED),
-      ]
-      ops.sameBits(got, want)
+      ops.sameBits(await run(subgroups), await run(plain))
     }
+    // Sums of squares.
+    for (const n of [1, 50, 1536]) await same(backend => ops.normRows(backend, 3, n, SEED))
     // Rounding: maxima and integer sums.
-    const [got, want] = [
-      await ops.linearRows(subgroups, [linear], 3, SEED),
-      await ops.linearRows(plain, [linear], 3, SEED),
-    ]
-    ops.sameBits(got, want)
+    const kind = { layout: 't2', scaleBlock: 0, activations: 'int8' } as const
+    for (const cols of [50, 320, 8640]) {
+      await same(backend => ops.linearRows(backend, [{ ...kind, rows: 5, cols }], 3, SEED))
+    }
+    // The norm of heads, and the largest element of a key and a value.
+    for (const type of KV_TYPES) {
+      await Promise.all([plain.reset(), subgroups.reset()])
+      const heads = { heads: 4, kvHeads: 2, headDim: 80, ropeDim: 80 }
+      const c = { ...heads, type, pairing: 'neox', qkNorm: true } as const
+      await same(backend => ops.attendRows(backend, c, [33, 1, 5], SEED))
+    }
+  })
+
+  it('workgroups that go on in y give the same bits: every layout', async () => {
+    const narrow = on(sharedGpu({ inner: 'i32', grid: 2 }))
+    const same = async (run: (backend: ops.Resetable) => Promise<Float32Array>) => {
+      await Promise.all([plain.ready(), narrow.ready()])
+      ops.sameBits(await run(narrow), await run(plain))
+    }
+    // Heads of every layout, as a vocabulary has them: 16 or 8 rows a workgroup, the last row of workgroups partly used.
+    for (const kind of LINEAR_KINDS) {
+      const c: ops.LinearCase = { ...kind, rows: 83, cols: 72 }
+      for (const count of [1, 5]) await same(backend => ops.linearRows(backend, [c], count, SEED))
+    }
+    await same(backend => ops.normRows(backend, 9, 50, SEED))
+    await same(backend => ops.gateRows(backend, 'silu', 5, 400, SEED))
   })
 
   it('the packed dot products may be a polyfill', async () => {
