@@ -48,12 +48,12 @@ faults: build
 	KILLS=20 npx playwright test e2e/faults
 
 # The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
-# some jobs again. ONLY=busy runs models beside busy processes: BASE=folder/dist lets another built version take
+# some jobs again; BACKEND=webgpu (or wasm, reference) runs them there: a GPU's go to docs/bench/webgpu. ONLY=busy runs models beside busy processes: BASE=folder/dist lets another built version take
 # part, PARTS=idle,busy,switching,native and ROUNDS=4 choose how much. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
 # PEERS='--rounds 5 --shape bitnet-2b-4t' passes options on.
 bench: build
 	npm run build:demo
-	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY)) $(if $(BASE),--base $(BASE)) \
+	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(BACKEND),--backend $(BACKEND)) $(if $(ONLY),--only $(ONLY)) $(if $(BASE),--base $(BASE)) \
 	  $(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What structured output costs, in Node: compiling ten schemas, and the masks of texts that meet them.
@@ -72,10 +72,10 @@ bench-peers: build
 	npm run build:demo
 	npx tsx bench/peers/run.ts $(if $(QUICK),--quick) $(PEERS)
 
-# The GPU in Node (npm webgpu): speeds where there is one, written to docs/bench/gpu-*.json; else dispatches, bytes
-# and a roofline, labelled as an estimate.
+# The GPU in Node (npm webgpu): speeds and times of ops where there is one; else dispatches, bytes and a roofline, labelled
+# as an estimate. Written to docs/bench/gpu-*.json and docs/PERFORMANCE.md; QUICK=1 proves that it works, on any adapter.
 bench-gpu: setup
-	npx tsx bench/gpu/run.ts
+	npx tsx bench/gpu/run.ts $(if $(QUICK),--quick)
 
 # Cache misses of the kernels with and without lookup tables, simulated: docs/bench/cachegrind.json. x86 only;
 # needs valgrind and libsimde-dev.

@@ -123,6 +123,35 @@ export function allJobs(cores: number): Job[] {
   ]
 }
 
+/** What a run on one thread, of kernel builds or in Node has no counterpart for. */
+const CPU_SWEEPS = ['variant', 'bandwidth', 'requests', 'soak']
+
+/**
+ * The same jobs on a named backend. A GPU has no threads and no kernel builds: jobs about those are left out, and a
+ * sweep of threads is one row.
+ */
+export function jobsOn(
+  jobs: readonly Job[],
+  backend: string,
+  cores: number,
+  quick: boolean,
+): Job[] {
+  if (backend === 'auto' || backend === 'wasm') {
+    return jobs.map(job => ({ ...job, settings: { ...job.settings, backend } }))
+  }
+  return jobs
+    .filter(
+      ({ name, where, settings }) =>
+        !CPU_SWEEPS.includes(settings.sweep) && !where && !name.endsWith('@1'),
+    )
+    .map(job => {
+      const { sweep, values } = job.settings
+      const one = sweep === 'threads' ? [String(cores)] : values
+      // A quick run proves that the rows work: any adapter will do.
+      return { ...job, settings: { ...job.settings, backend, values: one, software: quick } }
+    })
+}
+
 const TINY: BenchModel = { file: 'tiny-tq2_0.gguf', synth: ['--shape', 'tiny', '--type', 'tq2_0'] }
 const TINY_F16: BenchModel = {
   file: 'tiny-f16.gguf',

@@ -7,10 +7,12 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { planCells } from '../demo/bench/plan.ts'
 import type { BenchReport, BenchRow } from '../demo/bench/results.ts'
+import { LOAD_BACKENDS } from '../src/options/load.ts'
 import { commitText, machineText } from '../tools/machine.ts'
 import { PARTS, runBusy } from './busy/busy.ts'
-import { allJobs, type Job, quickJobs } from './jobs.ts'
+import { allJobs, type Job, jobsOn, quickJobs } from './jobs.ts'
 import { openBenchHost } from './lib/bench-page.ts'
+import { GPU_ARGS } from './lib/chromium.ts'
 import { Profiles } from './lib/profiles.ts'
 import { ensureModel } from './models.ts'
 import { allocationInNode, rowsInNode } from './node/in-node.ts'
@@ -20,6 +22,8 @@ const { values } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
+    /** Of all jobs; a GPU's rows go to a folder of their own. */
+    backend: { type: 'string', default: 'auto' },
     out: { type: 'string' },
     list: { type: 'boolean', default: false },
     site: { type: 'string', default: 'demo/dist' },
@@ -30,15 +34,26 @@ const { values } = parseArgs({
   },
 })
 const MODELS = 'build/bench/models'
-const out = values.out ?? (values.quick ? 'build/bench/quick' : 'docs/bench')
+const onGpu = values.backend === 'webgpu'
+const out =
+  values.out ?? (values.quick ? 'build/bench/quick' : onGpu ? 'docs/bench/webgpu' : 'docs/bench')
 const cores = cpus().length
-const jobs = values.quick ? quickJobs(cores) : allJobs(cores)
+if (!LOAD_BACKENDS.some(name => name === values.backend)) {
+  console.error(`--backend ${values.backend} is none of ${LOAD_BACKENDS.join(', ')}`)
+  process.exit(2)
+}
+const jobs = jobsOn(
+  values.quick ? quickJobs(cores) : allJobs(cores),
+  values.backend,
+  cores,
+  values.quick,
+)
 /** 'context-int8:2048' is one value of a job. */
 const only = values.only?.split(',').map(text => text.split(':'))
 const chosen = jobs.filter(j => !only || only.some(([name]) => name === j.name))
 /** Engines side by side beside busy processes: no sweep of the bench page, see bench/busy. */
 const BUSY = 'busy'
-const isBusyWanted = !only || only.some(([name]) => name === BUSY)
+const isBusyWanted = (!only && !onGpu) || (only?.some(([name]) => name === BUSY) ?? false)
 /** Results elsewhere keep their report beside them. */
 const ours = out === 'docs/bench'
 
@@ -63,7 +78,7 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => 
 mkdirSync(out, { recursive: true })
 const resultsFile = join(out, 'results.json')
 const report = startReport()
-const host = await openBenchHost(values.site, MODELS)
+const host = await openBenchHost(values.site, MODELS, onGpu ? GPU_ARGS : [])
 const profiles = new Profiles(host)
 const began = Date.now()
 let busyFailed = false
@@ -76,6 +91,11 @@ for (const job of chosen) {
   }
   save()
   console.log(`${job.name}: ${seconds(start)} s of ${seconds(began)} s`)
+  const why = onGpu ? whyNoGpu() : undefined
+  if (why !== undefined) {
+    console.log(`no GPU that may be measured: ${why}`)
+    break
+  }
 }
 profiles.remove()
 await host.close()
@@ -104,6 +124,12 @@ async function busyJob(): Promise<void> {
     parts: PARTS.filter(part => named.includes(part)),
   })
   busyFailed = problems.length > 0 || entries.some(e => e.wrong)
+}
+
+/** Why the rows so far did not run on a GPU. */
+function whyNoGpu(): string | undefined {
+  const elsewhere = report.rows.find(row => !row.error && row.backend !== 'webgpu')
+  return elsewhere && (elsewhere.fallbacks[0] ?? `it ran on ${elsewhere.backend}`)
 }
 
 /** An empty report; or the one that is there, when only some jobs are measured again. */

@@ -7,15 +7,20 @@ import { basename } from 'node:path'
 import type { Load } from '../demo/bench/measure.ts'
 import type { Engine as BenchEngine } from '../demo/bench/requests.ts'
 import { TokenStream } from '../src/api/token-stream.ts'
+import type { BackendFactory } from '../src/backend/factory.ts'
 import { Engine } from '../src/engine/engine.ts'
 import { openEngineParts } from '../src/engine/load/open-parts.ts'
 import type { LoadOptions } from '../src/types/index.ts'
 import { wasmFactory } from '../test/support/wasm.ts'
 
-/** Opens a model file on the kernels and threads of the options; 'auto' is simd128 on one thread. */
-export function loadInNode(path: string): Load {
+/**
+ * Opens a model file on the kernels and threads of the options; 'auto' is simd128 on one thread.
+ * @param webgpu  makes the path of `backend: 'webgpu'`, where there is one
+ */
+export function loadInNode(path: string, webgpu?: (options: LoadOptions) => BackendFactory): Load {
   return async (_source, options) => {
-    const { variant, threads } = options
+    const { backend, variant, threads } = options
+    if (backend === 'webgpu' && webgpu) return openFile(path, options, webgpu(options))
     const factory = wasmFactory(
       variant === undefined || variant === 'auto' ? 'simd128' : variant,
       typeof threads === 'number' ? threads : 1,
@@ -28,7 +33,7 @@ export function loadInNode(path: string): Load {
 async function openFile(
   path: string,
   options: LoadOptions,
-  factory: ReturnType<typeof wasmFactory>,
+  factory: BackendFactory,
 ): Promise<BenchEngine> {
   const hooks = { progress: () => {}, signal: new AbortController().signal }
   const file = new File([await openAsBlob(path)], basename(path))

@@ -1,131 +1,115 @@
-// What make bench-gpu runs in Node on npm webgpu: with a GPU, tokens a second of two shapes beside what a
-// dispatch and a wait cost there; without one, the dispatches and bytes of a token and what a roofline makes
-// of them, labelled as an estimate. Prints JSON. No speed is told of an adapter that computes on the CPU.
+// What make bench-gpu runs in Node on npm webgpu: with a GPU, tokens a second of two shapes and the rows of the bench
+// page, beside what a dispatch and a wait cost there; always, the dispatches and bytes of a token and what a roofline
+// makes of them, labelled as an estimate. No speed is told of an adapter that computes on the CPU, but in a quick run,
+// which proves that all this works. node measure.js OUT MODELS [--quick]
 import { writeFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { create, globals } from 'webgpu'
+import { NOBODY } from '../../demo/bench/observer.ts'
+import { planCells } from '../../demo/bench/plan.ts'
+import type { BenchRow } from '../../demo/bench/results.ts'
+import { runCells } from '../../demo/bench/run.ts'
+import packageJson from '../../package.json' with { type: 'json' }
 import { adapterName, type Gpu, openGpu } from '../../src/backend/webgpu/device.ts'
-import {
-  BENCH_SHAPES,
-  type BenchNetwork,
-  type BenchShape,
-  configOf,
-  openNetwork,
-} from './network.ts'
+import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
+import { commitText, machineText } from '../../tools/machine.ts'
+import { loadInNode } from '../../tools/node-engine.ts'
+import { allJobs, type Job, jobsOn, quickJobs } from '../jobs.ts'
+import { ensureModel } from '../models.ts'
+import { costsOf } from './costs.ts'
+import { BENCH_SHAPES, type BenchShape } from './network.ts'
+import { plans } from './plans.ts'
+import type { GpuReport } from './report.ts'
+import { shapeFigures } from './shapes.ts'
 
 Object.assign(globalThis, globals)
 
-/** Memory bandwidth of a usual GPU of a kind, GB/s, of which 60 % are reached; a dispatch, microseconds. */
-const KINDS = {
-  integrated: { bandwidth: 60, dispatchUs: 5, waitMs: 1 },
-  discrete: { bandwidth: 400, dispatchUs: 5, waitMs: 1 },
-} as const
-
-const shapes = Object.keys(BENCH_SHAPES) as BenchShape[]
+const [out, models, ...flags] = process.argv.slice(2)
+const quick = flags.includes('--quick')
 const gpu = create([])
-const found = await openGpu(gpu).catch((error: unknown) => String(error))
-const report =
-  typeof found === 'string'
-    ? { adapter: null, why: found, estimates: await estimates() }
-    : { adapter: found.info, name: adapterName(found.info), measured: await measured(found) }
-const text = `${JSON.stringify(report, null, 2)}\n`
-const out = process.argv[2]
-if (out !== undefined && typeof found !== 'string') writeFileSync(out, text)
-console.log(text)
+const options = { allowSoftwareAdapter: quick }
+const found = await openGpu(gpu, options).catch((error: unknown) =>
+  error instanceof Error ? error.message : String(error),
+)
+const report: GpuReport = {
+  head: {
+    machine: machineText(),
+    node: process.version,
+    webgpu: packageJson.devDependencies.webgpu,
+    commit: commitText(),
+    date: new Date().toISOString(),
+    quick,
+  },
+  adapter: null,
+  plans: await plans(create(['backend=null'])),
+}
+if (typeof found === 'string') report.why = found
+else await measure(found)
+writeFileSync(out!, `${JSON.stringify(report, null, 1)}\n`)
 process.exit(0)
 
-/** Of the plans that Dawn's null backend records, which runs nothing and has little memory: of one and two layers. */
-async function estimates() {
-  const nothing = create(['backend=null'])
-  const rows = []
-  for (const shape of shapes) {
-    const recorded = []
-    for (const layers of [1, 2]) {
-      const device = await openGpu(nothing)
-      const open = openNetwork(device, shape, layers)
-      await step(open, 1).catch(() => undefined) // its stamp never comes
-      const { stepDispatches } = open.backend.gpuStats()
-      recorded.push({ dispatches: stepDispatches, bytes: open.weightBytes })
-      device.close()
-    }
-    const [one, two] = recorded as [(typeof recorded)[0], (typeof recorded)[0]]
-    const more = configOf(shape).layers - 1
-    const dispatches = one.dispatches + more * (two.dispatches - one.dispatches)
-    const bytes = one.bytes + more * (two.bytes - one.bytes)
-    const roofline = Object.entries(KINDS).map(([kind, k]) => {
-      const ms = (dispatches * k.dispatchUs) / 1000 + bytes / (0.6e6 * k.bandwidth) + k.waitMs
-      return { kind, ...k, tokensPerSecond: Math.round(1000 / ms), label: 'estimate' }
-    })
-    rows.push({
-      shape,
-      dispatchesALayer: two.dispatches - one.dispatches,
-      dispatches,
-      bytesAToken: bytes,
-      roofline,
-    })
+async function measure(device: Gpu): Promise<void> {
+  const { description, software, features } = device.info
+  report.adapter = {
+    name: adapterName(device.info),
+    description,
+    software,
+    features,
+    inner_loop: device.pipelines.choice.inner,
   }
+  report.costs = await costsOf(device)
+  device.close()
+  const shapes: BenchShape[] = quick ? ['tiny'] : (Object.keys(BENCH_SHAPES) as BenchShape[])
+  report.shapes = []
+  for (const shape of shapes.filter(name => quick || name !== 'tiny')) {
+    report.shapes.push(await shapeFigures(gpu, options, shape, quick))
+    console.log(JSON.stringify(report.shapes.at(-1)))
+  }
+  report.rows = []
+  const cores = cpus().length
+  const all = quick ? quickJobs(cores) : allJobs(cores)
+  const jobs = jobsOn(all, 'webgpu', cores, quick)
+  // The CPU of this machine beside it: a prompt of 512 tokens, as that is where a GPU should be far ahead.
+  const beside = all.filter(job => job.name === 'prompt')
+  const cpu = beside.map(job => ({
+    ...job,
+    name: 'cpu-prompt',
+    settings: { ...job.settings, backend: 'wasm', values: quick ? ['16'] : ['512'] },
+  }))
+  const few = quick ? ['empty', 'breakdown'] : undefined
+  for (const job of [...jobs.filter(j => few?.includes(j.name) ?? true), ...cpu]) {
+    if (job.model) report.rows.push(...(await rowsOf(job)))
+  }
+}
+
+async function rowsOf({ name, model, settings }: Job): Promise<BenchRow[]> {
+  if (settings.sweep === 'load') return [] // no store in Node
+  await ensureModel(models!, model!)
+  const path = join(models!, model!.file)
+  const factory = (given: { profileGpu?: boolean }) =>
+    webGpuFactory(() => gpu, { ...options, profile: given.profileGpu === true })
+  const bench = {
+    load: loadInNode(path, factory),
+    source: path,
+    model: model!.file,
+    shape: settings.shape,
+    observe: NOBODY,
+    forget: async () => undefined,
+    readBandwidth: () => Promise.reject(new Error('not in Node')),
+    settle: async () => undefined,
+  }
+  const rows: BenchRow[] = []
+  await runCells(
+    bench,
+    planCells(settings, cpus().length),
+    () => undefined,
+    row => {
+      rows.push({ ...row, job: name })
+      console.log(
+        JSON.stringify({ job: name, value: row.value, decode: row.decode_tok_s, error: row.error }),
+      )
+    },
+  )
   return rows
-}
-
-async function measured(device: Gpu) {
-  const rows = []
-  for (const shape of shapes) {
-    const open = openNetwork(device, shape)
-    await open.backend.settle(true)
-    const wait = await median(9, () => open.network.readBlock(0))
-    const decode: Record<string, number> = {}
-    for (const batch of [1, 4, 8]) decode[`batch ${batch}`] = await rate(open, batch, 0, batch)
-    const at2048 = await rate(open, 1, 2048, 1)
-    const prefill = await rate(open, 128, 0, 128)
-    const { stepDispatches } = open.backend.gpuStats()
-    rows.push({
-      shape,
-      waitMs: wait,
-      decodeTokensPerSecond: decode,
-      decodeAt2048: at2048,
-      prefillTokensPerSecond: prefill,
-      dispatches: stepDispatches,
-      bytesAToken: open.weightBytes,
-    })
-    open.network.close()
-  }
-  return rows
-}
-
-/** Tokens a second of steps of so many rows: a batch of sequences, or a piece of one prompt. */
-async function rate(open: BenchNetwork, rows: number, context: number, tokens: number) {
-  const ms = await median(7, () => step(open, rows, context))
-  return (1000 * tokens) / ms
-}
-
-/** One step; up to 8 rows are sequences of their own, more are a piece of one prompt. */
-async function step({ network }: BenchNetwork, rows: number, context = 0): Promise<void> {
-  const one = rows > 8
-  const sequences = Array.from({ length: one ? 1 : rows }, () => network.kv.open())
-  try {
-    for (const seq of sequences) {
-      network.kv.reserve(seq, context + (one ? rows : 1))
-      // Positions are what costs; what stands in the cache does not matter.
-      Object.assign(seq, { length: context })
-    }
-    await network.forward(
-      Array.from({ length: rows }, (_, r) => ({
-        seq: sequences[one ? 0 : r]!,
-        token: 1,
-        wants: one && r + 1 < rows ? ('nothing' as const) : ('logits' as const),
-      })),
-    )
-  } finally {
-    for (const seq of sequences) network.kv.close(seq)
-  }
-}
-
-async function median(runs: number, work: () => Promise<unknown>): Promise<number> {
-  for (let i = 0; i < 3; i++) await work()
-  const ms: number[] = []
-  for (let i = 0; i < runs; i++) {
-    const began = performance.now()
-    await work()
-    ms.push(performance.now() - began)
-  }
-  return ms.sort((a, b) => a - b)[runs >> 1]!
 }

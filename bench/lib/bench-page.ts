@@ -33,8 +33,13 @@ interface Posted {
  * One run at a time.
  * @param site folder of the built demo site
  * @param models folder served as /synth/
+ * @param args more of them for the browser
  */
-export async function openBenchHost(site: string, models: string): Promise<BenchHost> {
+export async function openBenchHost(
+  site: string,
+  models: string,
+  args: readonly string[] = [],
+): Promise<BenchHost> {
   let current: PageWatch | undefined
   const server = await serveSite({
     mounts: { '/': site, '/synth/': models },
@@ -45,7 +50,8 @@ export async function openBenchHost(site: string, models: string): Promise<Bench
       const query = queryOf(settings)
       query.set('run', '1')
       query.set('observer', '/observe')
-      current = new PageWatch(openBrowser(`${server.origin}/bench/index.html?${query}`, profile))
+      const url = `${server.origin}/bench/index.html?${query}`
+      current = new PageWatch(openBrowser(url, profile, args))
       const run = await current.result(limitSeconds)
       current = undefined
       return run

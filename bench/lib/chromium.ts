@@ -15,6 +15,13 @@ export interface Browser {
   close(): Promise<void>
 }
 
+/** Lets Chromium on Linux use a GPU that it would not by itself. */
+export const GPU_ARGS = [
+  '--enable-unsafe-webgpu',
+  '--enable-features=Vulkan',
+  '--ignore-gpu-blocklist',
+]
+
 /** A profile folder; what a browser stores in it is there for the next one. */
 export function makeProfile(): string {
   return mkdtempSync(join(tmpdir(), 'ryz-bench-'))

@@ -3,8 +3,10 @@ import type { BenchReport } from '../../demo/bench/results.ts'
 import type { SoakRun } from '../../e2e/soak/judge.ts'
 import type { LossReport } from '../../test/support/losses.ts'
 import { type ExpertsReport, expertsSection } from '../experts/report.ts'
+import type { GpuReport } from '../gpu/report.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import { type BusyReport, busySection } from './busy-section.ts'
+import { gpuSection } from './gpu-section.ts'
 import {
   batchSection,
   latencySection,
@@ -38,6 +40,8 @@ export interface ReportParts {
   readonly soak?: readonly SoakRun[]
   readonly losses?: readonly LossReport[]
   readonly experts?: ExpertsReport
+  /** Of every machine that ran `make bench-gpu`. */
+  readonly gpus?: readonly GpuReport[]
   readonly caches?: CacheReport
   /** What evals/ found, by the name of the row; see quality.json. */
   readonly quality?: Quality
@@ -67,7 +71,19 @@ export function plotName(job: string, title: string): string {
 }
 
 export function performanceMarkdown(report: ReportParts): string {
-  const { results, peers, busy, soak, losses, experts, caches, quality, notes, plots } = report
+  const {
+    results,
+    peers,
+    busy,
+    gpus = [],
+    soak,
+    losses,
+    experts,
+    caches,
+    quality,
+    notes,
+    plots,
+  } = report
   const rows = new Rows(results)
   const withPlots = (text: string, ...names: string[]) => {
     const images = names.flatMap(name => (plots[name] ? [`![${name}](${plots[name]})`] : []))
@@ -94,6 +110,7 @@ export function performanceMarkdown(report: ReportParts): string {
     otherModels(rows),
     ...expertsSection(experts),
     tMac(caches),
+    gpuSection(gpus),
     busySection(busy),
     peersSection(peers),
     qualitySection(quality),

@@ -9,6 +9,7 @@ import type { BenchReport } from '../../demo/bench/results.ts'
 import type { SoakRun } from '../../e2e/soak/judge.ts'
 import type { LossReport } from '../../test/support/losses.ts'
 import type { ExpertsReport } from '../experts/report.ts'
+import type { GpuReport } from '../gpu/report.ts'
 import type { CacheReport } from '../native/cachegrind.ts'
 import type { BusyReport } from './busy-section.ts'
 import type { Quality } from './load-sections.ts'
@@ -36,6 +37,7 @@ export function writeReport(folder: string, reportFile: string): string {
       kind => readJson<LossReport>(join(folder, `losses-${kind}.json`)) ?? [],
     ),
     experts: readJson<ExpertsReport>(join(folder, 'experts.json')),
+    gpus: gpuReports(folder),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
     quality: readJson<Quality>(join(folder, 'quality.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
@@ -43,6 +45,14 @@ export function writeReport(folder: string, reportFile: string): string {
   mkdirSync(from, { recursive: true })
   writeFileSync(reportFile, markdown)
   return reportFile
+}
+
+/** What `make bench-gpu` left, by name of file. */
+function gpuReports(folder: string): GpuReport[] {
+  const files = existsSync(folder) ? readdirSync(folder).sort() : []
+  return files
+    .filter(name => /^gpu-.*\.json$/.test(name))
+    .map(name => JSON.parse(readFileSync(join(folder, name), 'utf8')) as GpuReport)
 }
 
 function readJson<T>(file: string): T | undefined {

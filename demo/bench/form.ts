@@ -17,7 +17,7 @@ const NUMBERS = ['threads', 'batch', 'prompt', 'generate', 'repeat', 'budget'] a
 const NOTES: Partial<Record<SweepKind, string>> = {
   context: 'The last new tokens before the context is full.',
   batch: 'Tokens per second of all sequences together.',
-  breakdown: 'From the engine’s own clock, per decoded token.',
+  breakdown: 'Per decoded token: from the engine’s own clock, or the GPU’s, shader by shader.',
   load: 'A cold load deletes every model this site has stored.',
   soak: 'The value is the number of requests, one after the other.',
   bandwidth: 'How fast wasm reads memory: the bound of every decode.',
@@ -27,6 +27,7 @@ const NOTES: Partial<Record<SweepKind, string>> = {
 export class SettingsForm {
   readonly #values = byId('set-values', HTMLInputElement)
   readonly #strict = byId('set-strict', HTMLInputElement)
+  readonly #software = byId('set-software', HTMLInputElement)
   /** Not a field: the name for the rows. */
   #shape = ''
 
@@ -47,6 +48,7 @@ export class SettingsForm {
     for (const key of NUMBERS) field(key).value = settings[key] === 0 ? '' : String(settings[key])
     this.#values.value = settings.values.join(', ')
     this.#strict.checked = settings.strict
+    this.#software.checked = settings.software
     this.#showSweep()
   }
 
@@ -56,6 +58,7 @@ export class SettingsForm {
     for (const key of [...TEXTS, ...NUMBERS]) query.set(key, field(key).value.trim())
     query.set('values', splitValues(this.#values.value).join(','))
     if (this.#strict.checked) query.set('strict', '1')
+    if (this.#software.checked) query.set('software', '1')
     return settingsFrom(query)
   }
 

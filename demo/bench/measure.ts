@@ -11,7 +11,7 @@ import type {
 import type { Observation, Observe } from './observer.ts'
 import type { Cell } from './plan.ts'
 import { type Answered, ask, type Engine, fingerprint, randomPrompt } from './requests.ts'
-import type { BenchRow, PoolFigures } from './results.ts'
+import type { BenchRow, GpuFigures, PoolFigures } from './results.ts'
 import { median, rounded, spread } from './statistics.ts'
 import { decodeRate, firstTokenMs, type Timeline } from './timeline.ts'
 
@@ -185,10 +185,25 @@ function recordPath(row: BenchRow, stats: EngineStats): void {
   row.kv = stats.kv
   row.head = stats.head
   row.shape ||= stats.model.name
+  if (stats.gpu) row.gpu = gpuFigures(stats.gpu)
   row.fallbacks = stats.fallbacks.map(f => `${f.to} instead of ${f.from}: ${f.reason}`)
   const { weights, kv, scratch, total } = stats.memory
   const mb = (bytes: number) => rounded(bytes / 1e6)
   row.memory_mb = { weights: mb(weights), kv: mb(kv), scratch: mb(scratch), total: mb(total) }
+}
+
+function gpuFigures(gpu: NonNullable<EngineStats['gpu']>): GpuFigures {
+  const { vendor, architecture, description, software, features, innerLoop, drawing, profile } = gpu
+  return {
+    adapter: [vendor, architecture, description].filter(word => word !== '').join(' '),
+    software,
+    features,
+    inner_loop: innerLoop,
+    dispatches: gpu.stepDispatches,
+    ahead: drawing?.ahead ?? 0,
+    wait_ms: rounded(drawing?.waitMs ?? 0),
+    ...(profile ? { profile } : {}),
+  }
 }
 
 function promptsOf(engine: Engine, cell: Cell): number[][] {
@@ -267,7 +282,8 @@ async function measureOps(engine: Engine, cell: Cell, row: BenchRow): Promise<vo
     // Both read the end of the prompt, and the longer one writes besides.
     const more = (op: string, of: 'calls' | 'ms') =>
       entryOf(t2, op)[of] - 2 * entryOf(t1, op)[of] + entryOf(t0, op)[of]
-    const timed = more('logits', 'calls')
+    // A GPU ends each step that is read with the stamp.
+    const timed = more(t2.some(({ op }) => op === 'finish') ? 'finish' : 'logits', 'calls')
     if (timed <= 0) throw new Error(`no step of ${tokens} tokens was timed; ask for 32 or more`)
     for (const { op } of t2) sample[op] = more(op, 'ms') / timed
     const known = Object.values(sample).reduce((sum, ms) => sum + ms, 0)

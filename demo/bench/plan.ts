@@ -92,7 +92,9 @@ function cellOf(settings: BenchSettings, value: string): Cell {
   const seats = sweep === 'requests' ? Math.min(SEATS, batch) : batch
   // The breakdown asks for one token more, the warm-up for sixteen.
   const context = Math.max(16, prompt + generate + (measure === 'breakdown' ? 1 : 0))
-  const load = loadOptions(settings, { variant, threads, kv, head, seats, context })
+  // Where a GPU computes, only it knows where a token's time goes.
+  const profile = measure === 'breakdown'
+  const load = loadOptions(settings, { variant, threads, kv, head, seats, context, profile })
   return { ...cell, load, repeat: measure === 'soak' ? size() : settings.repeat }
 }
 
@@ -103,9 +105,13 @@ interface Chosen {
   head: string
   seats: number
   context: number
+  profile: boolean
 }
 
-function loadOptions({ backend, strict, budget }: BenchSettings, chosen: Chosen): LoadOptions {
+function loadOptions(
+  { backend, strict, software, budget }: BenchSettings,
+  chosen: Chosen,
+): LoadOptions {
   return {
     ...(backend === 'auto' ? {} : { backend: backend as LoadOptions['backend'] }),
     ...(chosen.variant === 'auto' ? {} : { variant: chosen.variant as LoadOptions['variant'] }),
@@ -113,6 +119,8 @@ function loadOptions({ backend, strict, budget }: BenchSettings, chosen: Chosen)
     ...(chosen.kv === 'auto' ? {} : { kv: chosen.kv as LoadOptions['kv'] }),
     ...(chosen.head === 'auto' ? {} : { head: chosen.head as LoadOptions['head'] }),
     ...(strict ? { strict } : {}),
+    ...(software ? { allowSoftwareAdapter: true } : {}),
+    ...(chosen.profile ? { profileGpu: true } : {}),
     ...(budget === 0 ? {} : { memoryBudget: budget * 1e6 }),
     contextLength: chosen.context,
     maxSequences: chosen.seats,

@@ -2,7 +2,7 @@
 import { byId } from '../src/dom.ts'
 import { plotSvg } from './plot.ts'
 import { plotsOf } from './plots-of-rows.ts'
-import type { BenchReport, BenchRow, PoolFigures } from './results.ts'
+import type { BenchReport, BenchRow, GpuFigures, PoolFigures } from './results.ts'
 import { relativeSpread } from './statistics.ts'
 
 type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
@@ -20,6 +20,7 @@ const COLUMNS: Columns = [
   ['MB', row => figure(row.memory_mb?.total ?? null)],
   ['threads at work', row => threadsText(row.pool)],
   ['waiting', row => (row.pool ? `${(100 * row.pool.waiting).toFixed(1)} %` : NOTHING)],
+  ['GPU', row => gpuText(row.gpu)],
   ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv} KV, ${row.head} head`],
 ]
 
@@ -61,6 +62,14 @@ function threadsText(pool: PoolFigures | undefined): string {
   const shares = pool.piece_shares.map(share => Math.round(100 * share)).join(' + ')
   const others = pool.others_busy ? '; other programs use the processor' : ''
   return `${pool.active.toFixed(1)} (${shares} % of the work)${others}`
+}
+
+/** Adapter, dispatches of a step, and how ops were timed. */
+function gpuText(gpu: GpuFigures | undefined): string {
+  if (gpu === undefined) return NOTHING
+  const software = gpu.software ? ', computes on the CPU: no speed of a GPU' : ''
+  const profile = gpu.profile ? `, ops timed by ${gpu.profile}` : ''
+  return `${gpu.adapter}${software}, ${gpu.dispatches} dispatches a step${profile}`
 }
 
 function figure(value: number | null): string {

@@ -44,6 +44,22 @@ export interface PoolFigures {
   others_busy: boolean
 }
 
+/** The GPU of a row, and what its steps were made of. */
+export interface GpuFigures {
+  adapter: string
+  /** It computes on the CPU: the speeds of this row are nobody's. */
+  software: boolean
+  features: string[]
+  inner_loop: string
+  /** Of the last step. */
+  dispatches: number
+  /** Steps sent before their tokens are read, and milliseconds of a read with nothing to compute. */
+  ahead: number
+  wait_ms: number
+  /** How ops_ms was taken. */
+  profile?: string
+}
+
 export interface BenchRow {
   /** Name of the job that made it, when a driver ran the page. */
   job?: string
@@ -86,6 +102,8 @@ export interface BenchRow {
   thread_busy: number[] | null
   /** What the threads did while measuring; absent with one, and on a GPU. */
   pool?: PoolFigures
+  /** Only of a GPU. */
+  gpu?: GpuFigures
   memory_mb: MemoryParts | null
   /** RSS of the renderer before the model was loaded, seen from outside. */
   page_rss_mb: number | null

@@ -38,6 +38,8 @@ export interface BenchSettings {
   readonly generate: number
   readonly repeat: number
   readonly strict: boolean
+  /** A GPU adapter that computes on the CPU will do: proves that the rows work, and is no speed. */
+  readonly software: boolean
   /** Memory budget in MB; 0 is the engine's own. */
   readonly budget: number
 }
@@ -57,6 +59,7 @@ export const DEFAULTS: BenchSettings = {
   generate: 64,
   repeat: 5,
   strict: false,
+  software: false,
   budget: 0,
 }
 
@@ -85,6 +88,7 @@ export function settingsFrom(query: URLSearchParams): BenchSettings {
     generate: number('generate'),
     repeat: number('repeat'),
     strict: query.get('strict') === '1',
+    software: query.get('software') === '1',
     budget: number('budget'),
   }
 }

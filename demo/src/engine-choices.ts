@@ -1,16 +1,15 @@
 // The load options that both pages offer in selects: their values, and how a select is filled. The first
 // choice of each is "automatic".
-import type {
-  ActivationMode,
-  BackendName,
-  HeadType,
-  I2sLayout,
-  KernelVariant,
-  KvType,
+import {
+  type ActivationMode,
+  BACKENDS,
+  type HeadType,
+  type I2sLayout,
+  type KernelVariant,
+  type KvType,
 } from 'ryzanstein'
 import { byId } from './dom.ts'
 
-const BACKENDS: readonly BackendName[] = ['wasm', 'webgpu', 'reference']
 const VARIANTS: readonly KernelVariant[] = ['relaxed', 'relaxed-i32', 'simd128', 'scalar']
 const KV_TYPES: readonly KvType[] = ['f32', 'f16', 'int8', 'int4']
 /** 'file' is what strict gives. */

@@ -44,6 +44,7 @@ describe('the link of a run', () => {
       generate: 32,
       repeat: 3,
       strict: true,
+      software: true,
       budget: 1100,
     }
     expect(settingsFrom(new URLSearchParams(queryOf(settings).toString()))).toEqual(settings)
