@@ -70,6 +70,8 @@ async function recorded(nothing: GPU, shape: BenchShape, layers: number) {
     counts.bytes = open.weightBytes
     await step(open, rows).catch(() => undefined) // its stamp never comes
     counts[of] = open.backend.gpuStats().stepDispatches
+    // Commands are checked as on any device.
+    if (device.failure) throw device.failure
     device.close()
   }
   return counts
