@@ -4,7 +4,8 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-speculation bench-experts bench-peers cachegrind soak losses evals accuracy api-docs release-check
+	faults bench bench-gpu bench-grammar bench-speculation bench-experts bench-peers cachegrind soak losses evals \
+	accuracy benchmarks api-docs release-check
 
 PORT ?= 4173
 
@@ -103,8 +104,28 @@ losses: setup
 
 # Evaluates a model on task files, in Node; goes on where it was cut:
 #   make evals EVALS='--model FILE.gguf --task hellaswag --data hellaswag_val.jsonl'
+#   make evals FILES=folder
+# A folder of published files: every task in the page, in Chromium, killed and gone on with, on each backend.
 evals: kernels
+ifdef FILES
+	npm run build
+	npm run build:demo
+	npx tsx e2e/published/published.ts --files $(FILES) $(EVALS)
+else
 	npx tsx evals/run.ts $(EVALS)
+endif
+
+# The benchmarks of the original report on a folder of published files, beside the same model unrounded (numpy), into
+# docs/bench/quality.json and docs/PERFORMANCE.md; each part goes on where it was cut:
+#   make benchmarks FILES=folder BENCHMARKS='--limit mmlu=10 --limit hellaswag=400'
+BENCHMARK_MODEL = demo/public/models/ryz-chat-tq2_0-embq8_0.gguf
+BENCHMARK_FILES = --files $(FILES) --model $(BENCHMARK_MODEL) $(BENCHMARKS)
+benchmarks: kernels
+	mkdir -p build/evals
+	npx tsx evals/benchmarks.ts $(BENCHMARK_FILES) --requests build/evals/requests.jsonl
+	python3 scripts/golden/evals-twin.py $(BENCHMARK_MODEL) build/evals/requests.jsonl build/evals/answers.jsonl
+	npx tsx evals/benchmarks.ts $(BENCHMARK_FILES) --answers build/evals/answers.jsonl --write
+	npx tsx bench/report/write.ts
 
 # What every option that rounds costs, with paired intervals: docs/ACCURACY.md. Calls and JSON with and without the
 # grammar; the original report's three tasks beside the same model unrounded. ACCURACY='--model FILE' adds a model.

@@ -23,6 +23,10 @@ const LARGE_F16: BenchModel = {
   file: 'bitnet-large-f16.gguf',
   synth: ['--shape', 'bitnet-large', '--arch', 'llama', '--type', 'f16', '--values', 'normal'],
 }
+const LARGE_F32: BenchModel = {
+  file: 'bitnet-large-f32.gguf',
+  synth: ['--shape', 'bitnet-large', '--arch', 'llama', '--type', 'f32', '--values', 'normal'],
+}
 const LARGE_LLAMA: BenchModel = {
   file: 'bitnet-large-llama-tq2_0.gguf',
   synth: ['--shape', 'bitnet-large', '--arch', 'llama', '--type', 'tq2_0'],
@@ -105,6 +109,11 @@ export function allJobs(cores: number): Job[] {
       ...job('matrix-f16', { ...matrix, generate: 32, repeat: 1 }, LARGE_F16),
       limitSeconds: 400, // its prompt is slow
     },
+    {
+      // A short context: its prompt is slower still.
+      ...job('matrix-f32', { ...matrix, values: ['64'], generate: 16, repeat: 1 }, LARGE_F32),
+      limitSeconds: 400,
+    },
     job('2b-empty', { sweep: 'threads', ...twoB, prompt: 4, repeat: 3 }, TWO_B),
     job('2b-context', { sweep: 'context', values: ['128', '2048'], ...twoB, repeat: 2 }, TWO_B),
     job(
@@ -161,7 +170,7 @@ const TINY_F16: BenchModel = {
 /** The same jobs, each over in seconds. */
 export function quickJobs(cores: number): Job[] {
   return allJobs(cores).map(job => {
-    const model = job.model && (job.name === 'matrix-f16' ? TINY_F16 : TINY)
+    const model = job.model && (/^matrix-f(16|32)$/.test(job.name) ? TINY_F16 : TINY)
     const { sweep, values } = job.settings
     const small: Record<string, readonly string[]> = {
       context: ['64', '128'],

@@ -20,6 +20,7 @@ const WINDOW = 256
 const { values } = parseArgs({
   options: {
     model: { type: 'string', multiple: true, default: [] },
+    own: { type: 'string', multiple: true },
     only: { type: 'string', multiple: true },
     webgpu: { type: 'boolean', default: false },
     windows: { type: 'string' },
@@ -136,7 +137,8 @@ async function measure(path: string, option: Option): Promise<Measured> {
 const file = 'docs/accuracy.json'
 const rows: Row[] = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : []
 const sum = (list: readonly number[]) => list.reduce((total, x) => total + x, 0)
-for (const path of [...OWN, ...values.model]) {
+const isWanted = (path: string) => !values.own || values.own.some(name => path.includes(name))
+for (const path of [...OWN.filter(isWanted), ...values.model]) {
   const strict = await measure(path, STRICT)
   const wanted = [STRICT, ...OPTIONS, ...(values.webgpu ? [GPU] : [])]
   for (const option of wanted.filter(o => !values.only || values.only.includes(o.name))) {
@@ -194,9 +196,13 @@ function pageOf(all: readonly Row[]): string {
     lines.push('| --- | --- | ---: | ---: | ---: | ---: | --- |')
     for (const row of own) {
       const isStrict = row.option === 'strict'
+      const less =
+        row.windows === windows && row.documents === documents
+          ? ''
+          : `; ${row.windows} windows, ${row.documents} documents`
       const cells = [
         row.option,
-        row.what,
+        row.what + less,
         row.perplexity.toFixed(3),
         isStrict ? '' : delta(row.perplexityDelta),
         percent(row.accuracy),

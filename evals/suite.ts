@@ -1,9 +1,9 @@
 // The task suite of the original report: question answering (50 tokens), code completion (20), summarisation (100).
 // For each: latency, first token, memory, success, and how close the answers are to those of the same model with
-// activations as they are and f16 KV. `npx tsx evals/suite.ts [--model FILE] [--load JSON]`; times mean something
-// only on a quiet machine.
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+// activations as they are and f16 KV. `npx tsx evals/suite.ts [--model FILE] [--load JSON] [--write]`; times mean
+// something only on a quiet machine. `--write` puts the rows into docs/bench/quality.json.
+import { readFileSync, writeFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { LoadOptions } from 'ryzanstein'
 import { loadInNode } from '../tools/node-sdk.ts'
@@ -16,6 +16,7 @@ const { values } = parseArgs({
     model: { type: 'string', default: 'demo/public/models/ryz-chat-tq2_0-embq8_0.gguf' },
     load: { type: 'string', default: '{}' },
     runs: { type: 'string', default: '3' },
+    write: { type: 'boolean', default: false },
   },
 })
 
@@ -79,6 +80,7 @@ async function answers(load: LoadOptions, runs: number) {
   return { texts, times, failed, bytes: memory.total, asked: runs * prompts.length }
 }
 
+const rows: Record<string, string> = {}
 const median = (list: readonly number[]) => [...list].sort((a, b) => a - b)[list.length >> 1]!
 const full = await answers(FULL, 1)
 const ours = await answers(JSON.parse(values.load), Number(values.runs))
@@ -102,8 +104,22 @@ for (const [kind, { title }] of Object.entries(KINDS)) {
     percent(rougeL),
   ]
   console.log(`| ${cells.join(' | ')} |`)
+  const [, n, total, first, mb, exact, f1, rouge] = cells
+  const share =
+    (100 * all.length) / (Number(values.runs) * prompts.filter(p => p.kind === kind).length)
+  rows[title] =
+    `${total} ms, first token ${first} ms, ${mb} MB, ${share.toFixed(1)} % success; answers beside the full model's: exact match ${exact}, token F1 ${f1}, ROUGE-L ${rouge}; n ${n}`
 }
 const share = (1 - ours.failed / ours.asked) * 100
 console.log(
   `\nSuccess: ${share.toFixed(1)} % of ${ours.asked} requests. Medians of ${values.runs} runs.`,
 )
+
+if (values.write) {
+  const file = 'docs/bench/quality.json'
+  const quality: Record<string, string> = JSON.parse(readFileSync(file, 'utf8'))
+  const name = basename(values.model).replace(/-tq2.*|\.gguf$/, '')
+  const { threads = 1 } = JSON.parse(values.load) as LoadOptions
+  quality.suite = `${name} in Node ${process.version} with ${threads} thread${threads === 1 ? '' : 's'}, median of ${values.runs} runs`
+  writeFileSync(file, `${JSON.stringify({ ...quality, ...rows }, null, 2)}\n`)
+}

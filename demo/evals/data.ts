@@ -1,6 +1,6 @@
 // Where the documents come from: files that were chosen or dropped, URLs, or the few of the project's own.
 import { HarnessError } from '../../evals/harness-error.ts'
-import { fetchFile } from '../../evals/read/fetch-file.ts'
+import { type FileStore, fetchFile } from '../../evals/read/fetch-file.ts'
 import type { DataFile } from '../../evals/read/rows.ts'
 import type { DataFact } from '../../evals/report/results.ts'
 import { hashOf } from '../../evals/run/journal.ts'
@@ -61,6 +61,9 @@ const OWN_EXAMPLES: typeof OWN = {
   gsm8k: [['train.jsonl', new URL('../../evals/set/gsm8k/train.jsonl', import.meta.url)]],
 }
 
+/** The site's own files may change with the site. */
+const notKept: FileStore = { get: async () => undefined, set: async () => {} }
+
 /** Files that were chosen on this device come before URLs. @throws HarnessError */
 export async function openData(
   settings: EvalSettings,
@@ -84,9 +87,8 @@ export async function openData(
 
 async function own(table: typeof OWN, task: string, signal: AbortSignal): Promise<Found[]> {
   const read = (table[task] ?? []).map(async ([name, url]) => {
-    const response = await fetch(url, { signal })
-    if (!response.ok) throw new HarnessError(`${url} answered ${response.status}`)
-    return { name, blob: await response.blob() }
+    const { blob } = await fetchFile(url.href, notKept, signal)
+    return { name, blob }
   })
   return Promise.all(read)
 }
@@ -96,9 +98,14 @@ async function given(
   urls: readonly string[],
   signal: AbortSignal,
 ): Promise<Found[]> {
-  if (files.length > 0) return files.map(blob => ({ name: blob.name, blob }))
+  if (files.length > 0) {
+    // A run is found again by its data, in whatever order the files were chosen.
+    const inOrder = [...files].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+    return inOrder.map(blob => ({ name: blob.name, blob }))
+  }
   return Promise.all(
     urls.map(async url => {
+      if (!URL.canParse(url, document.baseURI)) throw new HarnessError(`${url} is no URL`)
       const { href } = new URL(url, document.baseURI)
       return { ...(await fetchFile(href, keptFiles, signal)), url: href }
     }),

@@ -20,7 +20,7 @@ const FIELDS = [
   'context',
   'budget',
 ] as const
-const CHECKS = ['strict', 'float'] as const
+const CHECKS = ['strict', 'float', 'software'] as const
 
 export class SettingsForm {
   constructor() {

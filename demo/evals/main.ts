@@ -1,6 +1,8 @@
 // The evaluation page: reads its settings from the link, runs them on the button or with ?run=1, and shows
 // figures when the last document is answered. The result is left on window.__evals for a driver.
 import { load, type ModelSource, RyzError } from 'ryzanstein'
+import { HarnessError } from '../../evals/harness-error.ts'
+import { isExampleFile } from '../../evals/read/published.ts'
 import { readRows } from '../../evals/read/rows.ts'
 import { type EvalResults, resultsOf } from '../../evals/report/results.ts'
 import { planTask } from '../../evals/run/plan.ts'
@@ -19,7 +21,7 @@ import { type EvalSettings, loadOptionsOf, queryOf, settingsFrom } from './setti
 declare global {
   interface Window {
     /** The last result; a run that has not finished is not there yet. */
-    __evals?: EvalResults
+    __evals?: EvalResults | undefined
   }
 }
 
@@ -37,12 +39,13 @@ const progress = byId('progress', HTMLProgressElement)
 const problem = byId('problem', HTMLElement)
 const chosen = { documents: [] as File[], examples: [] as File[], model: [] as File[] }
 let running: AbortController | undefined
-let last: RunResult | undefined
+let last: { readonly result: RunResult; readonly results: EvalResults } | undefined
 
 async function run(settings: EvalSettings): Promise<void> {
   running = new AbortController()
   const { signal } = running
   problem.hidden = true
+  window.__evals = undefined
   setOff(runButton, true)
   setOff(stopButton, false)
   progress.hidden = false
@@ -104,7 +107,7 @@ async function evaluate(settings: EvalSettings, signal: AbortSignal): Promise<vo
       limit: settings.limit ?? undefined,
       seed: settings.seed,
     })
-    last = result
+    last = { result, results }
     window.__evals = results
     showResults(results)
     const link = byId('link', HTMLAnchorElement)
@@ -123,7 +126,9 @@ function modelOf({ model }: EvalSettings): { source: ModelSource; name: string }
   if (files.length > 0)
     return { source: files.length === 1 ? files[0]! : files, name: files[0]!.name }
   const url = MODELS[model] ?? model
-  const source = url.startsWith('hf:') ? url : new URL(url, document.baseURI)
+  if (url.startsWith('hf:')) return { source: url, name: model }
+  if (!URL.canParse(url, document.baseURI)) throw new HarnessError(`the model ${url} is no URL`)
+  const source = new URL(url, document.baseURI)
   return { source, name: model }
 }
 
@@ -141,15 +146,14 @@ function timeLeft(seconds: number): string {
   return `${(seconds / 3600).toFixed(1)} h left`
 }
 
-/** MMLU's examples are its dev files; elsewhere dev files are documents, and examples are for training. */
 function takeDropped(files: readonly File[]): void {
   const isModel = (file: File) => /\.(gguf|safetensors)$/i.test(file.name)
-  const mark = form.read().task === 'mmlu' ? /(^|[_.-])dev([_.-]|$)/i : /(^|[_.-])train([_.-]|$)/i
+  const { task } = form.read()
   const rest = files.filter(file => !isModel(file))
   chosen.model = files.some(isModel) ? files.filter(isModel) : chosen.model
   if (rest.length > 0) {
-    chosen.examples = rest.filter(file => mark.test(file.name))
-    chosen.documents = rest.filter(file => !mark.test(file.name))
+    chosen.examples = rest.filter(file => isExampleFile(task, file.name))
+    chosen.documents = rest.filter(file => !isExampleFile(task, file.name))
   }
   const names = (list: readonly File[]) => list.map(file => file.name).join(', ') || 'none'
   status.textContent = `Documents: ${names(chosen.documents)}. Examples: ${names(chosen.examples)}.`
@@ -165,13 +169,13 @@ runButton.addEventListener('click', () => {
 })
 stopButton.addEventListener('click', () => running?.abort(new Error('stopped')))
 byId('save-json', HTMLButtonElement).addEventListener('click', () => {
-  if (window.__evals) saveJson(window.__evals)
+  if (last) saveJson(last.results)
 })
 byId('save-markdown', HTMLButtonElement).addEventListener('click', () => {
-  if (window.__evals) saveMarkdown(window.__evals)
+  if (last) saveMarkdown(last.results)
 })
 byId('save-samples', HTMLButtonElement).addEventListener('click', () => {
-  if (last) saveSamples(last)
+  if (last) saveSamples(last.result)
 })
 byId('forget', HTMLButtonElement).addEventListener('click', async () => {
   if (running) return

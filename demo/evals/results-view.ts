@@ -32,13 +32,13 @@ function rowsOf(results: EvalResults, name: string, isGroup: boolean): HTMLTable
     const { effective } = results['n-samples'][name]!
     const cells = [
       first ? name : '',
-      first ? results.versions[name]! : '',
-      filter === 'none' ? '' : filter!,
-      first ? String(results['n-shot'][name]) : '',
-      first ? effective.toLocaleString('en') : '',
       `${metric} ${better}`,
       digits(figures[key]!),
       digits(figures[errorKey(key)]!),
+      first ? effective.toLocaleString('en') : '',
+      filter === 'none' ? '' : filter!,
+      first ? String(results['n-shot'][name]) : '',
+      first ? results.versions[name]! : '',
     ]
     const row = document.createElement('tr')
     if (isGroup) row.className = 'group'

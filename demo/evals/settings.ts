@@ -29,6 +29,8 @@ export interface EvalSettings {
   readonly budget: number | null
   readonly strict: boolean
   readonly float: boolean
+  /** A WebGPU that computes on the CPU is taken, too. */
+  readonly software: boolean
 }
 
 export const DEFAULTS: EvalSettings = {
@@ -48,6 +50,7 @@ export const DEFAULTS: EvalSettings = {
   budget: null,
   strict: false,
   float: false,
+  software: false,
 }
 
 const BOS_RULES: readonly BosRule[] = ['tokenizer', 'never', 'always']
@@ -83,6 +86,7 @@ export function settingsFrom(query: URLSearchParams): EvalSettings {
     budget: whole('budget', 1),
     strict: query.get('strict') === '1',
     float: query.get('float') === '1',
+    software: query.get('software') === '1',
   }
 }
 
@@ -102,7 +106,7 @@ export function queryOf(settings: EvalSettings): URLSearchParams {
 
 /** What load() is told. Not checked here: load() says what is wrong. */
 export function loadOptionsOf(settings: EvalSettings): LoadOptions {
-  const { backend, threads, kv, head, context, budget, strict, float } = settings
+  const { backend, threads, kv, head, context, budget, strict, float, software } = settings
   const chosen = {
     ...(backend !== 'auto' && { backend }),
     ...(threads !== null && { threads }),
@@ -112,6 +116,7 @@ export function loadOptionsOf(settings: EvalSettings): LoadOptions {
     ...(budget !== null && { memoryBudget: budget * 1e6 }),
     ...(strict && { strict }),
     ...(float && { activations: 'float' }),
+    ...(software && { allowSoftwareAdapter: true }),
   }
   return chosen as LoadOptions
 }

@@ -6,7 +6,8 @@ import { HarnessError } from '../harness-error.ts'
 import { type FileStore, fetchFile } from '../read/fetch-file.ts'
 import type { DataFile } from '../read/rows.ts'
 
-const KINDS = /\.(jsonl?|ndjson|csv|parquet|lst|raw|tokens|txt)$/i
+/** Endings of files that a folder is read for. */
+export const DATA_FILE = /\.(jsonl?|ndjson|csv|parquet|lst|raw|tokens|txt)$/i
 
 /** What is fetched is kept under a name made of its URL. */
 export function folderStore(folder: string): FileStore {
@@ -31,7 +32,7 @@ export async function openFiles(
     else if (!existsSync(place)) throw new HarnessError(`there is no file ${place}`)
     else if (statSync(place).isDirectory()) {
       const found = readdirSync(place, { recursive: true, encoding: 'utf8' }).filter(f =>
-        KINDS.test(f),
+        DATA_FILE.test(f),
       )
       if (found.length === 0) throw new HarnessError(`${place} holds no data files`)
       for (const name of found) {

@@ -14,21 +14,37 @@ export async function fetchFile(
   store: FileStore,
   signal?: AbortSignal,
 ): Promise<DataFile & { cached: boolean }> {
-  const name = decodeURIComponent(new URL(url).pathname).replace(/^\//, '')
+  const name = nameOf(url)
   const kept = await store.get(url)
   if (kept) return { name, blob: kept, cached: true }
   let response: Response
+  let blob: Blob
   try {
     response = await fetch(url, { signal })
+    blob = await response.blob()
   } catch (cause) {
     signal?.throwIfAborted()
     throw new HarnessError(
-      `${url} cannot be fetched: the server is not reached, or does not allow this page to read it (CORS); download the file and choose it here`,
+      `${url} cannot be fetched: the server is not reached, broke off, or does not allow this page to read it (CORS); download the file and choose it here`,
       { cause },
     )
   }
   if (!response.ok) throw new HarnessError(`${url} answered ${response.status}`)
-  const blob = await response.blob()
+  if (response.headers.get('content-type')?.startsWith('text/html')) {
+    throw new HarnessError(
+      `${url} is a web page about the file, not the file; take the address of its download (raw, resolve)`,
+    )
+  }
   await store.set(url, blob)
   return { name, blob, cached: false }
+}
+
+/** Path without the first slash; as it stands where its escapes are none. */
+function nameOf(url: string): string {
+  const path = new URL(url).pathname.slice(1)
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
 }

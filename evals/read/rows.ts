@@ -50,10 +50,15 @@ export async function readRows(task: Task, files: readonly DataFile[]): Promise<
 }
 
 async function rowsOf(task: Task, { name, blob }: DataFile): Promise<Row[]> {
-  if (await isParquet(blob)) return joinPages(task, await readParquet(blob, name))
+  if (await isParquet(blob)) return joinPages(task, await readParquet(blob, name), name)
+  if (/\.parquet$/i.test(name)) {
+    throw new HarnessError(
+      `${name} is not Parquet: it does not begin with PAR1; what was downloaded is another thing, as a web page or a Git LFS pointer`,
+    )
+  }
   const text = await blob.text()
   if (/\.csv$/i.test(name)) return tableRows(task, parseCsv(text), name)
-  if (/\.(jsonl?|ndjson)$/i.test(name)) return joinPages(task, parseJsonl(text, name))
+  if (/\.(jsonl?|ndjson)$/i.test(name)) return joinPages(task, parseJsonl(text, name), name)
   if (task.layout === 'pages') return pagesOf(text).map(page => ({ page }))
   throw new HarnessError(
     `${name} has an ending that says nothing; it must be .jsonl, .json, .csv or .parquet`,
@@ -78,9 +83,13 @@ function tableRows(task: Task, lines: readonly string[][], name: string): Row[] 
 }
 
 /** Rows that each hold one line of the raw text, as the hub has it, are put together again. */
-function joinPages(task: Task, rows: readonly Row[]): Row[] {
+function joinPages(task: Task, rows: readonly Row[], name: string): Row[] {
   if (task.layout !== 'pages' || rows.every(row => typeof row.page === 'string')) return [...rows]
-  const lines = rows.map(row => (typeof row.text === 'string' ? row.text : ''))
+  const wrong = rows.findIndex(row => typeof row.text !== 'string')
+  if (wrong >= 0) {
+    throw new HarnessError(`line ${wrong + 1} of ${name} has neither a page nor a text`)
+  }
+  const lines = rows.map(row => row.text as string)
   // A line has its line end in some copies and not in others.
   const raw = lines.map(line => (line.endsWith('\n') ? line : `${line}\n`)).join('')
   return pagesOf(raw).map(page => ({ page }))

@@ -88,6 +88,8 @@ export function planTask(
       })),
     }
   })
+  const twice = rows.length - new Set(rows.map(({ row }) => JSON.stringify(row))).size
+  if (twice > 0) notes.add(`${twice} documents stand in the data a second time, and are counted so`)
   if (parts.length === 0) throw new HarnessError(`there are no documents for ${task.name}`)
   return { task, parts, notes: [...notes] }
 }

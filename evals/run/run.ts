@@ -1,5 +1,6 @@
 // Runs a plan: documents several at a time, in their order, each written to the journal when it is answered. A
 // run that is begun again reads the journal first. Called by the page and by node/command.ts.
+import { HarnessError } from '../harness-error.ts'
 import type { EvalEngine } from '../types.ts'
 import { type DocumentRecord, type Journal, noJournal, runKey } from './journal.ts'
 import { EvalModel, type ModelOptions } from './model.ts'
@@ -80,9 +81,9 @@ export async function runPlan(
     const open = part.documents.filter(({ index }) => !records.has(index))
     const next = open.values()
     const worker = async () => {
-      for (const { index, item, context } of next) {
+      for (const { index, item, context, place } of next) {
         signal?.throwIfAborted()
-        const answers = await model.answer(item.requests(context))
+        const answers = await model.answer(item.requests(context)).catch(placed(place))
         const record = { index, scores: item.score(answers), answers }
         await journal.add(key, part.name, record)
         records.set(index, record)
@@ -96,6 +97,14 @@ export async function runPlan(
   }
   const bos = model.putsBos
   return { plan, parts, key, bos, seconds: seconds(), resumed, tokens: model.tokens }
+}
+
+/** Says which document a rule of the harness stops at. */
+function placed(place: string): (cause: unknown) => never {
+  return cause => {
+    if (!(cause instanceof HarnessError)) throw cause
+    throw new HarnessError(`${place}: ${cause.message}`, { cause })
+  }
 }
 
 /** All of them, and then the first error: nothing goes on behind a run that has failed. */

@@ -24,9 +24,10 @@ export function objectOf(row: Row, name: string): Row {
 /** Which of the options is right: a number, or one as text (as published files have it). */
 export function indexOf(row: Row, name: string, options: number): number {
   const value = row[name]
-  const index = typeof value === 'bigint' || typeof value === 'string' ? Number(value) : value
+  const isNumeral = typeof value === 'string' && /^\s*\d+\s*$/.test(value)
+  const index = typeof value === 'bigint' || isNumeral ? Number(value) : value
   if (typeof index === 'number' && Number.isInteger(index) && index >= 0 && index < options) {
-    if (value !== '') return index
+    return index
   }
   throw missing(row, name, `a number from 0 to ${options - 1}`)
 }

@@ -103,17 +103,21 @@ export interface LoadOptions {
   strict?: boolean
   /**
    * Rounding of embedding and head, most often one table: 'int8' with a scale a row (default), or 'int4'
-   * with a scale for every 16 columns: 0.56 of the size, faster, and less exact (perplexity of ryz-tales 0.9 %
-   * larger; with 'int8' no measurable loss: docs/ACCURACY.md). Only taken when asked for; not with strict.
+   * with a scale for every 16 columns: 0.56 of the size, faster, and less exact (perplexity 0.9 % larger with
+   * ryz-tales, 0.4 % with ryz-chat; with 'int8' no measurable loss: docs/ACCURACY.md). Only taken when asked for; not with strict.
    */
   head?: Exclude<HeadType, 'file'>
-  /** 'int8' (the BitNet rule) or 'float' for models trained without activation rounding. */
+  /**
+   * 'int8' (the BitNet rule; no measurable loss beside 'float' in models trained with it: docs/ACCURACY.md), or
+   * 'float' for models trained without activation rounding.
+   */
   activations?: ActivationMode
   /** Byte layout of I2_S files; default 'x86'. */
   i2sLayout?: I2sLayout
   /**
    * Element type of the KV cache; default f16 (f32 when strict), int8 where that does not fit: no measurable
-   * loss with either. int4 is only taken when asked for: perplexity of ryz-tales 0.9 % larger (docs/ACCURACY.md).
+   * loss with either. int4 is only taken when asked for: perplexity 0.9 % larger with ryz-tales, 0.6 % with
+   * ryz-chat (docs/ACCURACY.md).
    */
   kv?: KvType
   /** Tokens a sequence may hold; default the model's own, at most 4096. */

@@ -25,6 +25,7 @@ const all: EvalSettings = {
   budget: 900,
   strict: true,
   float: true,
+  software: true,
 }
 
 it('settings come back from their link; defaults are left out', () => {
@@ -46,5 +47,6 @@ it('load() is told what was chosen, and nothing else', () => {
     memoryBudget: 900e6,
     strict: true,
     activations: 'float',
+    allowSoftwareAdapter: true,
   })
 })

@@ -67,6 +67,14 @@ describe('examples', () => {
   })
 })
 
+it('documents that stand there twice are counted, and told', () => {
+  const rows = placed('x.jsonl', [{ text: 'a b' }, { text: 'c d' }, { text: 'a b' }])
+  const { parts, notes } = planTask(taskNamed('lambada_openai'), rows, [])
+  expect(parts[0]!.documents).toHaveLength(3)
+  expect(notes).toEqual(['1 documents stand in the data a second time, and are counted so'])
+  expect(planTask(taskNamed('lambada_openai'), rows.slice(0, 2), []).notes).toEqual([])
+})
+
 it('a wrong row is named by file and line', () => {
   const rows = placed('x.jsonl', [{ text: 'a b' }, { txt: 'c' }])
   const plan = () => planTask(taskNamed('lambada_openai'), rows, [])

@@ -1,7 +1,9 @@
 // Readers of data files: each published layout, and what is said about files that are wrong.
 import { parquetWriteBuffer } from 'hyparquet-writer'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
+import { HarnessError } from '../../evals/harness-error.ts'
 import { parseCsv } from '../../evals/read/csv.ts'
+import { fetchFile } from '../../evals/read/fetch-file.ts'
 import { parseJsonl } from '../../evals/read/jsonl.ts'
 import { type DataFile, readRows } from '../../evals/read/rows.ts'
 import { taskNamed } from '../../evals/tasks/table.ts'
@@ -71,6 +73,103 @@ describe('Parquet', () => {
     await expect(rows('piqa', file('bad.parquet', 'PAR1 but no more'))).rejects.toThrow(
       'bad.parquet',
     )
+  })
+})
+
+describe('files that are something else', () => {
+  it('by Parquet’s name: a web page, a pointer, nothing', async () => {
+    for (const text of ['<!doctype html>', 'version https://git-lfs.github.com/spec/v1\n', '']) {
+      await expect(rows('piqa', file('a.parquet', text))).rejects.toThrow(
+        'a.parquet is not Parquet: it does not begin with PAR1',
+      )
+    }
+  })
+
+  it('Parquet with a damaged page header or table of contents, or cut, ends with rows or its name', async () => {
+    const goal = Array.from({ length: 50 }, (_, i) => `goal ${i % 7}`)
+    const whole = new Uint8Array(
+      parquetWriteBuffer({ columnData: [{ name: 'goal', data: goal, type: 'STRING' }] }),
+    )
+    const footer = whole.length - 8 - new DataView(whole.buffer).getUint32(whole.length - 8, true)
+    // The first page's header has 14 bytes. What is in a page is not checked: hyparquet's.
+    const places = [...Array.from({ length: 14 }, (_, i) => 4 + i)]
+    for (let at = footer; at < whole.length; at++) places.push(at)
+    let refused = 0
+    const broken = places.flatMap(at =>
+      [0, 3, 6].map(bit => {
+        const bytes = whole.slice()
+        bytes[at]! ^= 1 << bit
+        return bytes
+      }),
+    )
+    for (let end = 4; end < whole.length; end += 7) broken.push(whole.slice(0, end))
+    for (const bytes of broken) {
+      try {
+        await rows('piqa', file('x.parquet', bytes))
+      } catch (error) {
+        refused++
+        expect(error).toBeInstanceOf(HarnessError)
+        expect((error as Error).message).toContain('x.parquet')
+      }
+    }
+    expect(refused).toBeGreaterThan(broken.length / 2)
+  })
+
+  it('empty files, a header alone, other columns', async () => {
+    for (const name of ['x.jsonl', 'x.json', 'x.csv']) {
+      await expect(rows('piqa', file(name, ''))).rejects.toThrow(`${name} holds no rows`)
+    }
+    await expect(rows('piqa', file('x.csv', 'goal,sol1,sol2,label\n'))).rejects.toThrow('no rows')
+    await expect(
+      rows('wikitext', file('x.jsonl', '{"text":" a \\n"}\n{"txt":"b"}')),
+    ).rejects.toThrow('line 2 of x.jsonl has neither a page nor a text')
+    await expect(rows('wikitext', file('wiki.raw', ' \n'))).rejects.toThrow(
+      'wiki.raw holds no rows',
+    )
+  })
+})
+
+describe('files by URL', () => {
+  const open = async (
+    respond: () => Response | Promise<Response>,
+    url = 'https://x.test/a.jsonl',
+  ) => {
+    const kept = new Map<string, Blob>()
+    const store = {
+      get: async (key: string) => kept.get(key),
+      set: async (key: string, blob: Blob) => void kept.set(key, blob),
+    }
+    vi.stubGlobal('fetch', async () => respond())
+    try {
+      return { ...(await fetchFile(url, store)), kept }
+    } catch (error) {
+      expect(kept.size).toBe(0)
+      throw error
+    } finally {
+      vi.unstubAllGlobals()
+    }
+  }
+
+  it('are kept; their name is the path, as it stands where its escapes are none', async () => {
+    expect(await open(() => new Response('{}'))).toMatchObject({ name: 'a.jsonl', cached: false })
+    expect((await open(() => new Response('{}'), 'https://x.test/a%20b/100%.csv')).name).toBe(
+      'a%20b/100%.csv',
+    )
+    expect((await open(() => new Response('{}'), 'https://x.test/a%20b.csv')).name).toBe('a b.csv')
+  })
+
+  it('are not kept when the server says no, breaks off, or gives a page about the file', async () => {
+    await expect(open(() => new Response('', { status: 404 }))).rejects.toThrow('answered 404')
+    await expect(open(() => Promise.reject(new TypeError('Failed to fetch')))).rejects.toThrow(
+      'cannot be fetched',
+    )
+    const broken = new ReadableStream({
+      start: controller => controller.error(new TypeError('network error')),
+    })
+    await expect(open(() => new Response(broken))).rejects.toThrow('broke off')
+    const page = () =>
+      new Response('<html>', { headers: { 'content-type': 'text/html; charset=utf-8' } })
+    await expect(open(page)).rejects.toThrow('is a web page about the file')
   })
 })
 

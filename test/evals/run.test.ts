@@ -176,6 +176,15 @@ describe('a run', () => {
     expect((await runPlan(other, plan)).key).not.toBe(key)
   })
 
+  it('that a rule stops at names the document', async () => {
+    const { engine } = await start({ contextLength: 64 })
+    const long = { goal: 'g', sol1: 'a', sol2: LONG.repeat(2), label: 0 }
+    const run = runPlan(engine, await planOf('piqa', [choices[0]!, long]))
+    await expect(run).rejects.toThrow(
+      /^line 2 of x\.jsonl: a continuation of \d+ tokens does not fit a context of 64/,
+    )
+  })
+
   it('ends with the error of the engine, and nothing goes on behind it', async () => {
     const { engine, fed } = await start({
       onStep: (_, step) => {

@@ -202,6 +202,11 @@ describe('questions', () => {
     expect(() => open('piqa', { goal: 'g', sol1: 'a', label: 0 })).toThrow('sol2 must be a text')
     expect(() => open('piqa', { goal: 'g', sol1: 'a', sol2: 'b', label: 2 })).toThrow('from 0 to 1')
     expect(() => open('piqa', { goal: 'g', sol1: 'a', sol2: 'b', label: '' })).toThrow('label')
+    for (const label of [' ', '0x1', '1e0', '-0', true, [1]]) {
+      const row = { goal: 'g', sol1: 'a', sol2: 'b', label }
+      expect(() => open('piqa', row), String(label)).toThrow('label must be a number from 0 to 1')
+    }
+    expect(open('piqa', { goal: 'g', sol1: 'a', sol2: 'b', label: ' 1 ' }).target).toBe('b')
     expect(() => open('arc_easy', { question: 'q', choices: 3, answerKey: 'A' })).toThrow('choices')
   })
 })
