@@ -126,6 +126,7 @@ test('an app that loads and generates has no byte of an adapter', async () => {
   )
   expect(code).toContain('generate()')
   const words = ['LanguageModel', 'stream-start', 'useSyncExternalStore', 'event-stream']
+  words.push('ryzanstein-api', 'provide()')
   for (const word of [...words, 'embeddings.create()', 'chat.completions']) {
     expect(code).not.toContain(word)
   }

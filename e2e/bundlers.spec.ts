@@ -53,11 +53,18 @@ interface Answer {
   threads: number
   tab?: string
   fallbacks: { from: string; to: string; reason: string }[]
+  models: string[]
 }
 
 /** Opens the page with these load options and waits for its title to say how it went. */
-async function outcome(page: Page, url: string, options: object, wanted: string): Promise<string> {
-  const query = new URLSearchParams({ options: JSON.stringify(options) })
+async function outcome(
+  page: Page,
+  url: string,
+  options: object,
+  wanted: string,
+  more: Record<string, string> = {},
+): Promise<string> {
+  const query = new URLSearchParams({ options: JSON.stringify(options), ...more })
   await page.goto(`${url}?${query}`)
   await expect(page).toHaveTitle(/done|failed/, { timeout: 30_000 })
   const text = (await page.textContent('body')) ?? ''
@@ -65,8 +72,13 @@ async function outcome(page: Page, url: string, options: object, wanted: string)
   return text
 }
 
-async function answer(page: Page, url: string, options: object = {}): Promise<Answer> {
-  return JSON.parse(await outcome(page, url, options, 'done')) as Answer
+async function answer(
+  page: Page,
+  url: string,
+  options: object = {},
+  more: Record<string, string> = {},
+): Promise<Answer> {
+  return JSON.parse(await outcome(page, url, options, 'done', more)) as Answer
 }
 
 function failure(page: Page, url: string, options: object = {}): Promise<string> {
@@ -82,15 +94,19 @@ test.afterEach(() => {
 })
 
 for (const { name, options } of BUILDS) {
-  test(`${name} bundles the package as installed, threads and shared tabs included`, async ({
+  test(`${name} bundles the package as installed: threads, shared tabs, fetch('/v1/...')`, async ({
     page,
   }) => {
     const url = await serve(name, '--isolate')
-    const { text, backend, threads, tab } = await answer(page, url, { ...options, share: true })
+    // One bundles a worker of its own; the ready one is a file that is copied.
+    const api = name === 'esbuild' ? './sw.js' : './api-service-worker.js'
+    const shared = { ...options, share: true }
+    const { text, backend, threads, tab, models } = await answer(page, url, shared, { api })
     expect(text).toContain(GOLDEN)
     expect(backend).toBe('wasm')
     expect(threads).toBeGreaterThan(1)
     expect(tab).toBe('leader')
+    expect(models).toEqual([expect.stringMatching(/\w/)])
   })
 }
 
@@ -101,7 +117,13 @@ test('a bundle without import.meta.url says that it needs baseUrl', async ({ pag
 
 /** A page without a bundler; the package is imported from `cdn`. */
 function writePlainPage(cdn: string): void {
-  const map = JSON.stringify({ imports: { ryzanstein: `${cdn}index.js` } })
+  const files = { ryzanstein: 'index', 'ryzanstein/openai': 'openai' }
+  const all = { ...files, 'ryzanstein/service-worker': 'service-worker' }
+  const map = JSON.stringify({
+    imports: Object.fromEntries(
+      Object.entries(all).map(([name, file]) => [name, `${cdn}${file}.js`]),
+    ),
+  })
   writeFileSync(
     join(OUT, 'plain/index.html'),
     `<!doctype html><title>waiting</title><body></body>
@@ -164,10 +186,11 @@ test('ryzanstein/vite brings the service worker, and one line isolates a host wi
     root: join(WORK, 'app'),
     logLevel: 'error',
     configFile: false,
-    plugins: [ryzanstein({ serviceWorker: true })],
+    plugins: [ryzanstein({ serviceWorker: true, apiServiceWorker: true })],
     build: { outDir, emptyOutDir: true },
   })
   copyFileSync(MODEL, join(outDir, 'model.gguf'))
+  expect(existsSync(join(outDir, 'api-service-worker.js'))).toBe(true)
   const url = await serve('service-worker')
   let loads = 0
   page.on('load', () => {

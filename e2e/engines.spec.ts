@@ -1,6 +1,7 @@
-// The demo in the other two engines: load, stream, stop, reload, local file, and the same greedy text as
-// everywhere. Which path each engine takes is printed, for the record.
+// The demo in the other two engines: load, stream, stop, reload, local file, chat, forms, and the same greedy text as
+// everywhere; and the adapters that need a browser. Which path each engine takes is printed, for the record.
 import { expect, test } from '@playwright/test'
+import { bundle } from './adapters/bundle.ts'
 import { MODEL_FILE } from './demo-page.ts'
 import { type Driver, openFirefox, openWebKit } from './drivers.ts'
 import { HOSTS } from './hosts.ts'
@@ -87,6 +88,51 @@ for (const { engine, open, optional } of ENGINES) {
       await write(driver, 'Once upon a time', 24)
       await status(driver, /^Finished: /)
       expect(await text(driver, '#tale-text')).toContain(GOLDEN)
+    })
+
+    test('chats, and has the chat again after a reload; fills in a form', async () => {
+      await driver.goto(`${HOSTS.isolated.url}chat/index.html`)
+      await driver.evaluate(`localStorage.setItem('ryzanstein.chat', '{"temperature":0}')`)
+      await driver.goto(`${HOSTS.isolated.url}chat/index.html?greedy`)
+      await status(driver, /^Ready\./)
+      await driver.evaluate(`document.querySelectorAll('#starters button')[1].click()`)
+      await status(driver, /^Answered\.$/)
+      expect(await text(driver, '.turn-assistant .said')).toContain('I am Ryz')
+      const chat = await driver.evaluate<string>('location.hash')
+      await driver.goto(`${HOSTS.isolated.url}chat/index.html?again${chat}`)
+      await status(driver, /^Ready\./)
+      expect(await text(driver, '.turn-assistant .said')).toContain('I am Ryz')
+
+      await driver.goto(`${HOSTS.isolated.url}play/index.html`)
+      await status(driver, /^Ready\.$/)
+      await driver.evaluate(`document.querySelector('#form-run').click()`)
+      const note = () => text(driver, '#form-note')
+      await expect.poll(note, { timeout: 60_000 }).toMatch(/^Whole, and it meets the schema/)
+    })
+
+    test('a service worker answers from the tab', async () => {
+      await bundle('service-worker')
+      await driver.goto(`${HOSTS.library.url}e2e/fixtures/adapters/service-worker.html`)
+      await expect.poll(() => driver.evaluate(`'tab' in globalThis`)).toBe(true)
+      await driver.evaluate(`(async () => {
+        globalThis.found = []
+        try {
+          found.push(await tab.register('./sw.js'))
+          await tab.offer('/demo/public/models/ryz-chat-tq2_0-embq8_0.gguf')
+          const stream = await tab.client.chat.completions.create({
+            model: 'local', stream: true, max_tokens: 8, temperature: 0,
+            messages: [{ role: 'user', content: 'Who are you?' }],
+          })
+          let text = ''
+          for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
+          found.push(text)
+        } catch (error) {
+          found.push(String(error), 'failed')
+        }
+      })() && 0`)
+      const found = () => driver.evaluate<unknown[]>('globalThis.found ?? []')
+      await expect.poll(async () => (await found()).length, { timeout: 90_000 }).toBe(2)
+      expect(await found()).toEqual([{ controlled: true }, expect.stringMatching(/^I am Ryz/)])
     })
   })
 }

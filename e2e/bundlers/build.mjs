@@ -119,6 +119,13 @@ const BUILDS = {
       minify: true,
       outfile: join(folder, 'main.js'),
     })
+    await build({
+      entryPoints: [join(app, 'sw.js')],
+      bundle: true,
+      format: 'iife',
+      minify: true,
+      outfile: join(folder, 'sw.js'),
+    })
     copyPackage(folder)
     page(folder, './main.js')
   },
@@ -194,6 +201,8 @@ for (const [name, build] of Object.entries(BUILDS)) {
     join(root, 'demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'),
     join(out, name, 'model.gguf'),
   )
+  const ready = 'api-service-worker.js'
+  cpSync(join(work, 'node_modules/ryzanstein/dist', ready), join(out, name, ready))
   console.log(`${name}: ${((performance.now() - began) / 1000).toFixed(1)} s`)
 }
 // The page without a bundler, whose package comes from another origin.

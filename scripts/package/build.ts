@@ -16,6 +16,7 @@ const WORKERS = {
   worker: 'src/worker/main.ts',
   'pool-worker': 'src/backend/wasm/pool-worker.ts',
   'shared-hub': 'src/api/link/hub.ts',
+  'api-service-worker': 'src/adapters/service-worker/ready.ts',
 }
 
 /** What workers load by importPart(). */
@@ -31,6 +32,7 @@ const SUBPATHS = {
   'prompt-api': 'src/adapters/prompt-api/prompt-api.ts',
   react: 'src/adapters/react/react.ts',
   remote: 'src/adapters/remote/index.ts',
+  'service-worker': 'src/adapters/service-worker/service-worker.ts',
   models: 'src/adapters/models/models.ts',
 }
 
@@ -50,6 +52,7 @@ const TYPED = [
   'adapters/prompt-api/prompt-api',
   'adapters/react/react',
   'adapters/remote/index',
+  'adapters/service-worker/service-worker',
   'adapters/vite/vite',
   'node/load',
 ]

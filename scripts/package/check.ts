@@ -16,6 +16,7 @@ const run = (command: string, args: readonly string[], cwd = root): void => {
 
 const USER = `import { type GenerateOptions, load, RyzError, type Ryzanstein, willItRun } from 'ryzanstein'
 import { engineFetch } from 'ryzanstein/openai'
+import { answerFromTabs, provide, register } from 'ryzanstein/service-worker'
 import { ryzanstein } from 'ryzanstein/vite'
 
 const options: GenerateOptions = { maxTokens: 4 }
@@ -28,6 +29,12 @@ try {
 }
 console.log(ryzanstein().name)
 console.log((await engineFetch(engine)('http://local/v1/models')).status)
+const registered = await register('/api-service-worker.js', { type: 'module' })
+if (!registered.controlled) console.log(registered.reason.length)
+const stop: () => void = await provide(engineFetch(engine))
+await provide({ open: async () => engineFetch(await load('/model.gguf', { share: true })) })
+stop()
+export const inAWorker = () => answerFromTabs({ path: '/v1/' })
 // @ts-expect-error an unknown option is a fault
 await load('/model.gguf', { thread: 2 })
 `
@@ -80,8 +87,10 @@ const faults = [
 if (faults.length > 0) throw new Error(faults.join('\n'))
 run('tar', ['-xzf', tarball, '-C', join(work, 'node_modules/ryzanstein'), '--strip-components=1'])
 run(bin('publint'), ['run', tarball, '--strict'])
-// A service worker is a file to copy, and dist/* are files to fetch: neither has types.
-const untyped = ['--exclude-entrypoints', './coi-service-worker.js', './dist/*']
+// The service workers are files to copy, and dist/* are files to fetch: neither has types.
+const untyped = [
+  ...['--exclude-entrypoints', './coi-service-worker.js', './api-service-worker.js', './dist/*'],
+]
 run(bin('attw'), [tarball, '--quiet', '--profile', 'esm-only', ...untyped])
 
 writeFileSync(join(work, 'package.json'), '{ "type": "module" }')

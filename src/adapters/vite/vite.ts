@@ -20,6 +20,11 @@ export interface RyzansteinViteOptions {
    * page calls `isolate('/coi-service-worker.js')`.
    */
   serviceWorker?: boolean
+  /**
+   * Put api-service-worker.js at the root of the build (default false), which answers `fetch('/v1/...')` from tabs; the
+   * page calls `register('/api-service-worker.js')` of ryzanstein/service-worker.
+   */
+  apiServiceWorker?: boolean
 }
 
 /** The part of a bundler's plugin context that is used. */
@@ -31,7 +36,10 @@ const HEADERS = {
   'Cross-Origin-Opener-Policy': 'same-origin',
   'Cross-Origin-Embedder-Policy': 'require-corp',
 }
-const FILE = 'coi-service-worker.js'
+const FILES = {
+  serviceWorker: 'coi-service-worker.js',
+  apiServiceWorker: 'api-service-worker.js',
+} as const
 
 /**
  * @example
@@ -55,11 +63,13 @@ export function ryzanstein(options: RyzansteinViteOptions = {}): {
       ...(headers && { server: headers, preview: headers }),
     }),
     generateBundle() {
-      if (options.serviceWorker !== true) return
       // Beside this file in the package; in one piece it would be taken for a file to bundle.
       const here = import.meta.url
-      const source = readFileSync(new URL(`./${FILE}`, here), 'utf8')
-      this.emitFile({ type: 'asset', fileName: FILE, source })
+      for (const name of ['serviceWorker', 'apiServiceWorker'] as const) {
+        if (options[name] !== true) continue
+        const source = readFileSync(new URL(`./${FILES[name]}`, here), 'utf8')
+        this.emitFile({ type: 'asset', fileName: FILES[name], source })
+      }
     },
   }
 }
