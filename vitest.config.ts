@@ -58,6 +58,12 @@ export default defineConfig({
   test: {
     projects: [
       {
+        // The one subpath that the demo's pure parts use; it fetches nothing.
+        resolve: {
+          alias: {
+            'ryzanstein/models': resolve(import.meta.dirname, 'src/adapters/models/models.ts'),
+          },
+        },
         test: {
           name: 'node',
           // All cores: Vitest leaves one free, which on two is half of the time.

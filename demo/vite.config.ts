@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { defineConfig, type Plugin } from 'vite'
+import { partials } from './partials.ts'
 
 const here = import.meta.dirname
 
@@ -49,8 +50,13 @@ function siteFiles(): Plugin {
 export default defineConfig({
   root: here,
   base: './',
-  resolve: { alias: { ryzanstein: resolve(here, '../dist/index.js') } },
-  plugins: [siteFiles()],
+  resolve: {
+    alias: [
+      { find: /^ryzanstein$/, replacement: resolve(here, '../dist/index.js') },
+      { find: /^ryzanstein\/(.*)$/, replacement: resolve(here, '../dist/$1.js') },
+    ],
+  },
+  plugins: [partials(), siteFiles()],
   worker: { format: 'es' },
   build: {
     outDir: resolve(here, 'dist'),

@@ -249,6 +249,134 @@ test('thirty turns by keyboard alone', async ({ page }) => {
   await expect(page.locator('#announce')).toHaveText(/^ryz-chat: ./)
 })
 
+test('two tabs in one conversation lose nothing, and each follows the other', async ({
+  page,
+  context,
+}) => {
+  await settings({ maxTokens: 12 })(page)
+  await open(page)
+  await say(page, 'Who are you?')
+  await answered(page, 2)
+  const other = await context.newPage()
+  await settings({ maxTokens: 12 })(other)
+  await other.goto(page.url())
+  await expect(other.locator('#status')).toHaveText(/^Ready\./, { timeout: 30_000 })
+  await expect(other.locator('.turn')).toHaveCount(2)
+  // Both at once, after the same turn.
+  await Promise.all([say(page, 'Hello from here!'), say(other, 'Hello from there!')])
+  await Promise.all([answered(page, 4), answered(other, 4)])
+  for (const [tab, own] of [
+    [page, 'here'],
+    [other, 'there'],
+  ] as const) {
+    await expect(tab.locator('.turn-user .said').last()).toHaveText(`Hello from ${own}!`)
+    await expect(tab.locator('.turn-user').last().locator('.branches')).toContainText('of 2')
+  }
+  // One goes on, the other shows it where its path ends there.
+  await other.close()
+  const third = await context.newPage()
+  await third.goto(page.url())
+  await expect(third.locator('#status')).toHaveText(/^Ready\./, { timeout: 30_000 })
+  const last = await third.locator('.turn-user .said').last().textContent()
+  expect(last).toMatch(/^Hello from (?:here|there)!$/)
+  await expect(third.locator('.turn-user').last().locator('.branches')).toContainText('of 2')
+  if (last !== 'Hello from here!') {
+    await third
+      .locator('.turn-user')
+      .last()
+      .locator('[data-control]:not([aria-disabled="true"])')
+      .click()
+  }
+  await say(third, 'And now?')
+  await answered(third, 6)
+  await expect(page.locator('.turn')).toHaveCount(6)
+  await expect(page.locator('.turn-assistant .said').last()).toHaveText(
+    (await third.locator('.turn-assistant .said').last().textContent()) ?? '',
+  )
+  // What is deleted there is gone here.
+  await third.getByRole('button', { name: 'Delete Who are you?' }).click()
+  await expect(page.locator('#empty')).toBeVisible()
+  await third.close()
+})
+
+test('odd messages: a huge paste, right to left, emoji, markup', async ({ page }) => {
+  await settings({ maxTokens: 8 })(page)
+  await page.setViewportSize({ width: 390, height: 844 })
+  await open(page)
+  const odd = [
+    'שלום, מה שלומך?',
+    '👩‍👩‍👧‍👦🏳️‍🌈'.repeat(20),
+    '</textarea><script>alert(1)</script>',
+    'x'.repeat(900),
+  ]
+  for (const [index, text] of odd.entries()) {
+    await say(page, text)
+    await answered(page, 2 * index + 2)
+    await expect(page.locator('.turn-user .said').last()).toHaveText(text)
+  }
+  expect(
+    await page
+      .locator('.turn-user .said')
+      .first()
+      .evaluate(said => getComputedStyle(said).direction),
+  ).toBe('rtl')
+  const widths = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
+  expect(widths[0]).toBeLessThanOrEqual(widths[1]!)
+  const began = Date.now()
+  await say(page, 'a long paste '.repeat(40_000))
+  await expect(page.locator('#notice-code')).toHaveText('CONTEXT_FULL', { timeout: 30_000 })
+  expect(Date.now() - began).toBeLessThan(20_000)
+  await page.getByRole('button', { name: 'Edit' }).last().click()
+  await page.getByLabel('Your message').fill('Hi')
+  await page.keyboard.press('Enter')
+  await answered(page, 2 * odd.length + 2)
+  expect(await axe(page)).toEqual([])
+})
+
+test('a published model is chosen from the list, looked at when asked, and loaded', async ({
+  page,
+}) => {
+  const asked: string[] = []
+  const model = readFileSync('demo/public/models/ryz-tales-tq2_0-embq8_0.gguf')
+  await page.route('https://huggingface.co/**', async route => {
+    const request = route.request()
+    asked.push(request.url())
+    const range = /bytes=(\d+)-(\d*)/.exec(request.headers().range ?? '')
+    const first = Number(range?.[1] ?? 0)
+    const last = Math.min(Number(range?.[2] || model.length - 1), model.length - 1)
+    await route.fulfill({
+      status: range ? 206 : 200,
+      headers: {
+        'access-control-allow-origin': '*',
+        'access-control-expose-headers': 'content-range, content-length, etag, accept-ranges',
+        'accept-ranges': 'bytes',
+        ...(range && { 'content-range': `bytes ${first}-${last}/${model.length}` }),
+      },
+      body: request.method() === 'HEAD' ? '' : model.subarray(first, last + 1),
+    })
+  })
+  // The other host's policy lets nothing out at all.
+  await page.goto(`${HOSTS.bare.url}chat/index.html`)
+  await expect(page.locator('#status')).toHaveText(/^Ready\./, { timeout: 30_000 })
+  await page.locator('#model summary').click()
+  await page.getByLabel('A published model').selectOption({ index: 1 })
+  await expect(page.locator('#published-text')).toHaveText(
+    /^It .*: about 1,\d{3} MB of memory\. 2\.4 B parameters, .*licence MIT, chats\. Not tried by us\.$/,
+  )
+  expect(await axe(page)).toEqual([])
+  expect(asked).toEqual([])
+  await page.getByRole('button', { name: 'Will it run here?' }).click()
+  const question = page.locator('#question')
+  await expect(question).toContainText('MB to download')
+  await expect(question).toContainText('BitNet b1.58 2B4T is not tried by us.')
+  expect(await axe(page)).toEqual([])
+  await question.getByRole('button', { name: 'Load it' }).click()
+  await expect(page.locator('#plainly')).toBeHidden({ timeout: 30_000 })
+  await expect(page.locator('#model-name')).toHaveText(/\w/)
+  expect(asked.length).toBeGreaterThan(0)
+  trouble = trouble.filter(text => !text.includes('request: https://huggingface.co/'))
+})
+
 test('the site opens and answers offline, and can be installed', async ({ page, context }) => {
   await settings({ maxTokens: 24 })(page)
   await open(page)

@@ -1,6 +1,6 @@
 // A static file server for the end-to-end tests: one folder, Range requests, and switches for the
 // headers a host may or may not send. Run by playwright.config.ts:
-//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp] [--cors] [--corp]
+//   node e2e/server.mjs --root demo/dist --port 5181 [--isolate] [--csp] [--cors] [--corp] [--rate BYTES_A_SECOND]
 import { createReadStream, existsSync, statSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { extname, join, normalize, resolve, sep } from 'node:path'
@@ -35,6 +35,7 @@ const { values } = parseArgs({
     csp: { type: 'boolean', default: false },
     cors: { type: 'boolean', default: false },
     corp: { type: 'boolean', default: false },
+    rate: { type: 'string' },
   },
 })
 
@@ -99,7 +100,26 @@ const server = createServer((request, response) => {
     ...(range ? { 'Content-Range': `bytes ${first}-${last}/${size}` } : {}),
   })
   if (request.method === 'HEAD' || size === 0) response.end()
-  else createReadStream(file, { start: first, end: last }).pipe(response)
+  else send(createReadStream(file, { start: first, end: last }), response)
 })
+
+/** When the line is free again: all responses share it. */
+let lineFreeMs = 0
+
+/** At `--rate`, as a slow line would bring it; else at once. */
+async function send(bytes, response) {
+  if (values.rate === undefined) return bytes.pipe(response)
+  for await (const chunk of bytes) {
+    for (let at = 0; at < chunk.length; at += 8192) {
+      const piece = chunk.subarray(at, at + 8192)
+      lineFreeMs = Math.max(lineFreeMs, Date.now()) + (1000 * piece.length) / Number(values.rate)
+      const wait = lineFreeMs - Date.now()
+      if (wait > 0) await new Promise(done => setTimeout(done, wait))
+      if (response.destroyed) return bytes.destroy()
+      response.write(piece)
+    }
+  }
+  response.end()
+}
 
 server.listen(Number(values.port ?? 5180), '127.0.0.1')

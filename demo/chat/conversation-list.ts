@@ -42,6 +42,7 @@ export class ConversationList {
     const link = document.createElement('a')
     link.href = `#${conversation.id}`
     link.textContent = title
+    link.dir = 'auto'
     if (isCurrent) link.setAttribute('aria-current', 'page')
     const remove = document.createElement('button')
     remove.type = 'button'

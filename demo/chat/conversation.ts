@@ -23,6 +23,8 @@ export interface Conversation {
   readonly id: string
   /** The system prompt; empty for none. */
   system: string
+  /** When it was written. */
+  systemMs?: number
   /** Parents before their children. */
   turns: Turn[]
   /** Which child of a turn, or of '' at the start, is on the path; the newest where nothing is said. */
@@ -83,6 +85,50 @@ export function choose(conversation: Conversation, { parent, id }: Turn): void {
 export function dropTurn(from: Conversation, { id, parent }: Turn): void {
   from.turns = from.turns.filter(turn => turn.id !== id)
   if (from.chosen[parent] === id) delete from.chosen[parent]
+}
+
+/**
+ * Takes what another tab added: turns hang on each other, so both tabs' stand side by side, and each tab stays on its
+ * own path. A turn that only grew there grows here. The same object, for what shows it.
+ * @returns whether anything was new
+ */
+export function merge(mine: Conversation, theirs: Conversation): boolean {
+  let isNew = false
+  const known = new Map(mine.turns.map(turn => [turn.id, turn]))
+  for (const turn of theirs.turns) {
+    const here = known.get(turn.id)
+    if (here) isNew = takeGrowth(here, turn) || isNew
+    // Who writes an answer of which nothing came yet brings it with its first word, or drops it.
+    else if (hasCome(turn) && (turn.parent === '' || known.has(turn.parent))) {
+      const added = { ...turn }
+      known.set(added.id, added)
+      mine.turns.push(added)
+      isNew = true
+    }
+  }
+  for (const [parent, id] of Object.entries(theirs.chosen)) {
+    if (known.has(id)) mine.chosen[parent] ??= id
+  }
+  if ((theirs.systemMs ?? 0) > (mine.systemMs ?? 0)) {
+    mine.system = theirs.system
+    mine.systemMs = theirs.systemMs
+    isNew = true
+  }
+  mine.changedMs = Math.max(mine.changedMs, theirs.changedMs)
+  return isNew
+}
+
+function hasCome({ role, text, end }: Turn): boolean {
+  return role === 'user' || text !== '' || end === 'eos'
+}
+
+function takeGrowth(here: Turn, there: Turn): boolean {
+  const grew = there.text.length > here.text.length && there.text.startsWith(here.text)
+  const ended = there.text === here.text && here.end === undefined && there.end !== undefined
+  if (!grew && !ended) return false
+  const { text, reasoning, end, facts } = there
+  Object.assign(here, { text, reasoning, end, facts })
+  return true
 }
 
 /** What the conversation is called: how it begins. */

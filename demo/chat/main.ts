@@ -8,7 +8,7 @@ import { Notice } from '../src/notice.ts'
 import { Opening } from '../src/opening.ts'
 import { Session } from '../src/session.ts'
 import { openSite } from '../src/site.ts'
-import { modelText, sentence } from '../src/wording.ts'
+import { firstWordText, modelText, sentence } from '../src/wording.ts'
 import { ChatSettings } from './chat-settings.ts'
 import { ContextMeter } from './context-meter.ts'
 import * as tree from './conversation.ts'
@@ -20,7 +20,7 @@ import { exportText, importConversation } from './transfer.ts'
 
 const session = new Session()
 const notice = new Notice()
-const shelf = new Shelf()
+const shelf = new Shelf(news => hear(news))
 const talk = new Talk(session, shelf)
 const meter = new ContextMeter()
 const say = byId('say', HTMLTextAreaElement)
@@ -34,11 +34,14 @@ const KEEP_MS = 1000
 let current = tree.newConversation('')
 /** The turn of the current conversation that is written, or waits for the model. */
 let busy: tree.Turn | null = null
-/** Deleted here, so that an answer which just ends does not bring them back. */
+/** When an answer was asked for that waits for the model, in milliseconds since the page was opened; or 0. */
+let awaitedMs = 0
+/** Deleted here or in another tab, so that an answer which just ends does not bring them back. */
 const deleted = new Set<string>()
 
 const settings = new ChatSettings(text => {
   current.system = text
+  current.systemMs = Date.now()
   if (current.turns.length > 0) keep(current)
   showContext()
 })
@@ -47,7 +50,7 @@ const transcript = new Transcript({
   edit: (turn, text) => ask(text, turn.parent),
   answer: turn => answer(newAnswer(turn.id)),
   again: turn => answer(newAnswer(turn.parent)),
-  goOn: turn => answer(turn),
+  goOn,
   turnTo(turn, step) {
     const branches = tree.branchesOf(current, turn)
     const next = branches[branches.indexOf(turn) + step]
@@ -133,6 +136,7 @@ async function answer(turn: tree.Turn): Promise<void> {
   say.focus()
   if (!session.isOpen || session.isLoading) {
     status.textContent = 'Then it answers.'
+    awaitedMs ||= performance.now()
     if (!session.isLoading) await opening.open(opening.chosen)
     return
   }
@@ -140,10 +144,13 @@ async function answer(turn: tree.Turn): Promise<void> {
   await showContext()
   meter.start()
   let keptMs = performance.now()
+  let isFirst = true
   let failed: unknown
   try {
     await talk.answer(conversation, turn, settings.answer, tokens => {
       if (conversation === current) transcript.grow(turn)
+      if (isFirst) showFirstWord()
+      isFirst = false
       meter.add(tokens)
       if (performance.now() - keptMs < KEEP_MS) return
       keptMs = performance.now()
@@ -167,6 +174,14 @@ async function answer(turn: tree.Turn): Promise<void> {
   notice.show(failed, () => answer(began ? turn : newAnswer(turn.parent)))
 }
 
+/** Of the first answer of a visit, where it was asked for before the model was there. */
+function showFirstWord(): void {
+  if (awaitedMs === 0) return
+  const text = firstWordText(opening.arrival, awaitedMs, performance.now())
+  byId('first-word', HTMLElement).textContent = text
+  awaitedMs = 0
+}
+
 /** Nothing of the current conversation is written any more. */
 function setIdle(): void {
   if (busy) dropIfEmpty(current, busy)
@@ -184,7 +199,7 @@ function dropIfEmpty(conversation: tree.Conversation, turn: tree.Turn): void {
 async function keep(conversation: tree.Conversation): Promise<void> {
   if (deleted.has(conversation.id)) return
   conversation.changedMs = Date.now()
-  await shelf.keep(conversation)
+  if ((await shelf.keep(conversation)) && conversation === current) show()
   showList()
 }
 
@@ -208,6 +223,35 @@ async function showContext(): Promise<void> {
   const of = current
   const use = await talk.use(of)
   if (of === current) meter.show(use)
+}
+
+/** Another tab kept or removed a conversation. */
+async function hear(news: { kept: string } | { removed: string }): Promise<void> {
+  if ('removed' in news) {
+    // What is written here meanwhile would bring it back.
+    deleted.add(news.removed)
+    await shelf.open()
+    if (current.id === news.removed) location.hash = ''
+  } else {
+    deleted.delete(news.kept)
+    const changed = await shelf.open()
+    if (changed.has(current.id)) {
+      show()
+      await showContext()
+    }
+  }
+  showList()
+}
+
+/** Goes on with a turn, unless another tab is just doing so: its words and ours would have no order. */
+async function goOn(turn: tree.Turn): Promise<void> {
+  const write = async (lock: Lock | null): Promise<void> => {
+    if (lock) return answer(turn)
+    status.textContent = 'Another tab is going on with this answer.'
+  }
+  // Absent on plain http.
+  if (!navigator.locks) return answer(turn)
+  await navigator.locks.request(`ryzanstein-chat:${turn.id}`, { ifAvailable: true }, write)
 }
 
 /** The conversation that the address names, or a new one. */
@@ -291,14 +335,6 @@ function bind(): void {
   byId('new', HTMLButtonElement).addEventListener('click', () => {
     location.hash = ''
     say.focus()
-  })
-  // Another tab may have gone on with a conversation meanwhile.
-  document.addEventListener('visibilitychange', async () => {
-    if (document.visibilityState === 'hidden' || busy) return
-    await shelf.open()
-    current = shelf.get(current.id) ?? current
-    show()
-    showList()
   })
   byId('export', HTMLButtonElement).addEventListener('click', download)
   const picker = byId('import', HTMLInputElement)

@@ -56,6 +56,8 @@ export class TurnView {
     this.#reasoning.className = 'fold reasoning'
     this.#reasoning.append(summary, this.#thought)
     this.#said.className = 'said'
+    // Which way a text runs is its own affair.
+    this.#said.dir = 'auto'
     this.#facts.className = 'turn-facts'
     this.#tools.className = 'turn-tools'
     this.#article.append(who, this.#reasoning, this.#said, this.#facts, this.#tools)
@@ -139,6 +141,7 @@ export class TurnView {
     form.className = 'edit'
     const box = document.createElement('textarea')
     box.value = this.#turn.text
+    box.dir = 'auto'
     box.setAttribute('aria-label', 'Your message')
     const send = button('Send', () => {})
     send.type = 'submit'

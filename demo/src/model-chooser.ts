@@ -1,14 +1,17 @@
-// The three ways to a model: the embedded file, a URL, files from this device (picked, or dropped
+// The ways to a model: the embedded file, a published one, a URL, files from this device (picked, or dropped
 // anywhere on the page). Hands a source and its label to main.ts; opens nothing itself.
 import type { ModelSource } from 'ryzanstein'
 import { byId } from './dom.ts'
 import { onDrop } from './drop.ts'
+import { fillPublished } from './published.ts'
 
 export interface ChosenModel {
   source: ModelSource
   label: string
   /** The model of this site, small and always there. */
   isOurs?: true
+  /** What is to be said before it is loaded. */
+  note?: string
 }
 
 const EMBEDDED_PATH = 'models/ryz-tales-tq2_0-embq8_0.gguf'
@@ -40,6 +43,10 @@ export function onModelChosen(ours: () => ChosenModel, choose: (model: ChosenMod
   }
 
   byId('use-embedded', HTMLButtonElement).addEventListener('click', () => choose(ours()))
+
+  fillPublished(({ name, source, tried }) =>
+    choose({ source, label: name, note: `${name} is ${tried}.` }),
+  )
 
   byId('url-form', HTMLFormElement).addEventListener('submit', event => {
     event.preventDefault()

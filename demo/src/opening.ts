@@ -15,6 +15,13 @@ import type { Session } from './session.ts'
 import { bothFit, lookAt, Question } from './will-it-run.ts'
 import { amountText, phaseText } from './wording.ts'
 
+/** Milliseconds since the page was opened. */
+export interface Arrival {
+  beganMs: number
+  /** 0 before it. */
+  lastByteMs: number
+}
+
 interface Parts {
   readonly session: Session
   readonly notice: Notice
@@ -44,6 +51,7 @@ export class Opening {
   #chosen: ChosenModel
   /** What the status said before a model was looked at. */
   #before = ''
+  #arrival: Arrival = { beganMs: 0, lastByteMs: 0 }
   /** The model was found to fit, and its bytes were asked for. */
   #wasLoading = false
 
@@ -57,6 +65,11 @@ export class Opening {
     return this.#chosen
   }
 
+  /** Of the model that came last. */
+  get arrival(): Arrival {
+    return this.#arrival
+  }
+
   /** A model was chosen: our own is loaded at once, others when the visitor has seen what they take. */
   choose(model: ChosenModel): Promise<void> {
     const again = () => this.choose(model)
@@ -66,7 +79,7 @@ export class Opening {
       const replaces = looked.keep ? null : this.#chosen.label
       this.#restoreStatus()
       if (await this.#question.ask(model, looked.told, replaces))
-        await this.#load(model, options, looked.keep)
+        await this.#load(model, looked.options, looked.keep)
     })
   }
 
@@ -75,8 +88,8 @@ export class Opening {
     return this.#guarded(
       model,
       () => this.choose(model),
-      async options => {
-        const { told, keep } = await this.#look(model, options)
+      async given => {
+        const { told, keep, options } = await this.#look(model, given)
         const ask = told.downloadBytes > 0 || !keep
         const replaces = keep ? null : this.#chosen.label
         this.#restoreStatus()
@@ -90,10 +103,10 @@ export class Opening {
   reopen(): Promise<void> {
     const model = this.#chosen
     const again = () => this.reopen()
-    return this.#guarded(model, again, async options => {
+    return this.#guarded(model, again, async given => {
       // Its speed does not matter now.
-      const { keep } = await this.#look(model, { ...options, calibrate: false })
-      await this.#load(model, options, keep)
+      const { keep, options } = await this.#look(model, { ...given, calibrate: false })
+      await this.#load(model, { ...options, ...given }, keep)
     })
   }
 
@@ -122,10 +135,11 @@ export class Opening {
     this.#looking = own
     this.#status.textContent = `Looking at ${model.label}.`
     try {
-      const told = await lookAt(model, options, own.signal)
+      const looked = await lookAt(model, options, own.signal)
       own.signal.throwIfAborted()
       const open = (await this.#parts.session.stats())?.memory.total ?? 0
-      return { told, keep: open === 0 || bothFit(told, options, open) }
+      const keep = open === 0 || bothFit(looked.told, looked.options, open)
+      return { ...looked, keep }
     } catch (caught) {
       throw own.signal.aborted ? new RyzError('ABORTED', 'another model was chosen') : caught
     } finally {
@@ -142,6 +156,7 @@ export class Opening {
     this.#progress.removeAttribute('value')
     this.#status.textContent = `Loading ${model.label}.`
     if (!keep) this.#chosen = model
+    this.#arrival = { beganMs: performance.now(), lastByteMs: 0 }
     const onProgress = (p: LoadProgress): void => this.#show(p)
     const stats = await this.#parts.session.open(model.source, { ...options, onProgress }, keep)
     this.#chosen = model
@@ -187,6 +202,8 @@ export class Opening {
   #show(p: LoadProgress): void {
     if (p.totalBytes > 0 && p.phase === 'weights')
       this.#progress.value = p.loadedBytes / p.totalBytes
+    if (p.phase === 'weights' && p.loadedBytes === p.totalBytes)
+      this.#arrival.lastByteMs ||= performance.now()
     this.#amount.textContent = amountText(p)
     if (this.#parts.session.isWriting) return
     // The status is a live region, so it names each phase once and leaves the numbers to the bar.

@@ -10,23 +10,30 @@ import {
 } from 'ryzanstein'
 import { byId, keepFocus } from './dom.ts'
 import type { ChosenModel } from './model-chooser.ts'
-import { forecastText, roomText } from './wording.ts'
+import { forecastText, roomText, sentence } from './wording.ts'
 
 /** LoadOptions.memoryBudget, where the visitor says nothing. */
 const BUDGET = 500e6
 
+/** What a page can have at most, in WebAssembly's 32-bit memory. */
+const MOST = 4e9
+
 /**
- * What is known of a model before it is loaded.
+ * What is known of a model before it is loaded, and the options to load it with: where the visitor set no limit of
+ * memory, a model may ask for more than a page usually takes, and the question says how much.
  * @throws RyzError why it cannot be read or would not run; ABORTED
  */
 export async function lookAt(
   model: ChosenModel,
   options: LoadOptions,
   signal: AbortSignal,
-): Promise<RunForecast> {
+): Promise<{ told: RunForecast; options: LoadOptions }> {
   const told = await willItRun(model.source, { ...options, signal })
-  if (told.refusal) throw new RyzError(told.refusal.code, told.refusal.message)
-  return told
+  if (!told.refusal) return { told, options }
+  if (told.refusal.code === 'MEMORY_BUDGET' && options.memoryBudget === undefined) {
+    return lookAt(model, { ...options, memoryBudget: MOST }, signal)
+  }
+  throw new RyzError(told.refusal.code, told.refusal.message)
 }
 
 /** Whether a model may be loaded beside one that takes `openBytes` already. */
@@ -58,6 +65,7 @@ export class Question {
    */
   async ask(model: ChosenModel, told: RunForecast, replaces: string | null): Promise<boolean> {
     const room = await roomFor(told)
+    const note = model.note === undefined ? '' : ` ${sentence(model.note)}`
     this.dismiss()
     const first =
       replaces === null
@@ -66,7 +74,7 @@ export class Question {
     return new Promise(resolve => {
       this.#answer = resolve
       this.#title.textContent = `Load ${told.name || model.label}?`
-      this.#text.textContent = forecastText(told) + room + first
+      this.#text.textContent = forecastText(told) + note + room + first
       this.#lowered.replaceChildren(
         ...told.lowered.map(({ from, to, reason }) => {
           const item = document.createElement('li')

@@ -53,6 +53,24 @@ export function amountText(p: LoadProgress): string {
   return `${megabytes(p.loadedBytes)} of ${megabytes(p.totalBytes)}${rate}${left}`
 }
 
+/**
+ * 'The model came in 7.0 s. The first word stood 0.4 s after its last byte, 7.9 s after the page was opened.'
+ * @param times   of the page's load, milliseconds; `lastByteMs` 0 where no weights were read
+ * @param askedMs of the answer
+ */
+export function firstWordText(
+  { beganMs, lastByteMs }: { beganMs: number; lastByteMs: number },
+  askedMs: number,
+  wordMs: number,
+): string {
+  const after =
+    lastByteMs > 0 && lastByteMs > askedMs
+      ? `${milliseconds(wordMs - lastByteMs)} after its last byte`
+      : `${milliseconds(wordMs - askedMs)} after it was asked for`
+  const came = lastByteMs > 0 ? `The model came in ${milliseconds(lastByteMs - beganMs)}. ` : ''
+  return `${came}The first word stood ${after}, ${milliseconds(wordMs)} after the page was opened.`
+}
+
 const FINISHES: Record<FinishReason | 'stopped' | 'replaced', string> = {
   eos: 'the tale ended',
   stop: 'ended at a stop string',

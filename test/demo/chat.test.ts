@@ -7,6 +7,7 @@ import {
   type Conversation,
   choose,
   dropTurn,
+  merge,
   messagesOf,
   newConversation,
   pathOf,
@@ -52,6 +53,83 @@ describe('a conversation', () => {
     ])
     expect(titleOf(chat)).toBe('Hello there')
     expect(titleOf(newConversation(''))).toBe('New conversation')
+  })
+})
+
+describe('two tabs in one conversation', () => {
+  const copy = (chat: Conversation): Conversation => structuredClone(chat)
+
+  test('keep the turns of both, each on its own path', () => {
+    const { chat, bye } = twoBranches()
+    choose(chat, chat.turns[0]!)
+    const other = copy(chat)
+    const mine = addTurn(chat, { parent: bye.id, role: 'assistant', text: 'See you' })
+    const theirs = addTurn(other, { parent: bye.id, role: 'assistant', text: 'Farewell' })
+    addTurn(other, { parent: theirs.id, role: 'user', text: 'Wait' })
+    expect(merge(chat, other)).toBe(true)
+    expect(texts(chat)).toEqual(['Hello', 'Hi', 'Bye', 'See you'])
+    expect(branchesOf(chat, mine)).toHaveLength(2)
+    choose(chat, theirs)
+    expect(texts(chat)).toEqual(['Hello', 'Hi', 'Bye', 'Farewell', 'Wait'])
+    expect(merge(chat, other)).toBe(false)
+  })
+
+  test('follow each other where only one goes on, and an answer that grows', () => {
+    const { chat, edited } = twoBranches()
+    const other = copy(chat)
+    const answer = addTurn(other, { parent: edited.id, role: 'assistant', text: 'Good' })
+    merge(chat, other)
+    expect(texts(chat)).toEqual(['Hello there', 'Good'])
+    const here = chat.turns.at(-1)!
+    answer.text += ' morning'
+    answer.end = 'eos'
+    expect(merge(chat, copy(other))).toBe(true)
+    expect(here).toMatchObject({ text: 'Good morning', end: 'eos' })
+    // What is behind takes nothing back.
+    answer.text = 'Good'
+    expect(merge(chat, other)).toBe(false)
+    expect(here.text).toBe('Good morning')
+  })
+
+  test('bring nothing back of which nothing came, and keep the later system prompt', () => {
+    const { chat, edited } = twoBranches()
+    const other = copy(chat)
+    addTurn(other, { parent: edited.id, role: 'assistant', text: '' })
+    expect(merge(chat, other)).toBe(false)
+    Object.assign(other, { system: 'Be long.', systemMs: 2 })
+    chat.systemMs = 1
+    expect(merge(chat, other)).toBe(true)
+    expect(chat.system).toBe('Be long.')
+    Object.assign(other, { system: 'Old', systemMs: 1 })
+    expect(merge(chat, other)).toBe(false)
+  })
+
+  test('whatever two tabs did, both have all turns after telling each other', () => {
+    const steps = fc.array(fc.tuple(fc.boolean(), fc.nat(), fc.string()), { maxLength: 30 })
+    fc.assert(
+      fc.property(steps, list => {
+        const tabs = [twoBranches().chat]
+        tabs.push(copy(tabs[0]!))
+        for (const [first, at, text] of list) {
+          const tab = tabs[first ? 0 : 1]!
+          const parent = tab.turns[at % tab.turns.length]!
+          const role = parent.role === 'user' ? 'assistant' : 'user'
+          addTurn(tab, { parent: parent.id, role, text: `${text}.` })
+        }
+        merge(tabs[0]!, copy(tabs[1]!))
+        merge(tabs[1]!, copy(tabs[0]!))
+        const ids = tabs.map(tab => tab.turns.map(turn => turn.id).toSorted())
+        expect(ids[0]).toEqual(ids[1])
+        expect(ids[0]).toHaveLength(4 + list.length)
+        for (const tab of tabs) {
+          const seen = new Set([''])
+          for (const turn of tab.turns) {
+            expect(seen.has(turn.parent)).toBe(true)
+            seen.add(turn.id)
+          }
+        }
+      }),
+    )
   })
 })
 
