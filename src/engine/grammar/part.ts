@@ -6,6 +6,7 @@ import { ChatPlan } from '../answer/plan.ts'
 import { type Compiled, compile, type GrammarSpec } from './compile.ts'
 import { prepareFreeString } from './run/mask.ts'
 import { buildVocabulary, type Vocabulary, type VocabularySource } from './run/vocabulary.ts'
+import { warmUp } from './warm-up.ts'
 import { Budget, GrammarFault, type Work } from './work.ts'
 
 /** What is wrong with a grammar. */
@@ -26,11 +27,15 @@ export interface GrammarPart {
   faultOf(caught: unknown): Fault | undefined
 }
 
+/** Tokens: of so many the first masks take 2 ms, less than warming up is worth (0.2 s). */
+const SMALL = 20_000
+
 export const grammarPart: GrammarPart = {
   chatPlan: (input, template, tokenizer) => new ChatPlan(input, template, tokenizer),
   *vocabulary(source) {
     const vocabulary = yield* buildVocabulary(source)
     yield* prepareFreeString(vocabulary)
+    if (source.size > SMALL) yield* warmUp(source)
     return vocabulary
   },
   compile: (spec, vocabulary) => compile(spec, vocabulary, new Budget()),

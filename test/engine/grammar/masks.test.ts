@@ -2,6 +2,7 @@
 // tokens that hold parts of characters, span signs, are control tokens, or are missing.
 import { describe, expect, it } from 'vitest'
 import { compile, type GrammarSpec } from '../../../src/engine/grammar/compile.ts'
+import { grammarPart } from '../../../src/engine/grammar/part.ts'
 import type { GrammarFilter } from '../../../src/engine/grammar/run/filter.ts'
 import { Budget, finish } from '../../../src/engine/grammar/work.ts'
 import { tokenizerFromGguf } from '../../../src/tokenizer/from-gguf.ts'
@@ -63,6 +64,21 @@ const SPECS: Record<string, GrammarSpec> = {
   'a pattern and a length': {
     kind: 'schema',
     schema: { type: 'string', pattern: '^([a-z]{2} )*x$', minLength: 8, maxLength: 20 },
+    strict: true,
+  },
+  'a search in a text of bounded length': {
+    kind: 'schema',
+    schema: { type: 'string', pattern: '[0-9]{3}-', minLength: 6, maxLength: 11 },
+    strict: true,
+  },
+  'lengths that only some sums reach': {
+    kind: 'schema',
+    schema: { type: 'string', pattern: '^(abc|é😀)*$', minLength: 4, maxLength: 9 },
+    strict: true,
+  },
+  'a class and a greatest length': {
+    kind: 'schema',
+    schema: { type: 'array', items: { type: 'string', pattern: '^[a-zé ]+$', maxLength: 4 } },
     strict: true,
   },
   'two kinds of object': {
@@ -138,6 +154,30 @@ describe('the mask of every state of a walk is what tokens do one by one', () =>
         })
       }
     }
+  })
+})
+
+describe('preparing a vocabulary', () => {
+  // It exercises masks on a part of the tokens, which may write no JSON, or nothing.
+  it.each<[string, string[]]>([
+    ['without tokens', []],
+    ['of a few letters', ['a', 'b', 'ab']],
+    ['of words, without bytes', ['a', 'b', ...Array.from({ length: 25_000 }, (_, i) => `w${i}`)]],
+  ])('%s works, in many pieces', (_, texts) => {
+    const utf8 = new TextEncoder()
+    const tokens = texts.map(text => utf8.encode(text))
+    const source = {
+      size: tokens.length + 1,
+      endTokens: new Set([tokens.length]),
+      bytes: (id: number) => tokens[id] ?? new Uint8Array(),
+      isText: (id: number) => id < tokens.length,
+    }
+    const vocabulary = finish(grammarPart.vocabulary(source))
+    if (texts.length === 0) return
+    const spec = { kind: 'regex', pattern: '[a-z]{1,3}' } as const
+    const { grammar } = finish(compile(spec, vocabulary, new Budget()))
+    const want = texts.flatMap((text, id) => (/^[a-z]{1,3}$/.test(text) ? [id] : []))
+    expect(idsOf(grammar.begin().allowed())).toEqual(want)
   })
 })
 

@@ -138,6 +138,12 @@ export class Machine {
     return state
   }
 
+  /** The same machine before its first byte, with nothing kept. */
+  again(): Machine {
+    this.forget()
+    return new Machine(this.rules, this.#rank)
+  }
+
   /** Drops what is kept for reuse; states in use stay good. */
   forget(): void {
     this.#states = new Map()

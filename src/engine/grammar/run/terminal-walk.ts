@@ -33,7 +33,7 @@ function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
 
 /**
  * Marks the tokens that stay inside the terminal.
- * @param start  a state between or within characters, without bounds on the length that a token can meet
+ * @param start  a state between or within characters
  * @returns the trie nodes at whose byte the terminal may end
  */
 export function walkTerminal(
@@ -50,7 +50,11 @@ export function walkTerminal(
     rows = { next: [], loops: [] }
     rowsOf.set(terminal, rows)
   }
+  const { low, high } = start
+  const bounded = low > 0 || high < Number.POSITIVE_INFINITY
   const exits: number[] = []
+  /** By depth: characters so far. */
+  const chars = new Int32Array(vocabulary.longest + 2)
   /** By depth: the automaton's state between characters, or -1 and the state within one. */
   const between = new Int32Array(vocabulary.longest + 2)
   const within: (TerminalState | undefined)[] = []
@@ -62,10 +66,12 @@ export function walkTerminal(
     const d = depth[node]
     const b = byte[node]
     const q = between[d - 1]
+    const read = chars[d - 1]
     let to = SLOW
     if (q >= 0 && b < 128) to = (rows.next[q] ?? rowOf(terminal, rows, q))[b]
     if (to === SLOW) {
-      const from = q >= 0 ? terminal.between(q) : within[d - 1]!
+      const from =
+        q < 0 ? within[d - 1]! : terminal.between(q, Math.max(0, low - read), high - read)
       const state = from.next(b)
       if (state === null) to = -1
       else if (state.closed) {
@@ -76,18 +82,23 @@ export function walkTerminal(
         for (let t = first[node]; t < first[node + 1]; t++) mark(bits, order[t])
         between[d] = -1
         within[d] = state
+        chars[d] = read
         node++
         continue
       }
+    } else if (bounded && to >= 0) {
+      if (!terminal.alive(to, Math.max(0, low - read - 1), high - read - 1)) to = -1
     }
     if (to < 0) {
       node = end[node]
       continue
     }
-    if (raw && accept[to] === 1) exits.push(node)
+    const ends = raw && accept[to] === 1 && read + 1 >= low
+    if (ends) exits.push(node)
     const after = end[node]
     let whole = false
-    if (after > node + 1) {
+    // Near its greatest length a text may go on with one character and not with two.
+    if (after > node + 1 && high === Number.POSITIVE_INFINITY) {
       if (rows.next[to] === undefined) rowOf(terminal, rows, to)
       whole = (below[node] & ~rows.loops[to]) === 0
     }
@@ -98,6 +109,7 @@ export function walkTerminal(
       continue
     }
     between[d] = to
+    chars[d] = read + 1
     node++
   }
   return exits

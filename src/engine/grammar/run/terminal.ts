@@ -148,7 +148,7 @@ export class Terminal {
 
   /** It has no text. */
   get empty(): boolean {
-    return this.dfa.empty || !this.#alive(0, this.min, this.max)
+    return this.dfa.empty || !this.alive(0, this.min, this.max)
   }
 
   get start(): TerminalState {
@@ -197,8 +197,9 @@ export class Terminal {
     return this.texts < FEW
   }
 
-  /** The state between two characters, without bounds on the length. */
-  between(q: number): TerminalState {
+  /** The state between two characters; so many must, and may, still come. */
+  between(q: number, low: number, high: number): TerminalState {
+    if (low > 0 || high < Number.POSITIVE_INFINITY) return this.#state(q, low, high, WHOLE)
     this.#between[q] ??= this.#state(q, 0, Number.POSITIVE_INFINITY, WHOLE)
     return this.#between[q]
   }
@@ -348,15 +349,15 @@ export class Terminal {
           if (char === 0x2f || char < first || char > last) return false
           if (phase === HEX && (char >= 0x20 || [8, 9, 10, 12, 13].includes(char))) return false
           const to = this.dfa.next(q, char)
-          return to >= 0 && this.#alive(to, Math.max(0, low - 1), high - 1)
+          return to >= 0 && this.alive(to, Math.max(0, low - 1), high - 1)
         },
       )
     }
-    if (this.free) return this.#alive(q, Math.max(0, low - 1), high - 1)
+    if (this.free) return this.alive(q, Math.max(0, low - 1), high - 1)
     const width = this.dfa.classes.count
     for (const c of this.dfa.classes.within(first, last)) {
       const to = this.dfa.table[q * width + c]
-      if (to >= 0 && this.#alive(to, Math.max(0, low - 1), high - 1)) return true
+      if (to >= 0 && this.alive(to, Math.max(0, low - 1), high - 1)) return true
     }
     return false
   }
@@ -367,10 +368,11 @@ export class Terminal {
     if (q < 0) return null
     const low = Math.max(0, from.low - 1)
     const high = from.high - 1
-    return this.#alive(q, low, high) ? this.#state(q, low, high, WHOLE) : null
+    return this.alive(q, low, high) ? this.#state(q, low, high, WHOLE) : null
   }
 
-  #alive(q: number, low: number, high: number): boolean {
+  /** Whether a text of between `low` and `high` characters leads from the automaton's state to an end. */
+  alive(q: number, low: number, high: number): boolean {
     if (low > high) return false
     if (this.free || (low === 0 && high === Number.POSITIVE_INFINITY)) return true
     return this.#lengths!.within(q, low, high)

@@ -70,8 +70,12 @@ export class Vocabulary {
 
 /** What tokens do inside a JSON string without a pattern; see mask.ts. */
 export interface FreeString {
-  /** By token: characters it needs to stay inside, NOT_INSIDE where it cannot. */
-  needs: Uint16Array
+  /** A bit for each token that can stay inside. */
+  all: Uint32Array
+  /** These tokens, in the order of the characters that they need. */
+  byNeed: Int32Array
+  /** How many of them need at most so many characters. */
+  upTo: Int32Array
   /** Trie nodes at whose byte the string closes, and the characters before. */
   exits: Int32Array
   exitChars: Uint16Array
