@@ -39,36 +39,7 @@ const named = CASES.map(c => [`${c.name} (${c.what})`, c] as const)
 const MIXTURES = named.filter(([name]) => name.startsWith('moe-'))
 
 const adapter = await adapterHere()
-/** Bytes of all buffers that the device has now. */
-let liveBytes = 0
-const factory = webGpuFactory(() => counting(nodeGpu()), { allowSoftwareAdapter: true })
-
-/** The same GPU, whose device counts what it is asked for and what is given back. */
-function counting(gpu: GPU): GPU {
-  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
-    const adapter = await gpu.requestAdapter(options)
-    const request = adapter?.requestDevice.bind(adapter)
-    if (adapter && request) {
-      adapter.requestDevice = async descriptor => {
-        const device = await request(descriptor)
-        const create = device.createBuffer.bind(device)
-        device.createBuffer = given => {
-          const buffer = create(given)
-          const destroy = buffer.destroy.bind(buffer)
-          liveBytes += given.size
-          buffer.destroy = () => {
-            liveBytes -= given.size
-            return destroy()
-          }
-          return buffer
-        }
-        return device
-      }
-    }
-    return adapter
-  }
-  return { requestAdapter, wgslLanguageFeatures: gpu.wgslLanguageFeatures } as GPU
-}
+const factory = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
 
 describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, () => {
   /** Keeps the device, and with it what was compiled, from one model to the next. */
@@ -138,11 +109,8 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     expect(await greedyMisses(network, first.ids, first, golden.greedyMargin)).toEqual([])
   })
 
-  test('ryz-chat, in the bytes of the memory plan', async () => {
-    parts?.close()
-    parts = undefined
-    const before = liveBytes // the keeper
-    const { network, memory } = await open([fileOf(CHAT)], factory, { contextLength: 128 })
+  test('ryz-chat', async () => {
+    const { network } = await open([fileOf(CHAT)], factory, { contextLength: 128 })
     const { ids, int8 } = CHAT_GOLDEN.generation.find(g => g.name === 'who')!
     const count = int8.gaps.slice(0, 4).findIndex(gap => gap < TOLERANCES.greedyMargin)
     const greedy = int8.greedy.slice(0, count < 0 ? 4 : count)
@@ -160,12 +128,6 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     const got = greedy.map((_, i) => argMax(logits.subarray(i * vocab, (i + 1) * vocab)))
     expect(greedy.length).toBeGreaterThan(1)
     expect(got).toEqual(greedy)
-    // All buffers of the device: weights, KV, rows, parameters, what results come back in.
-    const used = liveBytes - before
-    const planned = memory.weights + memory.kv + memory.scratch
-    expect(used).toBeLessThanOrEqual(planned)
-    // And the plan is no guess: within a tenth and a megabyte.
-    expect(used).toBeGreaterThan(0.9 * planned - 2 ** 20)
   }, 300_000)
 
   test.each(['f16', 'int8', 'int4'] as const)(
