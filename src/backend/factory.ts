@@ -87,7 +87,7 @@ export function pathId(path: ExecutionPath): string {
 export function pathName(path: ExecutionPath): string {
   switch (path.backend) {
     case 'wasm':
-      return `${path.variant} with ${path.threads} thread${path.threads === 1 ? '' : 's'}`
+      return `${path.variant} with ${path.threads} thread${path.threads === 1 ? '' : 's'}${promptsOf(path)}`
     case 'webgpu':
       return path.adapter === '' ? 'WebGPU' : `WebGPU on ${path.adapter}`
     case 'reference':
@@ -95,6 +95,12 @@ export function pathName(path: ExecutionPath): string {
     default:
       return path satisfies never
   }
+}
+
+function promptsOf({ prompts }: KernelPath): string {
+  return prompts === undefined
+    ? ''
+    : `, prompts on ${pathName({ backend: 'webgpu', adapter: prompts })}`
 }
 
 /** The three fields by which stats() and willItRun() tell a path. */

@@ -15,6 +15,7 @@ import type {
   EngineStats,
   GenerateOptions,
   GpuStats,
+  HybridStats,
   LoadOptions,
   PoolStats,
   RestoredSession,
@@ -225,6 +226,7 @@ export class Engine {
       model: info,
       ...gpuOf(parts.gpu?.(), this.#scheduler.drawing),
       ...poolOf(parts.pool?.()),
+      ...hybridOf(parts.hybrid?.()),
       ...(parts.choice && { choice: parts.choice }),
       fallbacks: [...fallbacks],
       memory: {
@@ -382,6 +384,11 @@ function gpuOf(
 /** Nothing where one thread computes. */
 function poolOf(pool: PoolStats | undefined): Pick<EngineStats, 'pool'> {
   return pool === undefined ? {} : { pool }
+}
+
+/** Nothing where one backend computes. */
+function hybridOf(hybrid: HybridStats | undefined): Pick<EngineStats, 'hybrid'> {
+  return hybrid === undefined ? {} : { hybrid }
 }
 
 function expertsOf(tokens: number[][] | undefined): Pick<EngineStats, 'experts'> {

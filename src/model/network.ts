@@ -22,6 +22,8 @@ export interface StepRow {
   readonly seq: Sequence
   readonly token: number
   readonly wants: Wanted
+  /** It goes on with an answer, one token a step or a few that were guessed; false for what is read. */
+  readonly answers?: boolean
 }
 
 /** What a step gave, in the order of the rows that wanted it. */

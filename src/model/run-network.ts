@@ -91,7 +91,7 @@ export class BackendNetwork implements Network {
     this.#graph = new Graph(config, backend, weights, { ...options, kv: this.#cache, rope })
     this.#selected = backend.alloc(4 * wantedRows * hidden, 'rows for the head')
     this.#logits = backend.alloc(4 * wantedRows * vocab, 'logits')
-    const copy = (from: number, to: number) => backend.copyBlock(this.#cache, from, to)
+    const copy = (from: number, to: number) => this.copyBlock(from, to)
     this.kv = options.book ?? new KvCache(options.kvBlocks, contextLength, copy)
     if (options.book !== undefined) this.kv.copyBy(copy)
     const maxBlocks = Math.ceil(contextLength / KV_BLOCK)
@@ -159,6 +159,10 @@ export class BackendNetwork implements Network {
 
   writeBlock(block: number, bytes: Uint8Array): void {
     this.#backend.writeBlock(this.#cache, block, bytes)
+  }
+
+  copyBlock(from: number, to: number): void {
+    this.#backend.copyBlock(this.#cache, from, to)
   }
 
   /** Closes the backend; may be called twice. */

@@ -12,7 +12,13 @@ export interface Fallback {
 
 /** How a model is computed. */
 export type ExecutionPath =
-  | { readonly backend: 'wasm'; readonly variant: KernelVariant; readonly threads: number }
+  | {
+      readonly backend: 'wasm'
+      readonly variant: KernelVariant
+      readonly threads: number
+      /** The adapter of the GPU that reads the prompts, where one does. */
+      readonly prompts?: string
+    }
   | { readonly backend: 'webgpu'; readonly adapter: string }
   | { readonly backend: 'reference' }
 
@@ -159,15 +165,27 @@ export interface Calibration {
   expected?: ExpectedSpeed
 }
 
-/** With backend 'auto': whether the GPU or the CPU computes, and why. */
+/** Where the GPU reads prompts and the CPU writes answers; both hold the weights. */
+export interface HybridStats {
+  prefill: 'webgpu'
+  decode: 'wasm'
+  /** KV blocks that went from the GPU to the CPU: those of a prompt, once, before its first token. */
+  toCpu: { blocks: number; bytes: number; ms: number }
+  /** And back: blocks of answers that a later prompt begins with. */
+  toGpu: { blocks: number; bytes: number; ms: number }
+}
+
+/** With backend 'auto': whether the GPU or the CPU computes, or the GPU prompts and the CPU answers, and why. */
 export interface BackendChoice {
-  backend: 'webgpu' | 'wasm'
+  backend: 'webgpu' | 'wasm' | 'hybrid'
   /** Measured in this load, remembered from an earlier one, or decided without. */
   source: 'measured' | 'remembered' | 'skipped'
   reason: string
-  /** Measured on the loaded model, and of the CPU's kernels on weights of its shape. */
+  /** Measured on the loaded model. */
   gpu?: ExpectedSpeed
+  /** The same where both fit the memory budget; else expected of its kernels, on weights of the model's shape. */
   cpu?: ExpectedSpeed
+  cpuSource?: 'measured' | 'expected'
 }
 
 /** Tokens a second, as measured on this device or estimated from what it measured. */
@@ -282,6 +300,8 @@ export interface EngineStats {
   gpu?: GpuStats
   /** Only while several threads compute. */
   pool?: PoolStats
+  /** Only where the GPU reads prompts and the CPU, which `backend` names, writes answers. */
+  hybrid?: HybridStats
   /** Only with backend 'auto'. */
   choice?: BackendChoice
   fallbacks: Fallback[]

@@ -148,29 +148,33 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   const best = factories.filter(isKernel).find(f => f.unavailable === undefined)
   // Fetched while the header is read.
   if (best) kernels(best.path.variant, best.path.threads)
-  const arrange = calibrator(
-    {
-      measure: async ({ variant, threads: most }, threads, { cols, headLayout }, all) => {
-        const variants: KernelVariant[] =
-          all && variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
-            ? [variant, 'relaxed-i32']
-            : [variant]
-        // The build that will run, on as many threads as are measured.
-        const wasm = await kernels(variant, most)
-        return measureKernels({ variants, threads, cols, headLayout, wasm })
+  const calibrated = (wanted: Wanted): Arrange =>
+    calibrator(
+      {
+        measure: async ({ variant, threads: most }, threads, { cols, headLayout }, all) => {
+          const variants: KernelVariant[] =
+            all && variant === 'relaxed' && (options.variant ?? 'auto') === 'auto'
+              ? [variant, 'relaxed-i32']
+              : [variant]
+          // The build that will run, on as many threads as are measured.
+          const wasm = await kernels(variant, most)
+          return measureKernels({ variants, threads, cols, headLayout, wasm })
+        },
+        factory: (variant, threads) => factoryOf(allowed({ path: kernelPath(variant, threads) })),
+        remembered: rememberedInIndexedDb(),
+        machine: `${navigator.userAgent}|${features.cores}`,
       },
-      factory: (variant, threads) => factoryOf(allowed({ path: kernelPath(variant, threads) })),
-      remembered: rememberedInIndexedDb(),
-      machine: `${navigator.userAgent}|${features.cores}`,
-    },
-    calibrate,
-  )
+      wanted,
+    )
   // Who names kernels wants kernels; an adapter is asked for where a GPU may matter, and nowhere else.
   const open = (options.backend ?? 'auto') === 'auto' && (options.variant ?? 'auto') === 'auto'
-  const contest: Arrange = withContest(arrange, {
+  const arrange = calibrated(calibrate)
+  // A GPU is compared with all of the CPU.
+  const compared = calibrated(calibrate ?? (navigator.gpu ? 'contest' : undefined))
+  const contest: Arrange = withContest(compared, {
     gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),
     remembered: rememberedInIndexedDb(),
-    machine: navigator.userAgent,
+    machine: [navigator.userAgent, options.powerPreference, options.memoryBudget].join('|'),
   })
   // Of one thread: what waits in a pool spins, and would take turns with another.
   const backend = options.backend === 'webgpu' ? 'auto' : options.backend

@@ -51,7 +51,7 @@ export async function openParts(
   const parts = await openEngineParts(source, options, hooks, [factory])
   // No path is lost here: what computes now is all there is.
   const { network } = (parts.network as RevivingNetwork).running
-  return { ...parts, network }
+  return { ...parts, network: network as BackendNetwork }
 }
 
 /**

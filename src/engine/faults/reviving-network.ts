@@ -1,6 +1,8 @@
 // A network whose backend may be exchanged: when the GPU is lost or full, the weights are poured into the next
 // path from where they came, and the book of the KV cache goes on with empty blocks, which the scheduler
-// fills again from the tokens. Only one backend holds weights. Made by open-parts.ts.
+// fills again from the tokens. Only one backend holds weights, except in a hybrid, whose CPU then goes on alone.
+// Made by open-parts.ts.
+import { pathName } from '../../backend/factory.ts'
 import type { RyzError } from '../../errors.ts'
 import type { KvCache } from '../../model/kv-cache.ts'
 import type { Drawer, Network, StepResult, StepRow } from '../../model/network.ts'
@@ -10,23 +12,24 @@ import { gpuFailure, type OpenNetwork } from '../load/open-network.ts'
 /** The page draws between two submits, and drivers end what takes seconds. */
 const GPU_STEP_MS = 50
 
-/**
- * Opens the model on another path.
- * @param book  of the cache that goes on
- */
-export type ReopenNetwork = (error: RyzError, book: KvCache) => Promise<OpenNetwork>
+/** Opens the model on another path, with the book of the cache before. */
+export type ReopenNetwork = (error: RyzError, before: OpenNetwork) => Promise<OpenNetwork>
+/** Told by the names of the paths. */
+export type Exchanged = (error: RyzError, from: string, to: string) => void
 
 export class RevivingNetwork implements Network {
   /** What computes now. */
   running: OpenNetwork
   readonly kv: KvCache
   readonly #reopen: ReopenNetwork
+  readonly #exchanged: Exchanged
   #closed = false
 
-  constructor(first: OpenNetwork, reopen: ReopenNetwork) {
+  constructor(first: OpenNetwork, reopen: ReopenNetwork, exchanged: Exchanged = () => undefined) {
     this.running = first
     this.kv = first.network.kv
     this.#reopen = reopen
+    this.#exchanged = exchanged
   }
 
   get config() {
@@ -42,7 +45,7 @@ export class RevivingNetwork implements Network {
   }
 
   get stepMs(): number | undefined {
-    return this.running.path.backend === 'webgpu' ? GPU_STEP_MS : undefined
+    return this.#onGpu ? GPU_STEP_MS : undefined
   }
 
   get drawer(): Drawer | undefined {
@@ -66,7 +69,7 @@ export class RevivingNetwork implements Network {
   }
 
   expertRows(): number[][] | undefined {
-    return this.running.network.expertRows()
+    return this.running.network.expertRows?.()
   }
 
   readBlock(block: number): Promise<Uint8Array> {
@@ -79,15 +82,25 @@ export class RevivingNetwork implements Network {
 
   /** See Network.revive. */
   revive(error: RyzError): Promise<void> | undefined {
-    const { path, network } = this.running
-    if (path.backend !== 'webgpu' || gpuFailure(error) === undefined || this.#closed) return
-    network.close()
-    return this.#exchange(error)
+    if (!this.#onGpu || gpuFailure(error) === undefined || this.#closed) return
+    const before = this.running
+    if (before.spare === undefined) {
+      before.network.close()
+      return this.#exchange(error, this.#reopen(error, before))
+    }
+    return this.#exchange(error, leave(before.spare))
   }
 
-  async #exchange(error: RyzError): Promise<void> {
-    const next = await this.#reopen(error, this.kv)
+  /** What is computed on a GPU, prompts alone or all. */
+  get #onGpu(): boolean {
+    return this.running.path.backend === 'webgpu' || this.running.spare !== undefined
+  }
+
+  async #exchange(error: RyzError, opening: Promise<OpenNetwork>): Promise<void> {
+    const { path } = this.running
+    const next = await opening
     this.running = next
+    this.#exchanged(error, pathName(path), pathName(next.path))
     if (this.#closed) next.network.close()
   }
 
@@ -96,4 +109,11 @@ export class RevivingNetwork implements Network {
     this.#closed = true
     this.running.network.close()
   }
+}
+
+/** The half that goes on. A step that the loss ended has told so first, or its word would find nothing to revive. */
+async function leave({ open, leave }: NonNullable<OpenNetwork['spare']>): Promise<OpenNetwork> {
+  await leave()
+  await new Promise(resolve => setTimeout(resolve, 0))
+  return open
 }

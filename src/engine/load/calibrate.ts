@@ -58,9 +58,10 @@ const OPS_A_LAYER = 10
 
 /**
  * LoadOptions.calibrate, or 'speed' for a forecast: measures whatever the size, to tell a speed, but chooses as a
- * load without the option does.
+ * load without the option does. 'contest': the same for a load whose GPU has to be compared with something, where the
+ * model is large enough to matter.
  */
-export type Wanted = boolean | 'speed' | undefined
+export type Wanted = boolean | 'speed' | 'contest' | undefined
 
 export function calibrator(parts: CalibratorParts, wanted: Wanted): Arrange {
   return async (factories, work) => {
@@ -80,7 +81,8 @@ async function calibrate(
   if (rungs.length === 0) return skipped('no WebAssembly kernels can run here')
   if (wanted === false) return skipped('the option calibrate is false')
   const settled = wanted === true ? undefined : whySettled(rungs, work)
-  if (settled !== undefined && wanted !== 'speed') return skipped(settled)
+  const forSpeed = wanted === 'speed' || (wanted === 'contest' && whyTooSmall(work) === undefined)
+  if (settled !== undefined && !forSpeed) return skipped(settled)
   const pick = (rates: KernelRates[]) =>
     settled === undefined ? choose(rates, work, own) : asItStands(rates, work, own)
   const own = rungs[0]!.path
@@ -88,7 +90,7 @@ async function calibrate(
   const key = ['calibration', PACKAGE_VERSION, parts.machine, work.key, asked].join('|')
   const known = await parts.remembered.get(key)
   const before = isNote(known) ? known : undefined
-  const speedToo = wanted === 'speed' && own.threads > 1
+  const speedToo = forSpeed && own.threads > 1
   if (before?.certain && !(speedToo && !hasSpeed(before, own))) {
     return { source: 'remembered', ms: 0, ...pick(before.rates) }
   }
@@ -118,11 +120,13 @@ async function calibrate(
 
 /** Why a load does not measure; undefined when it does. */
 function whySettled(rungs: readonly KernelFactory[], work: ModelWork): string | undefined {
-  const bytes = work.ternaryBytes + work.headBytes
-  if (bytes < WORTH_BYTES) {
-    return `a token reads ${(bytes / 1e6).toFixed(1)} MB, too little to matter`
-  }
-  return hasChoice(rungs) ? undefined : 'the options leave one choice'
+  return whyTooSmall(work) ?? (hasChoice(rungs) ? undefined : 'the options leave one choice')
+}
+
+function whyTooSmall({ ternaryBytes, headBytes }: ModelWork): string | undefined {
+  const bytes = ternaryBytes + headBytes
+  if (bytes >= WORTH_BYTES) return undefined
+  return `a token reads ${(bytes / 1e6).toFixed(1)} MB, too little to matter`
 }
 
 /** What is kept of a calibration. */

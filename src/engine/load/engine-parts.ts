@@ -14,6 +14,7 @@ import type {
   FaultStats,
   GpuStats,
   HeadType,
+  HybridStats,
   KvType,
   LoadProgress,
   ModelInfo,
@@ -50,6 +51,8 @@ export interface EngineParts {
   readonly gpu?: () => GpuStats | undefined
   /** Of the threads, while several compute. */
   readonly pool?: () => PoolStats | undefined
+  /** Of a GPU and a CPU that share the work, while they do. */
+  readonly hybrid?: () => HybridStats | undefined
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

@@ -2,19 +2,21 @@
 // GPU that fails on the way is passed over by name, and the next path is poured. Called by open-parts.ts for a
 // load, and again when the GPU is lost later.
 import type { BackendTraits } from '../../backend/backend.ts'
-import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
+import type { BackendFactory, Guards } from '../../backend/factory.ts'
 import { collectGarbage } from '../../discard.ts'
 import { RyzError, throwIfAborted } from '../../errors.ts'
 import type { KvCache } from '../../model/kv-cache.ts'
 import { loadWeights, type PouredWeights } from '../../model/load-weights.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
+import type { Network } from '../../model/network.ts'
 import { BackendNetwork } from '../../model/run-network.ts'
 import type {
   ExecutionPath,
   Fallback,
   FaultStats,
   GpuStats,
+  HybridStats,
   LoadOptions,
   LoadPhase,
   PoolStats,
@@ -27,7 +29,7 @@ import type { StoredModelFile } from './stored-model.ts'
 
 /** A network, and the facts about it that stats() reports. */
 export interface OpenNetwork {
-  readonly network: BackendNetwork
+  readonly network: Network & { readonly kv: KvCache }
   readonly path: ExecutionPath
   readonly traits: BackendTraits
   readonly plan: MemoryPlan
@@ -39,6 +41,19 @@ export interface OpenNetwork {
   /** Of the threads, where several compute. */
   pool(): PoolStats | undefined
   readonly faults: (() => Omit<FaultStats, 'restarts'>) | undefined
+  /** Where two backends share the work. */
+  readonly hybrid?: () => HybridStats
+  /** What goes on alone when the GPU is lost, as it holds the weights already. */
+  readonly spare?: {
+    readonly open: OpenNetwork
+    /** Ends the GPU; resolves when no step runs there. */
+    leave(): Promise<void>
+  }
+}
+
+/** One on one backend. */
+export interface OpenBackend extends OpenNetwork {
+  readonly network: BackendNetwork
 }
 
 export interface NetworkRequest {
@@ -58,7 +73,7 @@ export interface NetworkRequest {
 export async function openNetwork(
   request: NetworkRequest,
   factories: readonly BackendFactory[],
-): Promise<OpenNetwork> {
+): Promise<OpenBackend> {
   let paths = factories
   let finished: Promise<void> | undefined
   // A model is committed once, however often it is poured.
@@ -97,7 +112,7 @@ async function pour(
   request: NetworkRequest,
   opened: Awaited<ReturnType<typeof openFirst>>,
   finish: () => Promise<void>,
-): Promise<OpenNetwork> {
+): Promise<OpenBackend> {
   const { stored, config, options, checked, guards, signal, report } = request
   const { limits } = request.plan
   const { backend, plan } = opened
@@ -149,9 +164,4 @@ async function warmUp(network: BackendNetwork): Promise<void> {
   } finally {
     network.kv.close(seq)
   }
-}
-
-/** 'WebGPU on X' and the like. */
-export function nameOf(open: OpenNetwork): string {
-  return pathName(open.path)
 }

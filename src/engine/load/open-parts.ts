@@ -1,34 +1,19 @@
 // The load sequence: header -> config -> tokenizer -> memory plan -> the first backend of the ladder
 // that works -> weights -> warm-up. Everything opened is closed again when a later step fails. The
 // concrete backends arrive as factories from worker/main.ts, best first.
-import { able, type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
-import { RyzError, throwIfAborted } from '../../errors.ts'
+import { able, type BackendFactory, type Guards } from '../../backend/factory.ts'
+import { throwIfAborted } from '../../errors.ts'
 import { readConfig } from '../../model/config.ts'
-import type { KvCache } from '../../model/kv-cache.ts'
-import type { MemoryPlan } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
-import { activationBytes } from '../../model/run-network.ts'
 import { openChat } from '../../tokenizer/chat/open-chat.ts'
-import type {
-  BackendChoice,
-  Fallback,
-  LoadOptions,
-  LoadPhase,
-  ModelInfo,
-  ModelSource,
-} from '../../types/index.ts'
+import type { Fallback, LoadOptions, LoadPhase, ModelInfo, ModelSource } from '../../types/index.ts'
 import { RevivingNetwork } from '../faults/reviving-network.ts'
-import type { Arrange, Arranged } from './arrange.ts'
+import type { Arrange } from './arrange.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { measureSpeed } from './measure-speed.ts'
+import { openContested, reopen } from './open-contested.ts'
 import { type OpenDraft, openDraft, requireSameVocabulary } from './open-draft.ts'
-import {
-  gpuFailure,
-  type NetworkRequest,
-  type OpenNetwork,
-  openNetwork,
-  without,
-} from './open-network.ts'
+import { NO_FAULTS } from './open-hybrid.ts'
+import type { NetworkRequest } from './open-network.ts'
 import { openTokenizer } from './open-tokenizer.ts'
 import { type CheckedLoadOptions, checkLoadOptions } from './options.ts'
 import { planLoad, workOf } from './plan.ts'
@@ -103,14 +88,16 @@ async function openParts(
     report,
   }
   const paths = able(arranged.factories, plan.needs)
-  const { open: opened, choice } = await contested(request, source, paths, arranged)
+  const { open: opened, choice } = await openContested(request, source, paths, arranged)
   const lost: Fallback[] = []
-  const network = new RevivingNetwork(opened, async (error, book) => {
-    const next = await reopen(request, source, paths, error, book, network.running)
-    lost.push({ from: pathName(opened.path), to: pathName(next.path), reason: error.message })
-    console.warn(`ryzanstein: ${error.message}; it goes on with ${pathName(next.path)}`)
-    return next
-  })
+  const network = new RevivingNetwork(
+    opened,
+    (error, before) => reopen(request, source, paths, error, before),
+    ({ message: reason }, from, to) => {
+      lost.push({ from, to, reason })
+      console.warn(`ryzanstein: ${reason}; it goes on with ${to}`)
+    },
+  )
   const { poured } = opened
   return {
     network,
@@ -165,6 +152,7 @@ async function openParts(
     choice,
     gpu: () => network.running.gpu(),
     pool: () => network.running.pool(),
+    hybrid: () => network.running.hybrid?.(),
     faults: opened.faults && (() => network.running.faults?.() ?? NO_FAULTS),
     ...(draft && { draft: { name: draft.name, bytes: draft.bytes, network: draft.network } }),
     close: closing(network, draft),
@@ -175,83 +163,6 @@ function expertsOf({ experts }: ModelConfig): Pick<ModelInfo, 'experts'> {
   if (!experts) return {}
   const { count, used, shared } = experts
   return { experts: { count, used, ...(shared && { sharedFfn: shared.ffn }) } }
-}
-
-/**
- * The first path that works; where a GPU stands in front by itself, it stays if it is faster. Only one backend
- * holds weights at a time.
- */
-async function contested(
-  request: NetworkRequest,
-  source: ModelSource,
-  paths: readonly BackendFactory[],
-  { contest, choice }: Arranged,
-): Promise<{ open: OpenNetwork; choice: BackendChoice | undefined }> {
-  const open = await openNetwork(request, paths)
-  if (contest === undefined) return { open, choice }
-  if (open.path.backend !== 'webgpu') {
-    const why = open.fallbacks.find(f => f.from.startsWith('WebGPU'))?.reason
-    return {
-      open,
-      choice: { backend: 'wasm', source: 'skipped', reason: why ?? 'it did not start' },
-    }
-  }
-  let chosen: BackendChoice
-  try {
-    chosen = await contest(await measureSpeed(open.network))
-  } catch (caught) {
-    const failed = gpuFailure(caught)
-    if (failed === undefined) throw caught
-    chosen = { backend: 'wasm', source: 'measured', reason: failed.message }
-  }
-  if (chosen.backend === 'webgpu') return { open, choice: chosen }
-  if (!canPourAgain(request, source)) {
-    const reason = `${chosen.reason}; but the model is not stored, and would be fetched again`
-    return { open, choice: { ...chosen, backend: 'webgpu', reason } }
-  }
-  open.network.close()
-  const passed = new RyzError('UNSUPPORTED_FEATURE', chosen.reason)
-  const { options, signal } = request
-  const next = await withStored(source, { options, signal }, stored =>
-    openNetwork({ ...request, stored }, without(paths, passed)),
-  )
-  return { open: next, choice: chosen }
-}
-
-/** Whether the weights can be had again without a second download. */
-function canPourAgain({ stored }: NetworkRequest, source: ModelSource): boolean {
-  if (source instanceof ReadableStream) return false
-  if (typeof source !== 'string' && !(source instanceof URL)) return true
-  const state = stored.stats()?.state
-  return state !== undefined && state !== 'uncached' && state !== 'off'
-}
-
-const NO_FAULTS = { recomputed: 0, ended: 0, events: [] }
-
-/**
- * The model on the paths behind the GPU, from the store or wherever it came from; the KV cache keeps its
- * shape.
- */
-async function reopen(
-  request: NetworkRequest,
-  source: ModelSource,
-  factories: readonly BackendFactory[],
-  error: RyzError,
-  book: KvCache,
-  before: OpenNetwork,
-): Promise<OpenNetwork> {
-  const { signal } = new AbortController()
-  const memory = (scratchBytes: number): MemoryPlan => {
-    const { weightBytes, kvBytes, wantedRows } = before.plan
-    const { maxRows } = request.plan.limits
-    const scratch = scratchBytes + activationBytes(request.config, maxRows, wantedRows)
-    return { ...before.plan, scratchBytes: scratch, totalBytes: weightBytes + kvBytes + scratch }
-  }
-  const plan = { ...request.plan, memory }
-  const report = () => undefined
-  return withStored(source, { options: request.options, signal }, stored =>
-    openNetwork({ ...request, stored, plan, signal, report, book }, without(factories, error)),
-  )
 }
 
 /** Not written where the file is open: it would hold all of the header, merges included. */

@@ -22,6 +22,8 @@ export interface LoadPlan {
   readonly needs: ModelNeeds
   /** A context that was asked for and that the model does not have. */
   readonly shortened: readonly Fallback[]
+  /** Bytes that the page may use, less those of a draft model. */
+  readonly budget: number
   /**
    * @param scratchBytes  what the backend takes for itself
    * @param budget        in place of the option
@@ -43,6 +45,7 @@ export function planLoad(
 ): LoadPlan {
   const asked = options.contextLength ?? Math.min(config.contextLength, DEFAULT_CONTEXT_CAP)
   const contextLength = Math.min(asked, config.contextLength)
+  const ownBudget = (options.memoryBudget ?? DEFAULT_BUDGET) - draftBytes
   const { maxSequences, strict, head } = checked
   const limits: BackendLimits = {
     maxRows: checked.prefillPiece + maxSequences,
@@ -63,7 +66,8 @@ export function planLoad(
     limits,
     needs: needsOf(planned, config, checked),
     shortened: asked > contextLength ? [shorterContext(asked, contextLength)] : [],
-    memory: (scratchBytes, budget = (options.memoryBudget ?? DEFAULT_BUDGET) - draftBytes) =>
+    budget: ownBudget,
+    memory: (scratchBytes, budget = ownBudget) =>
       planMemory(config, weights, {
         budget,
         kv: options.kv ?? (strict ? 'f32' : undefined),

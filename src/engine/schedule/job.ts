@@ -105,6 +105,7 @@ interface MutableRow extends StepRow {
   seq: Sequence
   token: number
   wants: Wanted
+  answers: boolean
 }
 
 /** The rows of a step; the same objects serve every step. */
@@ -118,11 +119,12 @@ export class StepRows {
     for (let s = 0; s < shares.length; s++) {
       const { job, count } = shares[s]!
       for (let i = job.fed; i < job.fed + count; i++) {
-        this.#pool[n] ??= { seq: job.seq!, token: 0, wants: 'nothing' }
+        this.#pool[n] ??= { seq: job.seq!, token: 0, wants: 'nothing', answers: false }
         const row = this.#pool[n]!
         row.seq = job.seq!
         row.token = fedToken(job, i)
         row.wants = i < job.task.wantedFrom ? 'nothing' : job.task.wants
+        row.answers = job.decoding
         this.#rows[n++] = row
       }
     }

@@ -5,7 +5,7 @@ import { KV_BLOCK } from '../../backend/backend.ts'
 import { pathId } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
 import type { Sequence } from '../../model/network.ts'
-import type { RestoredSession } from '../../types/index.ts'
+import type { ExecutionPath, RestoredSession } from '../../types/index.ts'
 import type { EngineParts } from '../load/engine-parts.ts'
 import { gpuFailure } from '../load/open-network.ts'
 import { blockKey, type PrefixIndex } from '../schedule/prefix-index.ts'
@@ -171,7 +171,7 @@ export class Sessions {
       ),
     )
     // Other backends round otherwise: what one of them computed is only for itself.
-    const model = traits.exact ? sum.hex : `${sum.hex} on ${pathId(path)}`
+    const model = traits.exact ? sum.hex : `${sum.hex} on ${blocksBy(path)}`
     return { model, kv, activations, strict, head, blockBytes: network.blockBytes }
   }
 }
@@ -198,4 +198,10 @@ function taskOf(
     complete,
     fail: () => undefined,
   }
+}
+
+/** Whose blocks they are: prompts of a hybrid are the GPU's. */
+function blocksBy(path: ExecutionPath): string {
+  const hybrid = path.backend === 'wasm' && path.prompts !== undefined
+  return hybrid ? 'webgpu' : pathId(path)
 }

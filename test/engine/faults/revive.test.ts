@@ -2,78 +2,13 @@
 // tokens so far, nothing is lost or repeated, and stats() says why. The GPU here is a backend of kernels that
 // says of itself what a GPU says, and dies when told; test/parity/webgpu-loss.test.ts does it with a real one.
 import { afterEach, describe, expect, it } from 'vitest'
-import type { Backend } from '../../../src/backend/backend.ts'
 import type { BackendFactory } from '../../../src/backend/factory.ts'
 import { Engine } from '../../../src/engine/engine.ts'
 import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
-import { RyzError } from '../../../src/errors.ts'
 import type { GenerateResult, LoadOptions, TokenChunk } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
-
-type Op = 'settle' | 'linear' | 'read' | 'readBlock' | 'writeBlock' | 'alloc'
-
-const GUARDED = ['linear', 'read', 'readBlock', 'writeBlock', 'alloc'] as const
-
-/** A path that calls itself a GPU; its ops fail from the moment that kill() is called. */
-function mortal() {
-  const kernels = wasmFactory('simd128', 1)
-  let died: RyzError | undefined
-  let tell: (error: RyzError) => void = () => undefined
-  let calls = 0
-  let dieAt: { op: Op; call: number } | undefined
-  const closed: Backend[] = []
-  const kill = (code: 'DEVICE_LOST' | 'GPU_OOM' = 'DEVICE_LOST', quietly = false): void => {
-    died = new RyzError(code, 'the GPU device was lost (test)')
-    if (!quietly) tell(died)
-  }
-  const factory: BackendFactory = {
-    ...kernels,
-    path: { backend: 'webgpu', adapter: 'of a test' },
-    traits: { exact: false, immediate: false, cpuLayouts: true, experts: false },
-    async create(memoryBytes, limits) {
-      const real = await kernels.create(memoryBytes + 8e6, limits)
-      const lost = new Promise<RyzError>(resolve => {
-        tell = resolve
-      })
-      const check = (op: Op): void => {
-        if (dieAt?.op === op && ++calls === dieAt.call) kill()
-        if (died !== undefined) throw died
-      }
-      return new Proxy(real, {
-        get(target, key) {
-          if (key === 'path') return factory.path
-          if (key === 'traits') return factory.traits
-          if (key === 'lost') return lost
-          if (key === 'settle') return async () => check('settle')
-          if (key === 'rowMover') return undefined
-          if (key === 'close') {
-            return () => {
-              closed.push(target)
-              target.close()
-            }
-          }
-          const value = Reflect.get(target, key, target) as unknown
-          if (typeof value !== 'function') return value
-          return (...given: unknown[]) => {
-            if (GUARDED.some(op => op === key)) check(key as Op)
-            const result = value.apply(target, given)
-            return key === 'read' ? Promise.resolve((result as Float32Array).slice()) : result
-          }
-        },
-      })
-    },
-  }
-  return {
-    factory,
-    kill,
-    closed,
-    dieAt: (op: Op, call: number) => {
-      calls = 0
-      dieAt = { op, call }
-    },
-  }
-}
+import { mortal } from './mortal.ts'
 
 const CPU = wasmFactory('simd128', 2)
 const open: Engine[] = []

@@ -1,19 +1,14 @@
 // backend: 'auto': when a GPU is asked for, who wins, what is remembered, and that the loser's memory is given back
 // before the winner's is taken. GPUs here are kernels that call themselves one, speeds are given.
 import { describe, expect, it } from 'vitest'
-import {
-  type BackendFactory,
-  EXACT,
-  kernelPath,
-  REFERENCE_PATH,
-} from '../../../src/backend/factory.ts'
+import { type BackendFactory, EXACT, kernelPath } from '../../../src/backend/factory.ts'
 import type { Remembered } from '../../../src/cache/remembered.ts'
 import type { Arrange } from '../../../src/engine/load/arrange.ts'
 import { decide, withContest } from '../../../src/engine/load/contest.ts'
 import { measureSpeed } from '../../../src/engine/load/measure-speed.ts'
 import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
 import type { ModelWork } from '../../../src/engine/load/plan.ts'
-import type { BackendChoice, ExpectedSpeed } from '../../../src/types/index.ts'
+import type { BackendChoice, ExpectedSpeed, LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
 import { FakeNetwork } from '../fakes.ts'
@@ -32,6 +27,10 @@ const WORK: ModelWork = {
 const CPU: ExpectedSpeed = { decodeTokensPerSecond: 20, prefillTokensPerSecond: 100 }
 const FAST: ExpectedSpeed = { decodeTokensPerSecond: 60, prefillTokensPerSecond: 900 }
 const SLOW: ExpectedSpeed = { decodeTokensPerSecond: 2, prefillTokensPerSecond: 30 }
+
+const NO_ROOM = 'both copies need 700 MB of a memory budget of 500 MB'
+const choose = (gpu: ExpectedSpeed, cpu: ExpectedSpeed, noRoom?: string) =>
+  decide({ gpu, cpu, measured: true, noRoom })
 
 function memory(): Remembered & { notes: Map<string, unknown> } {
   const notes = new Map<string, unknown>()
@@ -85,10 +84,10 @@ describe('a GPU', () => {
     expect(few.factories).toEqual([kernels])
     expect(few.choice).toMatchObject({ backend: 'wasm', source: 'skipped' })
     expect(few.choice!.reason).toContain('3.0 MB')
+    expect(one.asked()).toBe(1)
     const unknown: Arrange = async factories => ({ factories })
     const blind = await setUp(one.factory, memory(), 'b', unknown)([kernels], WORK)
-    expect(blind.choice!.reason).toContain('not known')
-    expect(one.asked()).toBe(1)
+    expect(blind.contest!.cpu).toBeUndefined()
   })
 
   it('that is not here, or computes on the CPU, is told with its reason', async () => {
@@ -103,21 +102,42 @@ describe('a GPU', () => {
   })
 
   it('wins by a tenth of the time of a token read and one written', () => {
-    expect(decide(FAST, CPU).backend).toBe('webgpu')
-    expect(decide(SLOW, CPU).backend).toBe('wasm')
-    expect(decide(CPU, CPU).backend).toBe('wasm')
-    // Slower at writing, yet faster at both together.
-    const mixed = { decodeTokensPerSecond: 18, prefillTokensPerSecond: 5000 }
-    expect(decide(mixed, { ...CPU, prefillTokensPerSecond: 40 }).backend).toBe('webgpu')
-    expect(decide(FAST, CPU).reason).toBe(
-      'the GPU reached 60.0 tokens a second written and 900 read, the CPU is expected to reach 20.0 tokens a second written and 100 read',
+    expect(choose(FAST, CPU).backend).toBe('webgpu')
+    expect(choose(SLOW, CPU).backend).toBe('wasm')
+    expect(choose(CPU, CPU).backend).toBe('wasm')
+    // Slower at writing, yet faster at both together; where there is no room for both.
+    const cpu = { ...CPU, prefillTokensPerSecond: 40 }
+    const mixed = { decodeTokensPerSecond: 19, prefillTokensPerSecond: 5000 }
+    expect(choose(mixed, cpu, NO_ROOM).backend).toBe('webgpu')
+    expect(choose(FAST, CPU).reason).toBe(
+      'the GPU reached 60.0 tokens a second written and 900 read, the CPU reached 20.0 tokens a second written and 100 read',
     )
+    const expected = decide({ gpu: FAST, cpu: CPU, measured: false, noRoom: undefined })
+    expect(expected).toMatchObject({ cpuSource: 'expected' })
+    expect(expected.reason).toContain('is expected to reach')
+  })
+
+  it('reads and the CPU writes, where that is a tenth faster than either alone', () => {
+    const reader = { decodeTokensPerSecond: 10, prefillTokensPerSecond: 900 }
+    expect(choose(reader, CPU).backend).toBe('hybrid')
+    expect(choose({ ...reader, prefillTokensPerSecond: 110 }, CPU).backend).toBe('wasm')
+    expect(choose({ ...reader, decodeTokensPerSecond: 19.9 }, CPU).backend).toBe('webgpu')
+    const refused = choose(reader, CPU, NO_ROOM)
+    expect(refused.backend).toBe('wasm')
+    expect(refused.reason).toContain(`would be faster, but ${NO_ROOM}`)
+    expect(choose(FAST, CPU, NO_ROOM).reason).not.toContain('would be faster')
+  })
+
+  it('is not taken where the speed of the CPU is not known', () => {
+    const told = decide({ gpu: FAST, cpu: undefined, measured: false, noRoom: NO_ROOM })
+    expect(told).toMatchObject({ backend: 'wasm', source: 'skipped' })
+    expect(told.reason).toContain(NO_ROOM)
   })
 
   it('that lost is remembered, for this browser, adapter and model', async () => {
     const notes = memory()
     const first = await setUp(gpu().factory, notes)([kernels], WORK)
-    expect(await first.contest!(SLOW)).toMatchObject({ backend: 'wasm', source: 'measured' })
+    await first.contest!.keep(choose(SLOW, CPU))
     const second = await setUp(gpu().factory, notes)([kernels], WORK)
     expect(second.contest).toBeUndefined()
     expect(second.choice).toMatchObject({ backend: 'wasm', source: 'remembered', gpu: SLOW })
@@ -129,23 +149,35 @@ describe('a GPU', () => {
     ]) {
       expect((await other).contest).toBeDefined()
     }
-    // One that won is measured, and proven, in each load.
-    await first.contest!(FAST)
-    expect((await setUp(gpu().factory, notes)([kernels], WORK)).contest).toBeDefined()
+    // One that won is measured, and proven, in each load; what the CPU reached then counts.
+    const reached = { decodeTokensPerSecond: 21, prefillTokensPerSecond: 101 }
+    await first.contest!.keep(choose(FAST, reached))
+    const { contest } = await setUp(gpu().factory, notes)([kernels], WORK)
+    expect(contest!.cpu).toEqual({ speed: reached, measured: true })
+    expect(contest!.before).toMatchObject({ backend: 'webgpu', gpu: FAST })
+  })
+
+  it('whose race was not decided is not remembered as the loser', async () => {
+    const notes = memory()
+    const { contest } = await setUp(gpu().factory, notes)([kernels], WORK)
+    expect(contest!.cpu).toEqual({ speed: CPU, measured: false })
+    await contest!.keep(decide({ gpu: FAST, cpu: undefined, measured: false, noRoom: NO_ROOM }))
+    expect(notes.notes.size).toBe(0)
   })
 })
 
 describe('a load with a contest', () => {
   const real = wasmFactory('simd128', 1)
 
-  async function load(choice: BackendChoice) {
+  async function load(gpu: ExpectedSpeed, cpu: ExpectedSpeed, options: LoadOptions = {}) {
     const open = new Set<string>()
-    const most = { together: 0 }
+    const most = { together: 0, opened: 0 }
     const tracked = (factory: BackendFactory, name: string): BackendFactory => ({
       ...factory,
       async create(...given) {
         const backend = await factory.create(...given)
         open.add(name)
+        most.opened++
         most.together = Math.max(most.together, open.size)
         const close = backend.close.bind(backend)
         backend.close = () => {
@@ -156,7 +188,7 @@ describe('a load with a contest', () => {
       },
     })
     const asGpu = { ...real, path: { backend: 'webgpu', adapter: 'of a test' } as const }
-    const seen: ExpectedSpeed[] = []
+    const kept: BackendChoice[] = []
     const arrange: Arrange = async () => ({
       factories: [
         tracked(
@@ -172,40 +204,68 @@ describe('a load with a contest', () => {
         ),
         tracked(real, 'cpu'),
       ],
-      contest: async speed => {
-        seen.push(speed)
-        return choice
+      contest: {
+        cpu: { speed: CPU, measured: false },
+        measure: async (network, side) => {
+          // It is loaded, and computes.
+          const { decodeTokensPerSecond } = await measureSpeed(network)
+          expect(decodeTokensPerSecond).toBeGreaterThan(0)
+          return side === 'webgpu' ? gpu : cpu
+        },
+        decide,
+        keep: async choice => void kept.push(choice),
       },
     })
     const hooks = { progress: () => undefined, signal: new AbortController().signal }
     const parts = await openEngineParts(
       fileOf(EMBEDDED),
-      { contextLength: 128 },
+      { contextLength: 128, ...options },
       hooks,
       [],
       arrange,
     )
+    const running = [...open]
     parts.close()
-    return { parts, seen, together: most.together }
+    expect(open.size).toBe(0)
+    expect(kept).toEqual([parts.choice])
+    return { parts, running, ...most }
   }
 
   it('keeps the GPU that won', async () => {
-    const choice = decide(FAST, CPU)
-    const { parts, seen } = await load(choice)
+    const { parts, running } = await load(FAST, CPU)
     expect(parts.path.backend).toBe('webgpu')
-    expect(parts.choice).toEqual(choice)
+    expect(parts.choice).toEqual(choose(FAST, CPU))
     expect(parts.fallbacks).toEqual([])
-    expect(seen[0]!.decodeTokensPerSecond).toBeGreaterThan(0)
-    expect(seen[0]!.prefillTokensPerSecond).toBeGreaterThan(0)
+    expect(running).toEqual(['gpu'])
   })
 
-  it('pours the CPU where that won, when the GPU has given its memory back', async () => {
-    const choice = decide(SLOW, CPU)
-    const { parts, together } = await load(choice)
+  it('keeps the CPU that won, both measured on the loaded model', async () => {
+    const { parts, running } = await load(SLOW, CPU)
     expect(parts.path).toEqual(kernelPath('simd128', 1))
+    const choice = choose(SLOW, CPU)
     expect(parts.choice).toEqual(choice)
     expect(parts.fallbacks[0]).toMatchObject({ from: 'WebGPU on of a test', reason: choice.reason })
-    expect(together).toBe(1)
+    expect(running).toEqual(['cpu'])
+  })
+
+  it('keeps both where that is faster', async () => {
+    const reader = { decodeTokensPerSecond: 10, prefillTokensPerSecond: 900 }
+    const { parts, running } = await load(reader, CPU)
+    expect(parts.choice!.backend).toBe('hybrid')
+    expect(parts.path).toEqual({ ...kernelPath('simd128', 1), prompts: 'of a test' })
+    expect(parts.fallbacks).toEqual([])
+    expect(running.sort()).toEqual(['cpu', 'gpu'])
+  })
+
+  it('never holds both without room: the CPU is poured when the GPU has given its memory back', async () => {
+    const reader = { decodeTokensPerSecond: 10, prefillTokensPerSecond: 900 }
+    for (const gpu of [SLOW, reader]) {
+      const { parts, together } = await load(gpu, CPU, { memoryBudget: 215e6 })
+      expect(parts.path).toEqual(kernelPath('simd128', 1))
+      expect(parts.choice).toMatchObject({ backend: 'wasm', cpuSource: 'expected' })
+      expect(together).toBe(1)
+      if (gpu === reader) expect(parts.choice!.reason).toContain('of a memory budget of 215 MB')
+    }
   })
 })
 
@@ -228,19 +288,4 @@ describe('the speed of a loaded network', () => {
       expect(network.kv.usedBlocks).toBe(0)
     }
   })
-})
-
-it('the reference is no kernel that the GPU is compared with', async () => {
-  const only = { ...kernels, path: REFERENCE_PATH }
-  const none: Arrange = async factories => ({
-    factories,
-    calibration: {
-      source: 'skipped',
-      reason: 'no WebAssembly kernels can run here',
-      ms: 0,
-      rates: [],
-    },
-  })
-  const { choice } = await setUp(gpu().factory, memory(), 'b', none)([only], WORK)
-  expect(choice!.reason).toContain('no WebAssembly kernels can run here')
 })
