@@ -37,6 +37,7 @@ const PHASES: Record<LoadPhase, string> = {
   header: 'Reading the header',
   tokenizer: 'Reading the vocabulary',
   weights: 'Fetching the weights',
+  compile: 'Compiling the shaders of the GPU',
   warmup: 'Warming up',
   ready: 'Ready',
 }
@@ -45,8 +46,9 @@ export function phaseText(phase: LoadPhase): string {
   return `${PHASES[phase]}.`
 }
 
-/** '1.2 MB of 2.2 MB, 8.4 MB a second'; empty while nothing is being fetched. */
+/** '1.2 MB of 2.2 MB, 8.4 MB a second', '12 of 40 shaders'; empty while nothing is being fetched or compiled. */
 export function amountText(p: LoadProgress): string {
+  if (p.phase === 'compile' && p.shaders) return `${p.shaders.done} of ${p.shaders.total} shaders`
   if (p.phase !== 'weights' || p.totalBytes === 0) return ''
   const rate = p.bytesPerSecond > 0 ? `, ${megabytes(p.bytesPerSecond)} a second` : ''
   const left = (p.etaSeconds ?? 0) >= 1 ? `, ${whole.format(p.etaSeconds ?? 0)} s left` : ''

@@ -305,6 +305,13 @@ export interface Backend {
    */
   settle?(all: boolean): Promise<void> | undefined
 
+  /**
+   * Resolves when it can compute, for a backend that compiles beside the load; memory may be filled before. Absent
+   * where it could when it was made.
+   * @throws RyzError what keeps it from computing
+   */
+  ready?(): Promise<void>
+
   /** Load time only. Parts must agree in cols. With `columns` the rest of a row of the result is left as it is. */
   stack(parts: readonly Matrix[], columns?: OutputColumns): Linear
   /** Reserves a cache; load time only. @throws RyzError MEMORY_BUDGET */

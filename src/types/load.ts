@@ -39,8 +39,8 @@ export type ActivationMode = 'int8' | 'float'
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
 export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
 
-/** What a load is doing, in this order. */
-export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'warmup' | 'ready'
+/** What a load is doing, in this order; 'compile': the weights are there, and a GPU still compiles its shaders. */
+export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'compile' | 'warmup' | 'ready'
 
 /** How far a load is; bytes are of the model's files. */
 export interface LoadProgress {
@@ -56,6 +56,8 @@ export interface LoadProgress {
   etaSeconds?: number
   /** Of loadedBytes, those that came out of the store. */
   fromCacheBytes?: number
+  /** Of a GPU: shaders that are compiled, which goes on beside the download. */
+  shaders?: { done: number; total: number }
 }
 
 /**

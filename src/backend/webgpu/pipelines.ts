@@ -16,6 +16,8 @@ export class Pipelines {
   readonly #device: GPUDevice
   #choice: ShaderChoice
   readonly #ready = new Map<string, Pipeline>()
+  /** Compiling now, so that two who want the same wait for one. */
+  readonly #pending = new Map<string, Promise<void>>()
   readonly #layouts = new Map<string, { group: GPUBindGroupLayout; pipeline: GPUPipelineLayout }>()
 
   constructor(device: GPUDevice, choice: ShaderChoice) {
@@ -46,8 +48,12 @@ export class Pipelines {
       shaders.map(async shader => {
         const key = keyOf(shader)
         if (!this.#ready.has(key)) {
-          const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(shader))
-          this.#ready.set(key, this.#entry(shader, pipeline))
+          let compiling = this.#pending.get(key)
+          if (compiling === undefined) {
+            compiling = this.#compile(shader, key)
+            this.#pending.set(key, compiling)
+          }
+          await compiling
         }
         onDone?.(++done)
       }),
@@ -62,6 +68,15 @@ export class Pipelines {
     ])
     if (error !== null) throw new Error(error.message, { cause: failed })
     if (failed !== undefined) throw failed
+  }
+
+  async #compile(shader: Shader, key: string): Promise<void> {
+    try {
+      const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(shader))
+      this.#ready.set(key, this.#entry(shader, pipeline))
+    } finally {
+      this.#pending.delete(key)
+    }
   }
 
   get(shader: Shader): Pipeline {

@@ -78,6 +78,8 @@ export class WebGpuBackend implements Backend {
   readonly #steps: Steps
   readonly #profiler: Profiler | undefined
   readonly #form: Form
+  /** See Backend.ready. */
+  ready: (() => Promise<void>) | undefined
   /** Told once, when what was written last has arrived: the load is over. */
   onLoaded: (() => void) | undefined
   #onClose: (() => void) | undefined

@@ -107,7 +107,9 @@ export function webGpuFactory(
       users++
       try {
         gpu.tuning ??= await tuned(gpu, limits.maxCols, needs, options)
-        await compile(gpu, limits.maxCols, needs, options)
+        const compiling = compile(gpu, limits.maxCols, needs, options)
+        compiling.catch(() => undefined) // told by who waits
+        if (needs?.compiled === undefined) await compiling
         const onClose = (): void => {
           loaded()
           release(gpu)
@@ -115,6 +117,7 @@ export function webGpuFactory(
         const backend = createWebGpuBackend({ gpu, limits, memoryBytes, onClose })
         await backend.settle(true) // what it took for itself
         backend.onLoaded = loaded
+        if (needs?.compiled !== undefined) backend.ready = () => compiling
         return backend
       } catch (caught) {
         loaded()
@@ -170,13 +173,17 @@ async function compile(
 ): Promise<void> {
   const some = needs === undefined ? ALL_SHADERS : shaderNeeds(needs)
   const shaders = shadersFor({ ...some, cols, forms: [gpu.tuning?.form ?? 'once'] })
+  needs?.compiled?.(0, shaders.length)
   let timer: ReturnType<typeof setTimeout> | undefined
   const limit = new Promise<RyzError>(resolve => {
     const late = `the GPU's ${shaders.length} shaders did not compile within ${compileLimitMs} ms`
     timer = setTimeout(() => resolve(new RyzError('UNSUPPORTED_FEATURE', late)), compileLimitMs)
   })
   const done = gpu.pipelines
-    .prepare(shaders, n => onCompiled?.(n, shaders.length))
+    .prepare(shaders, n => {
+      onCompiled?.(n, shaders.length)
+      needs?.compiled?.(n, shaders.length)
+    })
     .then(
       () => undefined,
       (cause: unknown) =>

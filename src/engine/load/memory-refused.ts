@@ -3,7 +3,7 @@
 // named. Called by open-parts.ts.
 import type { Backend, BackendLimits } from '../../backend/backend.ts'
 import type { ModelNeeds } from '../../backend/cases.ts'
-import type { BackendFactory } from '../../backend/factory.ts'
+import type { BackendFactory, BackendNeeds } from '../../backend/factory.ts'
 import { RyzError } from '../../errors.ts'
 import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
 import type { Fallback } from '../../types/index.ts'
@@ -20,6 +20,7 @@ export interface Within {
  * @param first    the plan by the caller's budget
  * @param planned  plans for another budget
  * @param needs    what the model asks of it
+ * @param compiled see BackendNeeds
  * @throws RyzError MEMORY_BUDGET with the figures when even the smallest plan is refused
  */
 export async function createWithin(
@@ -28,12 +29,13 @@ export async function createWithin(
   first: MemoryPlan,
   planned: (budget: number) => MemoryPlan,
   needs: ModelNeeds | undefined = undefined,
+  compiled?: BackendNeeds['compiled'],
 ): Promise<Within> {
   const refused: Fallback[] = []
   let plan = first
   for (;;) {
     try {
-      const asked = needs && { ...needs, kv: plan.kv }
+      const asked = needs && { ...needs, kv: plan.kv, ...(compiled && { compiled }) }
       const backend = await factory.create(plan.totalBytes, limits, asked)
       return { backend, plan, refused }
     } catch (caught) {

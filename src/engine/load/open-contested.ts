@@ -19,7 +19,7 @@ import {
   openNetwork,
   without,
 } from './open-network.ts'
-import { withStored } from './stored-model.ts'
+import { type StoredModelFile, withStored } from './stored-model.ts'
 
 export interface Contested {
   readonly open: OpenNetwork
@@ -64,7 +64,7 @@ async function decide(
   const measure = (network: Network, side: 'webgpu' | 'wasm'): Promise<ExpectedSpeed> =>
     contest.measure?.(network, side) ?? measureSpeed(network)
   const speed = await measure(gpu.network, 'webgpu')
-  const again = canPourAgain(request, source)
+  const again = canPourAgain(request.stored, source)
   const noRoom = again ? noRoomForBoth(request, paths, gpu) : NOT_STORED
   const known = contest.cpu
   const figures = { gpu: speed, cpu: known?.speed, measured: known?.measured === true, noRoom }
@@ -110,7 +110,7 @@ async function settle(
     const passed = { from: pathName(gpu.path), to: pathName(cpu.path), reason: choice.reason }
     return { open: { ...cpu, fallbacks: [passed, ...cpu.fallbacks] }, choice }
   }
-  if (!canPourAgain(request, source)) {
+  if (!canPourAgain(request.stored, source)) {
     return {
       open: gpu,
       choice: { ...choice, backend: 'webgpu', reason: `${choice.reason}; but ${NOT_STORED}` },
@@ -124,7 +124,7 @@ async function settle(
 const NOT_STORED = 'the model is not stored, and would be fetched again'
 
 /** Whether the weights can be had again without a second download. */
-export function canPourAgain({ stored }: NetworkRequest, source: ModelSource): boolean {
+export function canPourAgain(stored: StoredModelFile, source: ModelSource): boolean {
   if (source instanceof ReadableStream) return false
   if (typeof source !== 'string' && !(source instanceof URL)) return true
   const state = stored.stats()?.state
@@ -202,6 +202,7 @@ export function reopen(
   const { signal } = new AbortController()
   const plan = planOf(request, before)
   const report = () => undefined
-  const again = { ...request, plan, signal, report, book: before.network.kv }
+  const book = before.network.kv
+  const again = { ...request, plan, signal, report, book, compiled: undefined }
   return pourAgain(again, source, without(factories, error))
 }

@@ -2,7 +2,12 @@
 // named. Called by open-parts.ts once per load.
 import type { Backend, BackendLimits } from '../../backend/backend.ts'
 import type { ModelNeeds } from '../../backend/cases.ts'
-import { type BackendFactory, type Guards, pathName } from '../../backend/factory.ts'
+import {
+  type BackendFactory,
+  type BackendNeeds,
+  type Guards,
+  pathName,
+} from '../../backend/factory.ts'
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import { watched } from '../../net/watch.ts'
@@ -19,14 +24,26 @@ import { createWithin } from './memory-refused.ts'
 /** Fetching kernels, memory and workers: a slow network's share is the largest. */
 const START_MS = 60_000
 
-/** The first rung that is available, fits, starts and computes right; what was passed over is named. */
+export interface Opened {
+  readonly backend: Backend
+  readonly plan: MemoryPlan
+  readonly fallbacks: readonly Fallback[]
+  /** Where it still compiles: its proof, that follows. Never rejects; gives what is wrong with it. */
+  readonly proof?: Promise<RyzError | undefined>
+}
+
+/**
+ * The first rung that is available, fits, starts and computes right; what was passed over is named.
+ * @param compiled  told while shaders compile; where it is present, that and the proof go on beside the load
+ */
 export async function openFirst(
   factories: readonly BackendFactory[],
   limits: BackendLimits,
   plan: (scratchBytes: number, budget?: number) => MemoryPlan,
   guards: Guards | undefined,
   needs?: ModelNeeds,
-): Promise<{ backend: Backend; plan: MemoryPlan; fallbacks: Fallback[] }> {
+  compiled?: BackendNeeds['compiled'],
+): Promise<Opened> {
   const passed: { rung: string; reason: string; code: ErrorCode }[] = []
   const proof = guards && new Proof(guards.reference, limits, needs)
   for (const factory of factories) {
@@ -44,7 +61,7 @@ export async function openFirst(
     let backend: Backend | undefined
     try {
       const again = (budget: number): MemoryPlan => plan(scratch, budget)
-      const starting = createWithin(factory, limits, first, again, needs)
+      const starting = createWithin(factory, limits, first, again, needs, compiled)
       const made = await watched(starting, {
         what: `${rung} starting`,
         ms: START_MS,
@@ -53,11 +70,21 @@ export async function openFirst(
         giveUp: () => void starting.then(late => late.backend.close()).catch(() => undefined),
       })
       const planned = made.plan
-      backend = made.backend
-      const wrong = await judged?.judge(factory, backend, planned.kv)
-      if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
       const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
-      return { backend, plan: planned, fallbacks: [...fallbacks, ...made.refused] }
+      const opened = { ...made, fallbacks: [...fallbacks, ...made.refused] }
+      backend = made.backend
+      if (backend.ready === undefined) {
+        await judged?.require(factory, backend, planned.kv)
+        return opened
+      }
+      const proof = backend
+        .ready()
+        .then(() => judged?.require(factory, made.backend, planned.kv))
+        .then(
+          () => undefined,
+          (caught: unknown) => asRyzError(caught, 'KERNEL_TRAP', 'it did not start'),
+        )
+      return { ...opened, proof }
     } catch (caught) {
       backend?.close()
       const { message, code } = asRyzError(caught, 'KERNEL_TRAP', 'it did not start')
@@ -92,8 +119,14 @@ class Proof {
     this.#needs = needs
   }
 
+  /** @throws RyzError KERNEL_TRAP naming what is wrong */
+  async require(factory: BackendFactory, backend: Backend, kv: KvType): Promise<void> {
+    const wrong = await this.#judge(factory, backend, kv)
+    if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
+  }
+
   /** @returns what is wrong, or nothing */
-  async judge(factory: BackendFactory, backend: Backend, kv: KvType): Promise<string | undefined> {
+  async #judge(factory: BackendFactory, backend: Backend, kv: KvType): Promise<string | undefined> {
     if (factory.traits.exact) {
       const got = await runProbes(backend, this.#limits, kv)
       return firstDifference(got, await this.#want(kv, {}))

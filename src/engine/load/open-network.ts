@@ -2,7 +2,7 @@
 // GPU that fails on the way is passed over by name, and the next path is poured. Called by open-parts.ts for a
 // load, and again when the GPU is lost later.
 import type { BackendTraits } from '../../backend/backend.ts'
-import type { BackendFactory, Guards } from '../../backend/factory.ts'
+import type { BackendFactory, BackendNeeds, Guards } from '../../backend/factory.ts'
 import { collectGarbage } from '../../discard.ts'
 import { RyzError, throwIfAborted } from '../../errors.ts'
 import type { KvCache } from '../../model/kv-cache.ts'
@@ -22,7 +22,7 @@ import type {
   PoolStats,
 } from '../../types/index.ts'
 import { createGuard } from '../faults/guard.ts'
-import { openFirst } from './open-first.ts'
+import { type Opened, openFirst } from './open-first.ts'
 import type { CheckedLoadOptions } from './options.ts'
 import type { LoadPlan } from './plan.ts'
 import type { StoredModelFile } from './stored-model.ts'
@@ -65,6 +65,11 @@ export interface NetworkRequest {
   readonly guards: Guards | undefined
   readonly signal: AbortSignal
   report(phase: LoadPhase, loadedBytes: number, totalBytes: number, fromCacheBytes?: number): void
+  /**
+   * Told while shaders compile; where it is present they do so beside the download, and a path that fails its proof
+   * then is passed over: so the weights must be there for another.
+   */
+  readonly compiled?: BackendNeeds['compiled']
   /** The book of a cache that goes on; its blocks are empty on the new backend. */
   readonly book?: KvCache
 }
@@ -83,13 +88,13 @@ export async function openNetwork(
   }
   for (;;) {
     const { limits, memory, needs } = request.plan
-    const opened = await openFirst(paths, limits, memory, request.guards, needs)
+    const opened = await openFirst(paths, limits, memory, request.guards, needs, request.compiled)
     const { backend } = opened
     try {
       return await pour(request, opened, finish)
     } catch (caught) {
       backend.close()
-      const failed = gpuFailure(caught)
+      const failed = caught instanceof Unproven ? caught.why : gpuFailure(caught)
       if (backend.path.backend !== 'webgpu' || failed === undefined) throw caught
       throwIfAborted(request.signal, 'loading')
       paths = without(paths, failed)
@@ -110,18 +115,26 @@ export function without(paths: readonly BackendFactory[], why: RyzError): Backen
 
 async function pour(
   request: NetworkRequest,
-  opened: Awaited<ReturnType<typeof openFirst>>,
+  opened: Opened,
   finish: () => Promise<void>,
 ): Promise<OpenBackend> {
   const { stored, config, options, checked, guards, signal, report } = request
   const { limits } = request.plan
   const { backend, plan } = opened
-  const poured = await loadWeights(stored.file, config, backend, {
-    head: checked.head,
-    i2sLayout: options.i2sLayout ?? 'x86',
-    signal,
-    onBytes: (loaded, total) => report('weights', loaded, total, stored.fromCacheBytes),
-  })
+  let bytes = 0
+  const pouring = (stop: AbortSignal) =>
+    loadWeights(stored.file, config, backend, {
+      head: checked.head,
+      i2sLayout: options.i2sLayout ?? 'x86',
+      signal: stop,
+      onBytes: (loaded, total) => {
+        bytes = total
+        report('weights', loaded, total, stored.fromCacheBytes)
+      },
+    })
+  const poured = await besideProof(pouring, opened.proof, signal, () =>
+    report('compile', bytes, bytes, stored.fromCacheBytes),
+  )
   await finish()
   collectGarbage()
   const { kv, contextLength } = plan
@@ -152,6 +165,59 @@ async function pour(
     gpu: () => backend.gpuStats?.(),
     pool: () => backend.poolStats?.(),
     faults: guard?.stats,
+  }
+}
+
+/** A path that failed its proof while it was loaded. */
+class Unproven {
+  readonly why: RyzError
+
+  constructor(why: RyzError) {
+    this.why = why
+  }
+}
+
+/**
+ * Work that ends early when the proof beside it fails, and is over when both are.
+ * @param waits  told when the proof alone is waited for
+ * @throws Unproven, and whatever the work throws
+ */
+async function besideProof<T>(
+  work: (signal: AbortSignal) => Promise<T>,
+  proof: Promise<RyzError | undefined> | undefined,
+  signal: AbortSignal,
+  waits: () => void,
+): Promise<T> {
+  if (proof === undefined) return work(signal)
+  const stop = new AbortController()
+  let leave: () => void = () => undefined
+  const left = new Promise<void>(resolve => {
+    leave = resolve
+  })
+  const follow = () => {
+    stop.abort()
+    leave()
+  }
+  if (signal.aborted) follow()
+  signal.addEventListener('abort', follow)
+  let wrong: RyzError | undefined
+  let proven = false
+  const judging = proof.then(error => {
+    wrong = error
+    proven = true
+    if (error !== undefined) stop.abort()
+  })
+  try {
+    const done = await work(stop.signal)
+    if (!proven) waits()
+    await Promise.race([judging, left])
+    throwIfAborted(signal, 'loading')
+    if (wrong !== undefined) throw new Unproven(wrong)
+    return done
+  } catch (caught) {
+    throw wrong === undefined || signal.aborted ? caught : new Unproven(wrong)
+  } finally {
+    signal.removeEventListener('abort', follow)
   }
 }
 

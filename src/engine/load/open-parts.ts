@@ -6,11 +6,18 @@ import { throwIfAborted } from '../../errors.ts'
 import { readConfig } from '../../model/config.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import { openChat } from '../../tokenizer/chat/open-chat.ts'
-import type { Fallback, LoadOptions, LoadPhase, ModelInfo, ModelSource } from '../../types/index.ts'
+import type {
+  Fallback,
+  LoadOptions,
+  LoadPhase,
+  LoadProgress,
+  ModelInfo,
+  ModelSource,
+} from '../../types/index.ts'
 import { RevivingNetwork } from '../faults/reviving-network.ts'
 import type { Arrange } from './arrange.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
-import { openContested, reopen } from './open-contested.ts'
+import { canPourAgain, openContested, reopen } from './open-contested.ts'
 import { type OpenDraft, openDraft, requireSameVocabulary } from './open-draft.ts'
 import { NO_FAULTS } from './open-hybrid.ts'
 import type { NetworkRequest } from './open-network.ts'
@@ -86,6 +93,8 @@ async function openParts(
     guards,
     signal: hooks.signal,
     report,
+    // A GPU that fails then costs no second download.
+    ...(canPourAgain(stored, source) && { compiled: report.compiled }),
   }
   const paths = able(arranged.factories, plan.needs)
   const { open: opened, choice } = await openContested(request, source, paths, arranged)
@@ -173,18 +182,35 @@ function closing(network: RevivingNetwork, draft: OpenDraft | undefined): () => 
   }
 }
 
-/** Adds the rate; at most 20 weight reports a second. */
+/** Adds the rate, and the shaders of a GPU; at most 20 weight reports a second. */
 function progressReporter(hooks: LoadHooks) {
   const start = performance.now()
   let last = Number.NEGATIVE_INFINITY
-  let lastPhase: LoadPhase | undefined
-  return (phase: LoadPhase, loadedBytes: number, totalBytes: number, fromCacheBytes = 0): void => {
+  let told: LoadProgress | undefined
+  let shaders: LoadProgress['shaders']
+  const tell = (progress: LoadProgress): void => {
+    last = performance.now()
+    told = progress
+    hooks.progress(progress)
+  }
+  const report = (
+    phase: LoadPhase,
+    loadedBytes: number,
+    totalBytes: number,
+    fromCacheBytes = 0,
+  ): void => {
     const now = performance.now()
-    if (phase === lastPhase && now - last < 50 && loadedBytes < totalBytes) return
-    last = now
-    lastPhase = phase
+    if (phase === told?.phase && now - last < 50 && loadedBytes < totalBytes) return
     const bytesPerSecond = now > start ? (loadedBytes / (now - start)) * 1000 : 0
     const etaSeconds = bytesPerSecond > 0 ? (totalBytes - loadedBytes) / bytesPerSecond : undefined
-    hooks.progress({ phase, loadedBytes, totalBytes, bytesPerSecond, etaSeconds, fromCacheBytes })
+    const bytes = { loadedBytes, totalBytes, bytesPerSecond, etaSeconds, fromCacheBytes }
+    tell({ phase, ...bytes, ...(shaders && { shaders }) })
   }
+  const compiled = (done: number, total: number): void => {
+    shaders = { done, total }
+    if (told !== undefined && (performance.now() - last >= 50 || done === total)) {
+      tell({ ...told, shaders })
+    }
+  }
+  return Object.assign(report, { compiled })
 }
