@@ -105,7 +105,8 @@ export class HybridNetwork implements Network {
   }
 
   expertRows(): number[][] | undefined {
-    return this.#cpu.expertRows()
+    const [read, written] = [this.#gpu.expertRows(), this.#cpu.expertRows()]
+    return written?.map((layer, l) => layer.map((rows, e) => rows + (read?.[l]?.[e] ?? 0)))
   }
 
   readBlock(block: number): Promise<Uint8Array> {

@@ -44,7 +44,7 @@ describe.skipIf(adapter === undefined)(`a hybrid on ${adapter ?? 'no adapter'}`,
 
   it('gives the golden logits, of prompts and of what follows them', async () => {
     const golden = loadGolden(SMALL)
-    const options = { ...SMALL.options, strict: true, contextLength: 256 } as const
+    const options = { ...SMALL.options, strict: true, contextLength: 128 } as const
     const { network } = await openHybrid(caseFiles(SMALL)[0]!, options)
     for (const { ids, logits } of golden.probes) {
       const { vocab } = logits

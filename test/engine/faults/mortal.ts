@@ -15,6 +15,7 @@ export function mortal() {
   /** One for each backend made, that of the self-test too. */
   const tell: ((error: RyzError) => void)[] = []
   let calls = 0
+  let wrong: (values: Float32Array) => void = () => undefined
   let dieAt: { op: Op; call: number } | undefined
   const closed: Backend[] = []
   /** Calls of ops, by name. */
@@ -43,6 +44,12 @@ export function mortal() {
           if (key === 'lost') return lost
           if (key === 'settle') return async () => check('settle')
           if (key === 'rowMover') return undefined
+          if (key === 'condemn') {
+            return (error: RyzError) => {
+              died ??= error
+              for (const each of tell) each(died)
+            }
+          }
           if (key === 'close') {
             return () => {
               closed.push(target)
@@ -55,7 +62,10 @@ export function mortal() {
             count.set(String(key), (count.get(String(key)) ?? 0) + 1)
             if (GUARDED.some(op => op === key)) check(key as Op)
             const result = value.apply(target, given)
-            return key === 'read' ? Promise.resolve((result as Float32Array).slice()) : result
+            if (key !== 'read') return result
+            const values = (result as Float32Array).slice()
+            wrong(values)
+            return Promise.resolve(values)
           }
         },
       })
@@ -65,6 +75,10 @@ export function mortal() {
     factory,
     kill,
     closed,
+    /** What every result is changed by from now on. */
+    spoil: (by: (values: Float32Array) => void) => {
+      wrong = by
+    },
     count: (op: string) => count.get(op) ?? 0,
     dieAt: (op: Op, call: number) => {
       calls = 0
