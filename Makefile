@@ -4,8 +4,8 @@
 # elsewhere it says in one sentence what to install.
 
 .PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
-	faults bench bench-gpu bench-grammar bench-speculation bench-experts bench-peers cachegrind soak losses evals \
-	accuracy benchmarks api-docs release-check
+	faults bench bench-gpu bench-grammar bench-speculation bench-steps bench-experts bench-peers cachegrind soak losses \
+	evals accuracy benchmarks api-docs release-check
 
 PORT ?= 4173
 
@@ -63,7 +63,11 @@ bench-grammar: setup
 
 # What guessing tokens gains, in Node: docs/bench/speculation.json. ARGS="--threads 1 --rounds 3" for others.
 bench-speculation: setup
-	node --no-liftoff --import tsx bench/speculation/run.ts $(ARGS)
+	node --no-liftoff --experimental-wasm-relaxed-simd --import tsx bench/speculation/run.ts $(ARGS)
+
+# What a step of several rows costs beside one of one row, in Node. ARGS="--threads 1 --rows 1,2,4,8" for others.
+bench-steps: setup
+	node --no-liftoff --experimental-wasm-relaxed-simd --import tsx bench/speculation/steps.ts $(ARGS)
 
 # A mixture of experts beside the dense model whose token reads as many weights: docs/bench/experts.json.
 bench-experts: setup

@@ -57,14 +57,16 @@ inline void row_dots_x4(v128_t sums[4], const int8_t* row, const int16_t* x4, in
 }
 
 // Four tokens side by side, [count / 4][stride / 8][4][8]. Returns the tokens done: a multiple of 4, as many
-// as there are and fit into the scratch.
+// as there are and fit into the scratch, and one more where three are left (see interleave_fours).
 inline int32_t prepare_fours(int16_t* x4, const ActsI8& x) {
   const int32_t room = LOOKUP_BYTES / static_cast<int32_t>(sizeof(*x4)) / x.stride;
-  const int32_t count = (x.count < room ? x.count : room) / 4 * 4;
+  const int32_t padded = (x.count + 1) / 4 * 4;
+  const int32_t count = padded < room ? padded : room / 4 * 4;
   for (int32_t first = 0; first < count; first += 4) {
     for (int32_t k = 0; k < x.stride; k += 8) {
-      for (int32_t t = 0; t < 4; t++, x4 += 8) {
-        wasm_v128_store(x4, wasm_i16x8_load8x8(x.q + static_cast<size_t>(first + t) * x.stride + k));
+      for (int32_t i = first; i < first + 4; i++, x4 += 8) {
+        const int32_t t = i < x.count ? i : x.count - 1;
+        wasm_v128_store(x4, wasm_i16x8_load8x8(x.q + static_cast<size_t>(t) * x.stride + k));
       }
     }
   }
@@ -85,7 +87,7 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
     const int32_t row = row_0 + (fours > 0 ? i : in_two_streams(i, last - row_0));
     const int8_t* row_w = weights + static_cast<size_t>(row) * stride;
     const size_t left = static_cast<size_t>(last - row) * stride;
-    Ahead ahead = ahead_of(left, stride, fours / 4 + x.count - fours);
+    Ahead ahead = ahead_of(left, stride, fours / 4 + (x.count > fours ? x.count - fours : 0));
     float* to = y + row;
     int32_t t = 0;
 
@@ -99,7 +101,7 @@ inline void linear_i8_i8_by(const ActsI8& x, const RyzMatrix& w, float* y, int32
       }
       int32_t sums[4];
       wasm_v128_store(sums, sum_lanes_i32(dots[0], dots[1], dots[2], dots[3]));
-      for (int32_t i = 0; i < 4; i++) {
+      for (int32_t i = 0; i < 4 && t + i < x.count; i++) {
         to[static_cast<size_t>(t + i) * y_stride] = static_cast<float>(sums[i]) * (w.scales[row] * x.inv[t + i]);
       }
     }

@@ -1,4 +1,4 @@
-// linear_i8_i8 for fewer than four tokens in bytes where ryz_dots chose dots of 32 bits, else in words; the loops are
+// linear_i8_i8 for one or two tokens in bytes where ryz_dots chose dots of 32 bits, else in words; the loops are
 // in linear_i8_i8.h.
 #include "dot_i8__relaxed.h"
 #include "linear_i8_i8.h"
@@ -31,7 +31,7 @@ struct ByteProducts {
 void linear_i8_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_stride, int32_t begin,
                   int32_t end, void* scratch) {
   // One token in bytes takes 24 G products a second, 19 in words; four share a widened row: 31 and 37 (Nov 2026).
-  if (dots_in_i32() && x.count < 4) {
+  if (dots_in_i32() && x.count < 3) {
     linear_i8_i8_by<ByteProducts>(x, w, y, y_stride, begin, end, scratch);
   } else {
     linear_i8_i8_by<WordProducts>(x, w, y, y_stride, begin, end, scratch);

@@ -15,7 +15,7 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
     const int32_t unit = begin + (fours > 0 ? i : in_two_streams(i, end - begin));
     const uint8_t* unit_w = w.weights + static_cast<size_t>(unit) * tiles * TILE_BYTES;
     const size_t left = static_cast<size_t>(end - unit) * tiles * TILE_BYTES;
-    Ahead ahead = ahead_of(left, tiles * TILE_BYTES, fours / 4 * 2 + x.count - fours);
+    Ahead ahead = ahead_of(left, tiles * TILE_BYTES, passes_of(fours, x.count));
     const int32_t row = unit * TILE_ROWS;
     const int32_t rows = w.rows - row < TILE_ROWS ? w.rows - row : TILE_ROWS;
     int32_t t = 0;
@@ -33,10 +33,7 @@ void linear_t2_i8(const ActsI8& x, const RyzMatrix& w, float* y, int32_t y_strid
           const v128_t out = wasm_f32x4_mul(sums, scales);
 
           float* to = y + static_cast<size_t>(t) * y_stride + row + i;
-          to[0] = wasm_f32x4_extract_lane(out, 0);
-          to[y_stride] = wasm_f32x4_extract_lane(out, 1);
-          to[2 * static_cast<size_t>(y_stride)] = wasm_f32x4_extract_lane(out, 2);
-          to[3 * static_cast<size_t>(y_stride)] = wasm_f32x4_extract_lane(out, 3);
+          store_four(to, y_stride, out, x.count - t);
         }
       }
     }

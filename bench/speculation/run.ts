@@ -10,7 +10,12 @@ import { Engine } from '../../src/engine/engine.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
 import type { Input } from '../../src/options/input.ts'
-import type { GenerateOptions, GenerateResult, LoadOptions } from '../../src/types/index.ts'
+import type {
+  GenerateOptions,
+  GenerateResult,
+  KernelVariant,
+  LoadOptions,
+} from '../../src/types/index.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
 import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 import { ensureModel } from '../models.ts'
@@ -22,11 +27,17 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '5' },
     threads: { type: 'string', default: '2' },
     shape: { type: 'string', default: 'bitnet-large' },
+    /** Of the kernels; 'relaxed' is what Chrome and Firefox run. */
+    variant: { type: 'string', default: 'relaxed' },
+    tokens: { type: 'string', default: '200' },
+    /** Which texts. */
+    texts: { type: 'string', default: 'copies,nothing repeats,tool calls,JSON' },
     out: { type: 'string', default: 'docs/bench/speculation.json' },
   },
 })
 const rounds = Number(values.rounds)
 const threads = Number(values.threads)
+const variant = values.variant as KernelVariant
 const MODELS = 'demo/public/models'
 const CHAT = join(MODELS, 'ryz-chat-tq2_0-embq8_0.gguf')
 const DRAFT = join(MODELS, 'ryz-chat-draft-tq2_0-embq8_0.gguf')
@@ -42,6 +53,8 @@ interface Row {
   accepted: number
   proposed: number
   length: number
+  /** Rows of a step and what it took, in milliseconds, as the engine measured it. */
+  costs: string
 }
 
 /** One of several engines of the same model that take turns. */
@@ -56,14 +69,14 @@ interface Question {
 }
 
 const kernels: BackendFactory[] = [threads, 1].map(count => ({
-  path: kernelPath('simd128', count),
+  path: kernelPath(variant, count),
   traits: EXACT,
   scratchBytes: limits => scratchBytes(limits, count),
   create: async (memoryBytes, limits) => {
     const { spawn } = await nodeSpawner()
-    const wasm = kernelModule('simd128', count > 1)
+    const wasm = kernelModule(variant, count > 1)
     return createWasmBackend({
-      variant: 'simd128',
+      variant,
       threads: count,
       memoryBytes,
       limits,
@@ -121,10 +134,11 @@ async function compete(text: string, rivals: readonly Rival[], questions: readon
     }
   }
   return rivals.map(({ guesses, engine }, r): Row => {
-    const { accepted, proposed, length } = engine.stats().speculation
+    const { accepted, proposed, length, costs: known } = engine.stats().speculation
+    const costs = known.map(([rows, ms]) => `${rows}: ${ms.toFixed(1)}`).join(' ')
     const times = median(speeds[r]!.map((speed, i) => speed / speeds[0]![i]!))
     const tokensPerSecond = median(speeds[r]!)
-    return { text, guesses, tokensPerSecond, times, rounds, accepted, proposed, length }
+    return { text, guesses, tokensPerSecond, times, rounds, accepted, proposed, length, costs }
   })
 }
 
@@ -146,9 +160,9 @@ async function measure(
   for (const guesses of ways) rivals.push(await open(path, guesses, load, kind))
   for (const row of await compete(text, rivals, questions)) {
     rows.push(row)
-    const { guesses, tokensPerSecond, times, accepted, proposed, length } = row
+    const { guesses, tokensPerSecond, times, accepted, proposed, length, costs } = row
     console.log(
-      `${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step`,
+      `${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step; ${costs}`,
     )
   }
   for (const { engine } of rivals) await engine.close()
@@ -165,12 +179,15 @@ const passage: Input = {
   kind: 'tokens',
   tokens: Array.from({ length: 200 }, (_, i) => 5 + ((i * 37) % 900)),
 }
-const long = { temperature: 0, maxTokens: 200, ignoreEos: true, reuse: false }
+const long = { temperature: 0, maxTokens: Number(values.tokens), ignoreEos: true, reuse: false }
 const room: LoadOptions = { contextLength: 512, maxSequences: 1, kv: 'int8', memoryBudget: 2e9 }
+const texts = values.texts.split(',')
 for (const kind of ['copies', 'nothing repeats'] as const) {
+  if (!texts.includes(kind)) continue
   await measure(kind, large, ['none', 'lookup'], [{ input: passage, options: long }], room, kind)
 }
 for (const { text, questions } of CHATS) {
+  if (!texts.includes(text)) continue
   await measure(text, CHAT, ['none', 'lookup', 'draft'], questions, { maxSequences: 1 })
 }
 const { version } = process
@@ -179,6 +196,7 @@ const report = {
   node: version,
   threads,
   commit: commitText(),
+  variant,
   shape: values.shape,
   rows,
 }

@@ -277,6 +277,10 @@ export interface SpeculationStats {
   accepted: number
   /** Guesses of a sequence in a step, as a mean of the last ones. */
   length: number
+  /** Why the last step had no guesses, though it is on: nothing to guess from, or it would not pay. */
+  idle?: string
+  /** What was measured: rows of a step, and its milliseconds. */
+  costs: [rows: number, ms: number][]
   /** The draft model, what it took so far, and why it guesses no more, where it failed. */
   draft?: { name: string; ms: number; failed?: string }
   /** How many times as fast steps without a prompt were as they would have been without guesses, by what those cost. */

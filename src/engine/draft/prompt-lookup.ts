@@ -62,8 +62,11 @@ export class PromptLookup {
     for (let r = 0; r < RUNS.length; r++) this.#note(r)
   }
 
-  /** At most `most` tokens that may follow; none where nothing matches. */
-  guess(most: number): Guess {
+  /**
+   * At most `most` tokens that may follow; none where nothing matches.
+   * @param least  a guess less likely than this is of no use, and those behind it neither
+   */
+  guess(most: number, least = 0): Guess {
     const { tokens, chances } = this.#guess
     tokens.length = 0
     chances.length = 0
@@ -71,9 +74,10 @@ export class PromptLookup {
     let chance = 1
     for (let i = 0; i < most; i++) {
       const at = this.#next + i
+      chance *= this.#own.chance(kindOf(this.#matched + i))
+      if (chance < least) break
       // A text that repeats itself with a period shorter than the guess goes on from the guess.
       tokens.push(at < this.#length ? this.#tokens[at]! : tokens[at - this.#length]!)
-      chance *= this.#own.chance(kindOf(this.#matched + i))
       chances.push(chance)
     }
     return this.#guess

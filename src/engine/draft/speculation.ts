@@ -12,16 +12,24 @@ import type { ResolvedSpeculation } from './options.ts'
 import { type Guess, LOOKUP_ODDS } from './prompt-lookup.ts'
 import { StepCosts } from './step-costs.ts'
 
-/** A step with guesses takes this long at most, by the measured costs: a cancel is heard within 250 ms. */
-const STEP_MS = 200
+/**
+ * A step with guesses takes this long at most, by the measured costs: a cancel is heard within 250 ms. As long as a
+ * piece of a prompt may take; with 200 a slow machine had 4 rows of lookup tables where 8 take as long.
+ */
+const STEP_MS = 240
 /** Rows of a step at first; then twice as many as were tried, so that a wrong estimate costs little. */
 const FIRST_ROWS = 4
 /** What guesses must promise over a step without: costs and chances are estimates. */
 const MARGIN = 1.05
 /** Steps with guesses that may follow each other before one without, so that its cost stays known. */
 const PLAIN_EVERY = 64
+/** Less likely guesses of the text itself are not looked at: no row costs less than this share of a step. */
+const LEAST = 0.15
 /** A guess of the text itself that is this likely is not asked of the draft model, too. */
 const SURE = 0.6
+/** Steps with guesses that are judged together; and steps without, when those took longer than without guesses. */
+const JUDGED = 16
+const PAUSE = 200
 /** What the draft model has taken before it is judged, in steps without guesses, and for how many it rests then. */
 const JUDGED_AFTER = 24
 const REST = 400
@@ -49,6 +57,13 @@ export class Speculation {
   #drafts = 0
   #length = 0
   #sincePlain = 0
+  /** Steps with guesses since they were judged, what they saved and took; none are made before the step of #pausedUntil. */
+  #judged = 0
+  #gainedMs = 0
+  #judgedMs = 0
+  #pausedUntil = 0
+  /** Why the last step had no guesses. */
+  #idle: string | undefined
   /** Of the step that runs: sequences, its rows, and guesses that were right. */
   #base = 0
   #rows = 0
@@ -110,20 +125,24 @@ export class Speculation {
   propose(shares: readonly Share[], network: Network, room: Room): void {
     if (this.#options === undefined || this.off !== undefined) return
     const { adaptive, maxTokens } = this.#options
+    if (adaptive && this.#clock < this.#pausedUntil) return
+    const least = adaptive ? LEAST : 0
     const spare = Math.min(network.maxRows, network.maxWantedRows) - shares.length
     for (let s = 0; s < shares.length; s++) {
       const { task } = shares[s]!.job
       const most = task.guessable?.(Math.min(spare, maxTokens)) ?? 0
       // Asked even where it will not pay: that is how the odds are known.
-      this.#guesses[s] = task.guess?.(most)
+      this.#guesses[s] = task.guess?.(most, least)
       this.#most[s] = most
     }
     if (this.#draft !== undefined) this.#askDraft(this.#draft, shares)
     let offered = 0
     for (let s = 0; s < shares.length; s++) offered += this.#guesses[s]?.tokens.length ?? 0
+    this.#idle = offered === 0 ? 'nothing in the text says what may follow' : undefined
     if (offered === 0 || (adaptive && this.#sincePlain >= PLAIN_EVERY)) return
     let count = Math.min(offered, spare)
     if (adaptive) count = this.#best(shares.length, count, network.stepMs ?? STEP_MS)
+    if (count === 0) this.#idle = 'no guess is likely enough for what its row costs'
     this.#pick(shares.length, count)
     for (let s = 0; s < shares.length; s++) this.#add(shares[s]!, this.#taken[s]!, s, room)
   }
@@ -153,7 +172,9 @@ export class Speculation {
     }
     this.#sincePlain++
     this.#stats.steps++
-    this.#plainMs += this.#costs.ms(this.#base) * (1 + this.#right / this.#base)
+    const plainMs = this.#costs.ms(this.#base) * (1 + this.#right / this.#base)
+    this.#plainMs += plainMs
+    if (this.#options.adaptive) this.#judgeGuesses(plainMs, ms)
   }
 
   /** What a step of one row took, before any request. */
@@ -164,6 +185,7 @@ export class Speculation {
   /** Another backend computes from now on. */
   forget(): void {
     this.#costs.forget()
+    this.#pausedUntil = 0
   }
 
   stats(): SpeculationStats {
@@ -173,6 +195,8 @@ export class Speculation {
       ...(off === undefined ? {} : { reason: off }),
       ...this.#stats,
       length: this.#length,
+      ...(off === undefined && this.#idle !== undefined && { idle: this.#idle }),
+      costs: this.#costs.known.map(({ rows, ms }) => [rows, ms]),
       ...(this.#draft && {
         draft: {
           name: this.#draft.name,
@@ -225,6 +249,22 @@ export class Speculation {
     this.#saved = 0
   }
 
+  /** Whether steps with guesses gain what they promise; if they lose, there are none for a while. */
+  #judgeGuesses(plainMs: number, ms: number): void {
+    this.#judged++
+    this.#gainedMs += plainMs - ms
+    this.#judgedMs += plainMs
+    if (this.#judged < JUDGED) return
+    if (this.#gainedMs < 0) {
+      this.#pausedUntil = this.#clock + PAUSE
+      const percent = Math.round((-100 * this.#gainedMs) / this.#judgedMs)
+      this.#idle = `${JUDGED} steps with guesses took ${percent} % longer than without; a pause of ${PAUSE} steps`
+    }
+    this.#judged = 0
+    this.#gainedMs = 0
+    this.#judgedMs = 0
+  }
+
   #add(share: Share, wanted: number, s: number, room: Room): void {
     const { job } = share
     const count = wanted === 0 ? 0 : room.stretch(job, wanted)
@@ -248,8 +288,8 @@ export class Speculation {
     this.#pick(sequences, 0)
     for (let count = 1; count <= most && sequences + count <= tried; count++) {
       tokens += this.#pickOne(sequences)
+      if (this.#costs.most(sequences + count) > limitMs) break
       const ms = this.#costs.ms(sequences + count)
-      if (ms > limitMs) break
       if (tokens / ms <= rate) continue
       rate = tokens / ms
       best = count

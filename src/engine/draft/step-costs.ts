@@ -12,8 +12,13 @@ const OLD = 1000
  * rows and 3.4 for 8 (0.7B shape, docs/PERFORMANCE.md).
  */
 const ROW_SHARE = 0.33
-/** Beyond the largest step seen, a row costs this share of what rows cost up to there: large steps are cheaper. */
+/** Beyond the largest step seen, a row costs at most this share of what rows cost up to there. */
 const BEYOND = 0.8
+/**
+ * And at least what this power of the rows says: 1.23 for twice as many. Lookup tables take as long for 8 rows as
+ * for 4, which only a try can tell; it costs three steps where it was too hopeful.
+ */
+const HOPE = 0.3
 
 interface Samples {
   readonly ms: number[]
@@ -22,7 +27,8 @@ interface Samples {
   seenAt: number
 }
 
-interface Known {
+/** A step of so many rows. */
+export interface Known {
   readonly rows: number
   ms: number
 }
@@ -61,8 +67,16 @@ export class StepCosts {
     this.#known = []
   }
 
-  /** What a step of so many rows takes; 0 where nothing was measured yet. */
+  /** What a step of so many rows takes, with some hope where no step was as large; 0 where nothing was measured yet. */
   ms(rows: number): number {
+    const most = this.most(rows)
+    const last = this.#known.at(-1)
+    if (last === undefined || this.#known.length === 1 || rows <= last.rows) return most
+    return Math.min(most, last.ms * (rows / last.rows) ** HOPE)
+  }
+
+  /** The same without hope. */
+  most(rows: number): number {
     const known = this.#known
     let above = 0
     while (above < known.length && known[above]!.rows < rows) above++
@@ -72,6 +86,11 @@ export class StepCosts {
     if (high.rows === rows) return high.ms
     if (low === undefined) return (high.ms * shape(rows)) / shape(high.rows)
     return low.ms + ((high.ms - low.ms) * (rows - low.rows)) / (high.rows - low.rows)
+  }
+
+  /** What is known: rows, and the milliseconds of a step of as many. */
+  get known(): readonly Known[] {
+    return this.#known
   }
 
   /** The largest number of rows that is known; 0 for none. */

@@ -2,6 +2,12 @@
 // drawn. The sampler holds a list of them. The grammar's is grammar/run/filter.ts; speculation forks one
 // to look ahead and drops the fork.
 
+/** What may come next, and how often it did. */
+export interface Usual {
+  readonly token: number
+  readonly chance: number
+}
+
 export interface LogitFilter {
   /** Sets the logits of all tokens that may not come next to -Infinity. Never changes the filter. */
   mask(logits: Float32Array): void
@@ -16,6 +22,8 @@ export interface LogitFilter {
   fork(): LogitFilter
   /** Goes back to where the fork stands. */
   restore(fork: LogitFilter): void
+  /** What came last where the grammar stood as it does now, in whichever request; undefined where none was here. */
+  usual?(): Usual | undefined
   /** What was accepted may end here. */
   readonly complete: boolean
   /** What was accepted has to end here: no token may follow but an end token. */

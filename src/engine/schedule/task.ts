@@ -54,8 +54,9 @@ export interface Task {
   /**
    * At most `most` tokens that may follow, with their chances, where its text has a guess: they are computed
    * along with the last one, and accept() gets their rows as long as it draws what was guessed.
+   * @param least  what is less likely is of no use
    */
-  guess?(most: number): Guess | undefined
+  guess?(most: number, least: number): Guess | undefined
   /** Tokens that end it, and need no row: neither is guessed what follows one. */
   readonly endTokens?: ReadonlySet<number>
   /** What lets only some tokens follow; a guess looks ahead with a fork. */

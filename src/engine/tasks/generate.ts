@@ -14,6 +14,7 @@ import type {
 } from '../../types/index.ts'
 import type { AnswerPlan } from '../answer/plan.ts'
 import type { Piece } from '../answer/reader.ts'
+import { cutGuess, followGrammar } from '../draft/follow-grammar.ts'
 import type { Odds } from '../draft/odds.ts'
 import { type Guess, PromptLookup } from '../draft/prompt-lookup.ts'
 import type { LogitFilter } from '../sampling/logit-filter.ts'
@@ -166,7 +167,7 @@ export class Generation implements Task {
     return Math.max(0, Math.min(most, left - 1, room - 1))
   }
 
-  guess(most: number): Guess | undefined {
+  guess(most: number, least: number): Guess | undefined {
     const lookup = this.#lookup
     if (lookup === undefined) return undefined
     const { prompt } = this.#spec
@@ -174,10 +175,10 @@ export class Generation implements Task {
     while (lookup.pushed < prompt.length + this.#tokens.length) {
       lookup.push(this.#tokens[lookup.pushed - prompt.length]!)
     }
-    const guess = lookup.guess(most)
+    const guess = lookup.guess(most, least)
     const end = this.endTokens && guess.tokens.findIndex(token => this.endTokens!.has(token))
-    if (end !== undefined && end >= 0) cut(guess, end)
-    if (this.#grammar !== undefined) cutAt(guess, this.#grammar.filter)
+    if (end !== undefined && end >= 0) cutGuess(guess, end)
+    if (this.#grammar !== undefined) followGrammar(guess, this.#grammar.filter, most, least)
     return guess
   }
 
@@ -298,25 +299,6 @@ export class Generation implements Task {
     this.answer.length = 0
     this.#slides++
   }
-}
-
-/** Leaves out what the grammar does not let pass, and what ends it, which needs no row. */
-function cutAt(guess: Guess, filter: LogitFilter): void {
-  const { tokens } = guess
-  if (tokens.length === 0) return
-  const ahead = filter.fork()
-  let fits = 0
-  try {
-    while (fits < tokens.length && ahead.take(tokens[fits]!) && !ahead.ended) fits++
-  } catch {
-    // A limit of the grammar that a wrong guess may meet: it is told when a drawn token meets it.
-  }
-  cut(guess, fits)
-}
-
-function cut({ tokens, chances }: Guess, length: number): void {
-  tokens.length = length
-  chances.length = length
 }
 
 /** A token as it is written by itself. */

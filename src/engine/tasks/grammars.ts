@@ -7,7 +7,7 @@ import type { Compiled, GrammarRequest, GrammarSpec } from '../grammar/compile.t
 import type { Fault, GrammarPart } from '../grammar/part.ts'
 import type { Vocabulary } from '../grammar/run/vocabulary.ts'
 import type { Work } from '../grammar/work.ts'
-import type { LogitFilter } from '../sampling/logit-filter.ts'
+import type { LogitFilter, Usual } from '../sampling/logit-filter.ts'
 import { type Constraint, isConstrained } from './options.ts'
 
 /** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
@@ -225,6 +225,10 @@ class NamedFilter implements LogitFilter {
 
   take(token: number): boolean {
     return this.#guard(() => this.#inner.take(token))
+  }
+
+  usual(): Usual | undefined {
+    return this.#inner.usual?.()
   }
 
   fork(): NamedFilter {

@@ -23,8 +23,14 @@ it('tells what was measured, and between it what lies between', () => {
   expect(costs.ms(5)).toBe(20)
   expect(costs.ms(7)).toBe(40)
   expect(costs.ms(3)).toBe(15)
-  // Beyond, 0.8 of what a row costs up to there: 50 ms for 8.
-  expect(costs.ms(17)).toBe(60 + 0.8 * 50)
+  // Beyond, at most 0.8 of what a row costs up to there, 50 ms for 8; with hope a power of the rows.
+  expect(costs.most(17)).toBe(60 + 0.8 * 50)
+  expect(costs.ms(17)).toBeCloseTo(60 * (17 / 9) ** 0.3)
+  expect(costs.known).toEqual([
+    { rows: 1, ms: 10 },
+    { rows: 5, ms: 20 },
+    { rows: 9, ms: 60 },
+  ])
   expect(costs.largest).toBe(9)
 })
 

@@ -1,7 +1,8 @@
 // A grammar as a filter of logits: one state, advanced by accepted tokens. Masks of recent states are
 // kept with the grammar, for all requests that use it. Called by the sampler.
-import type { LogitFilter } from '../../sampling/logit-filter.ts'
+import type { LogitFilter, Usual } from '../../sampling/logit-filter.ts'
 import { GrammarFault } from '../work.ts'
+import { Habits } from './habits.ts'
 import type { State } from './machine.ts'
 import type { Masks } from './mask.ts'
 
@@ -11,6 +12,7 @@ const KEEP_MASKS = 64
 /** A grammar that is ready for one vocabulary. */
 export class CompiledGrammar {
   readonly masks: Masks
+  readonly habits = new Habits()
   readonly #kept = new Map<number, Uint32Array>()
 
   constructor(masks: Masks) {
@@ -75,8 +77,11 @@ export class GrammarFilter implements LogitFilter {
   }
 
   accept(token: number): void {
-    if (this.take(token)) return
-    throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
+    const { id } = this.#state
+    if (!this.take(token)) {
+      throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
+    }
+    this.#grammar.habits.note(id, token)
   }
 
   take(token: number): boolean {
@@ -91,6 +96,10 @@ export class GrammarFilter implements LogitFilter {
     if (state === null) return false
     this.#state = state
     return true
+  }
+
+  usual(): Usual | undefined {
+    return this.#grammar.habits.at(this.#state.id)
   }
 
   /** The text may go on with these bytes; only then it moves. For tests and forced text. */
