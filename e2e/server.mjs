@@ -87,6 +87,8 @@ const server = createServer((request, response) => {
     'Content-Type': TYPES[extname(file)] ?? 'application/octet-stream',
     'Accept-Ranges': 'bytes',
     'Cache-Control': 'no-cache',
+    // A worker of a test may govern more than its folder.
+    'Service-Worker-Allowed': '/',
   }
   const range = rangeOf(request.headers.range, size)
   if (range === undefined) {

@@ -24,10 +24,13 @@ async function open(context: BrowserContext, where: Where = {}): Promise<Page> {
   const page = await context.newPage()
   await page.goto(`${base}e2e/fixtures/adapters/service-worker.html`)
   await page.waitForFunction(() => 'tab' in globalThis)
-  const registered = await page.evaluate(({ script, type }) => tab.register(script, { type }), {
-    script,
-    type,
-  })
+  const registered = await page.evaluate(
+    ({ script, type }) => tab.register(script, { type, scope: '/' }),
+    {
+      script,
+      type,
+    },
+  )
   expect(registered).toEqual({ controlled: true })
   return page
 }
@@ -46,14 +49,19 @@ function ask(page: Page, model = 'local') {
         const pieces: string[] = []
         const stream = await tab.client.chat.completions.create({ ...greedy, stream: true })
         for await (const { choices } of stream) pieces.push(choices[0]?.delta.content ?? '')
-        return { whole: whole.choices[0]!.message.content, pieces }
+        // How many tokens make a piece depends on who was quicker; the text does not.
+        return {
+          whole: whole.choices[0]!.message.content,
+          streamed: pieces.join(''),
+          many: pieces.length > 3,
+        }
       } catch (caught) {
         const { status, code, type, message } = caught as Record<string, unknown>
         return { status, code, type, message }
       }
     },
     { model, messages: HELLO },
-  ) as Promise<Record<string, unknown> & { whole?: string; pieces?: string[] }>
+  ) as Promise<Record<string, unknown> & { whole?: string; streamed?: string }>
 }
 
 /** Starts an endless answer; `seen` counts its pieces and holds how it ended. */
@@ -88,8 +96,7 @@ test('a second tab asks, the first loads and answers; a third that offers shares
   await offer(first)
   const answer = await ask(second)
   expect(answer.whole).toMatch(/\w/)
-  expect(answer.pieces!.join('')).toBe(answer.whole)
-  expect(answer.pieces!.length).toBeGreaterThan(3)
+  expect(answer).toMatchObject({ streamed: answer.whole, many: true })
   // Its own tab goes the same way.
   expect(await ask(first)).toEqual(answer)
   const models = await second.evaluate(async () => {
@@ -118,20 +125,6 @@ test('an abort, a tab that leaves, and leaving a stream end the work of the engi
   await second.evaluate('stream.controller.abort()')
   await expect.poll(() => running(first)).toBe(0)
 
-  // Not yet begun: an answer that is not streamed.
-  const reason = second.evaluate(async messages => {
-    const abort = new AbortController()
-    setTimeout(() => abort.abort(), 500)
-    const request = { model: 'local', messages, max_tokens: 1500, seed: 1 }
-    const logit_bias = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [id, -100]))
-    return tab.client.chat.completions
-      .create({ ...request, logit_bias }, { signal: abort.signal })
-      .then(String, error => error.constructor.name)
-  }, HELLO)
-  await expect.poll(() => running(first)).toBe(1)
-  expect(await reason).toBe('APIUserAbortError')
-  await expect.poll(() => running(first)).toBe(0)
-
   await begin(second)
   await second.close()
   await expect.poll(() => running(first)).toBe(0)
@@ -144,8 +137,9 @@ test('a tab that is closed while it answers: a stream ends with an error, other 
   await offer(first)
   await begin(second)
   const whole = second.evaluate(async messages => {
-    const request = { model: 'local', messages, max_tokens: 200, temperature: 0 }
-    const answer = await tab.client.chat.completions.create(request)
+    const request = { model: 'local', messages, max_tokens: 600 }
+    const logit_bias = Object.fromEntries(Array.from({ length: 8 }, (_, id) => [id, -100]))
+    const answer = await tab.client.chat.completions.create({ ...request, logit_bias })
     return answer.choices[0]!.message.content
   }, HELLO)
   await expect.poll(() => running(first)).toBe(2)
@@ -222,10 +216,8 @@ test('hostile requests get 4xx of the engine, and a failed load its reason', asy
   context,
 }) => {
   const page = await open(context)
-  await page.evaluate(() => tab.offer('/no-such-model.gguf'))
-  expect(await ask(page)).toMatchObject({ status: 500, code: 'network' })
-  await page.evaluate(() => tab.stop())
   await offer(page)
+  expect((await ask(page)).whole).toMatch(/\w/)
   const statuses = await page.evaluate(async () => {
     const post = (path: string, init: RequestInit) => fetch(path, { method: 'POST', ...init })
     const all = [
@@ -241,4 +233,7 @@ test('hostile requests get 4xx of the engine, and a failed load its reason', asy
   })
   expect(statuses).toEqual([405, 404, 400, 400, 413, 400, 405])
   expect((await ask(page)).whole).toMatch(/\w/)
+  await page.evaluate(() => tab.stop())
+  await page.evaluate(() => tab.offer('/no-such-model.gguf'))
+  expect(await ask(page)).toMatchObject({ status: 500, code: 'network' })
 })

@@ -25,7 +25,7 @@ export async function bundle(name: string, ending = 'ts'): Promise<void> {
           // It imports React, which no page resolves: it is bundled, as in an app.
           if (id === 'ryzanstein/react') return resolve(ROOT, 'dist/react.js')
           return /^ryzanstein(\/|$)/.test(id)
-            ? { id: `${HOSTS.library.url}dist/${file(id)}.js`, external: true }
+            ? { id: `/dist/${file(id)}.js`, external: true }
             : undefined
         },
       },

@@ -18,6 +18,9 @@ interface FetchEventLike extends Event {
   waitUntil(done: Promise<unknown>): void
 }
 
+/** Above every text of a chat; what is longer would hold up the messages of all tabs. */
+const MOST_BYTES = 16 * 2 ** 20
+
 const OPTION_RULES = { path: text }
 const isPath = (value: unknown) =>
   String(value).startsWith('/') ? undefined : 'a path that begins with /'
@@ -66,11 +69,20 @@ async function fromSomeTab(request: Request, over: () => void): Promise<Response
   const bare = method === 'GET' || method === 'HEAD'
   const body = bare ? undefined : await request.arrayBuffer()
   const asked = { method, url, headers: [...headers], body }
-  const { ready, others } = await tabs()
+  if (body && body.byteLength > MOST_BYTES) {
+    over()
+    const message = `the body has more than ${MOST_BYTES} bytes`
+    return fault(413, message, 'request_too_large', 'invalid_request_error')
+  }
   let last: Response | undefined
-  for (const tab of [...ready, ...others]) {
+  const before = new Set<string>()
+  for (;;) {
+    // Each time anew: tabs come and go while one answers.
+    const { ready, others } = await tabs()
     // Another tab may have another model, but none is loaded to find out.
-    if (last && !ready.includes(tab)) break
+    const tab = (last ? ready : [...ready, ...others]).find(one => !before.has(one))
+    if (tab === undefined) break
+    before.add(tab)
     const given = await ask(tab, asked, signal, over)
     if (!given) continue
     last = given
