@@ -1,6 +1,6 @@
 // Which variants a device runs: what is measured, what is told, and what happens where measuring does not work. And the
 // fused linear itself, forced: every scale block, gate and odd width, against one op after the other. In Node.
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { LINEAR_KINDS } from '../../../src/backend/cases.ts'
 import { openGpu } from '../../../src/backend/webgpu/device.ts'
 import { FORMS, rowRoom } from '../../../src/backend/webgpu/forms.ts'
@@ -10,6 +10,9 @@ import { webGpuFactory } from '../../../src/backend/webgpu/webgpu-factory.ts'
 import { adapterHere, nodeGpu, sharedGpu } from '../../support/webgpu.ts'
 import { near } from '../near.ts'
 import * as ops from '../ops.ts'
+
+/** SwiftShader compiles large shaders for seconds each, and longer beside other work. */
+vi.setConfig({ testTimeout: 240_000 })
 
 const SEED = 20261128
 const adapter = await adapterHere()

@@ -1,7 +1,7 @@
 // The variants of the shaders: every one compiles on the default device without a warning, f16 and subgroups
 // included (on Dawn's null backend, which runs nothing); every inner loop and both reductions give the same
 // on SwiftShader; buffers and bindings that are too small cut matrices and caches, and change no bit.
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, vi } from 'vitest'
 import { ALL_NEEDS, KV_TYPES, LINEAR_KINDS } from '../../../src/backend/cases.ts'
 import { type Gpu, openGpu } from '../../../src/backend/webgpu/device.ts'
 import {
@@ -15,6 +15,9 @@ import {
 import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
 import { adapterHere, nodeGpu, sharedGpu } from '../../support/webgpu.ts'
 import * as ops from '../ops.ts'
+
+/** SwiftShader compiles large shaders for seconds each, and longer beside other work. */
+vi.setConfig({ testTimeout: 240_000 })
 
 const SEED = 20261129
 const adapter = await adapterHere()
