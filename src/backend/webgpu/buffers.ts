@@ -239,11 +239,11 @@ export class Buffers {
   }
 
   /** A buffer that its owner destroys; a refusal comes out of settle(). */
-  create(bytes: number, label: string): GPUBuffer {
+  create(bytes: number, label: string, usage = USAGE): GPUBuffer {
     const device = this.#device
     device.pushErrorScope('out-of-memory')
     device.pushErrorScope('validation')
-    const buffer = device.createBuffer({ label, size: Math.ceil(bytes / 4) * 4, usage: USAGE })
+    const buffer = device.createBuffer({ label, size: Math.ceil(bytes / 4) * 4, usage })
     const refused = Promise.all([device.popErrorScope(), device.popErrorScope()]).then(
       ([invalid, memory]) => {
         const error = memory ?? invalid

@@ -1,6 +1,8 @@
 // Parameters of dispatches: each has a slice of 256 bytes in a uniform buffer, written once when its plan is
 // made. Used by plan.ts.
 
+import type { Buffers } from './buffers.ts'
+
 /** The largest alignment that a device may ask for. */
 const SLICE = 256
 const SLICES = 256
@@ -16,22 +18,20 @@ export type ParamWord = number | { readonly f32: number }
 
 export class Params {
   readonly #device: GPUDevice
+  readonly #create: Buffers['create']
   readonly #buffers: GPUBuffer[] = []
   #used = SLICES
 
-  constructor(device: GPUDevice) {
+  constructor(device: GPUDevice, buffers: Buffers) {
     this.#device = device
+    this.#create = buffers.create.bind(buffers)
   }
 
   /** @param words  in the order of the shader's Params, at most 16 */
   add(words: readonly ParamWord[]): ParamSlice {
     if (this.#used === SLICES) {
       this.#buffers.push(
-        this.#device.createBuffer({
-          label: 'parameters',
-          size: SLICE * SLICES,
-          usage: 0x0040 | 0x0008, // UNIFORM, COPY_DST
-        }),
+        this.#create(SLICE * SLICES, 'parameters', 0x0040 | 0x0008), // UNIFORM, COPY_DST
       )
       this.#used = 0
     }

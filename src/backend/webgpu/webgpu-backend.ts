@@ -109,7 +109,7 @@ export class WebGpuBackend implements Backend {
     const buffers = new Buffers(device, gpu.limits, memoryBytes ?? Number.POSITIVE_INFINITY)
     this.#buffers = buffers
     this.#drawings = new Drawings(buffers, limits.maxRows)
-    this.#params = new Params(device)
+    this.#params = new Params(device, buffers)
     this.#reads = new ReadBack(device, gpu.lost)
     void gpu.lost.then(error => this.#fail(error))
     const parts = {
