@@ -31,7 +31,7 @@ Variance 0.24 %, no leak; uptime 99.9 % over 1M+ tokens, MTBF > 500 h. ${
 }
 
 function soakText(runs: readonly SoakRun[]): string {
-  return `Ours: ten callers in one page send mixed requests: chats,
+  return `Ours: ten callers (four on a GPU in software) in one page send mixed requests: chats,
 function calls, JSON by schema, scores, embeddings, sessions saved and brought back, short and long texts, past the end of
 the context, left early, impatient, impossible, in bursts. Tokens per second are those received: prompts, scores,
 waits and refusals cost time, too.

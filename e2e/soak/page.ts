@@ -5,7 +5,12 @@ import { discrepancies, noTally, runTraffic, settled, sumOf, type Tally } from '
 
 export type Command =
   | { readonly do: 'load'; readonly model: string; readonly options: LoadOptions }
-  | { readonly do: 'traffic'; readonly tokens: number; readonly seed: number }
+  | {
+      readonly do: 'traffic'
+      readonly tokens: number
+      readonly seed: number
+      readonly callers: number
+    }
   | { readonly do: 'speed'; readonly tokens: number; readonly ms: number }
   | { readonly do: 'logits' }
   /** Nothing yet: ask again. */
@@ -49,9 +54,9 @@ async function loaded(): Promise<Loaded> {
   return { backend, variant, threads, ...(gpu && { adapter: gpu.description || gpu.architecture }) }
 }
 
-async function traffic(tokens: number, seed: number): Promise<Piece> {
+async function traffic(tokens: number, seed: number, callers: number): Promise<Piece> {
   const began = performance.now()
-  const options = { tokens, seed, contextLength, callers: 10, rich: true, answers }
+  const options = { tokens, seed, contextLength, callers, rich: true, answers }
   const tally = await runTraffic(engine, options)
   const seconds = (performance.now() - began) / 1000
   const stats = await settled(engine)
@@ -95,7 +100,7 @@ async function run(command: Command): Promise<unknown> {
       return first
     }
     case 'traffic':
-      return traffic(command.tokens, command.seed)
+      return traffic(command.tokens, command.seed, command.callers)
     case 'speed':
       return speed(command.tokens, command.ms)
     case 'logits': {

@@ -17,6 +17,10 @@ export interface SoakSetting {
   readonly options: LoadOptions
   readonly tokens: number
   readonly seed: number
+  /** Callers at once. */
+  readonly callers: number
+  /** Pieces of traffic; after each all requests have ended, and the logits are looked at. */
+  readonly pieces: number
   /** Of the fixed request. */
   readonly speedTokens: number
   /** Seconds of pairs at the start, and as many at the end. */
@@ -28,7 +32,6 @@ export interface SoakSetting {
   readonly state: string
 }
 
-const PIECES = 25
 const WARM_SHARE = 0.02
 const FEWEST_PAIRS = 5
 const MOST_PAIRS = 200
@@ -77,7 +80,7 @@ function begunBefore({ state, name, tokens }: SoakSetting): SoakRun | undefined 
 }
 
 async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Promise<void> {
-  const { tokens, mounts, options } = setting
+  const { tokens, mounts, options, callers } = setting
   const gpu = options.backend === 'webgpu'
   const soaked = await openClient(mounts, gpu)
   const rested = await openClient(mounts, gpu)
@@ -92,6 +95,7 @@ async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Pr
       do: 'traffic',
       tokens: Math.ceil(WARM_SHARE * tokens),
       seed: setting.seed,
+      callers,
     } as const
     await rested.call<Piece>(warm)
     enter(setting, run, await soaked.call<Piece>(warm), soaked.rssMb())
@@ -99,9 +103,9 @@ async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Pr
     run.logits.push(await soaked.call<string>({ do: 'logits' }))
     const start = await pairs(setting, soaked, rested)
     while (run.tokens < tokens) {
-      const size = Math.min(Math.ceil(tokens / PIECES), tokens - run.tokens)
+      const size = Math.min(Math.ceil(tokens / setting.pieces), tokens - run.tokens)
       const seed = setting.seed + run.samples.length
-      const piece = await soaked.call<Piece>({ do: 'traffic', tokens: size, seed })
+      const piece = await soaked.call<Piece>({ do: 'traffic', tokens: size, seed, callers })
       enter(setting, run, piece, soaked.rssMb())
       run.logits.push(await soaked.call<string>({ do: 'logits' }))
     }
