@@ -1,6 +1,7 @@
 // The evaluation page as built: runs, what a closed tab leaves, files of the device, and what is wrong with them.
 import { readFileSync } from 'node:fs'
 import { expect, type Page, test } from '@playwright/test'
+import { planOfFiles, publishedIn, shotsOf } from '../evals/node/published.ts'
 import type { EvalResults } from '../evals/report/results.ts'
 import { collectTrouble } from './demo-page.ts'
 import { HOSTS } from './hosts.ts'
@@ -86,4 +87,75 @@ test('files by URL are fetched once and kept', async ({ page }) => {
   await page.goto(url)
   expect((await finished(page)).ryzanstein.resumed).toBe(8)
   expect(fetched).toBe(1)
+})
+
+const SET = 'evals/set'
+test.describe('files in the published formats', () => {
+  for (const published of publishedIn(SET)) {
+    const { task } = published
+    test(`${task}: from start to end, with the same figures on the reference`, async ({ page }) => {
+      test.slow()
+      const run = async (query: string) => {
+        await page.goto(
+          `${PAGE}?model=ryz-tales&task=${task}&fewshot=${shotsOf(published)}&${query}`,
+        )
+        const places = (names: readonly string[]) => names.map(name => `${SET}/${name}`)
+        await page.locator('#data-files').setInputFiles(places(published.documents))
+        await page.locator('#shot-files').setInputFiles(places(published.examples))
+        await page.locator('#run').click()
+        return finished(page)
+      }
+      const { plan } = await planOfFiles(SET, published)
+      const documents = plan.parts.reduce((sum, part) => sum + part.documents.length, 0)
+      const whole = await run('backend=wasm')
+      expect(whole['n-samples'][task]).toEqual({ original: documents, effective: documents })
+      await page.getByRole('button', { name: 'Forget fetched files' }).click()
+      const few = await run('backend=wasm&limit=1')
+      expect(few.ryzanstein.path.backend).toBe('wasm')
+      const reference = await run('backend=reference&limit=1')
+      expect(reference.ryzanstein.path.backend).toBe('reference')
+      expect(reference.ryzanstein.resumed).toBe(0)
+      expect(reference.results).toEqual(few.results)
+    })
+  }
+})
+
+test('what is wrong with files and links is said, and the page goes on', async ({ page }) => {
+  await page.goto(`${PAGE}?task=mmlu&model=ryz-tales`)
+  const file = (name: string, text: string) => ({
+    name,
+    mimeType: '',
+    buffer: Buffer.from(text),
+  })
+  const says = async (files: ReturnType<typeof file>[], problem: RegExp) => {
+    await page.locator('#data-files').setInputFiles(files)
+    await page.locator('#run').click()
+    await expect(page.locator('#problem')).toHaveText(problem)
+  }
+  const line = 'q,a,b,c,d,A\n'
+  await says([file('x_test.csv', '')], /^X_test\.csv holds no rows/i)
+  await says([file('x_test.csv', 'q,"a')], /never closed/)
+  await says([file('x_test.csv', 'q,a,b\n')], /^Line 1 of x_test\.csv: a line must hold/)
+  await says(
+    [file('x_test.csv', line)],
+    /^5 examples stand before each question and 0 are given for x/,
+  )
+  await says([file('x.parquet', 'version https://git-lfs')], /is not Parquet/)
+  await says([file('x.parquet', 'PAR1 and no more')], /cannot be read as Parquet/)
+  await page.locator('#set-fewshot').fill('0')
+  await page.locator('#data-files').setInputFiles([file('x_test.csv', line + line)])
+  await page.locator('#run').click()
+  await finished(page)
+  await expect(page.locator('#notes')).toContainText('1 documents stand in the data a second time')
+  await page.goto(`${PAGE}?task=nothing&model=ryz-tales&run=1`)
+  await expect(page.locator('#problem')).toContainText('is no task; there are mmlu')
+})
+
+test('two tabs run the same task at once, with the same figures', async ({ page, context }) => {
+  const url = `${PAGE}?task=arc_easy&model=ryz-tales&run=1`
+  const other = await context.newPage()
+  await Promise.all([page.goto(url), other.goto(url)])
+  const [one, two] = [await finished(page), await finished(other)]
+  expect(one.results).toEqual(two.results)
+  expect(one['n-samples'].arc_easy!.effective).toBe(10)
 })

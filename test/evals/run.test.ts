@@ -12,7 +12,7 @@ import { EvalModel } from '../../evals/run/model.ts'
 import { planTask } from '../../evals/run/plan.ts'
 import { type RunProgress, runPlan } from '../../evals/run/run.ts'
 import { taskNamed } from '../../evals/tasks/table.ts'
-import type { LikelihoodAnswer } from '../../evals/types.ts'
+import type { EvalEngine, LikelihoodAnswer } from '../../evals/types.ts'
 import { connect } from '../../src/api/ryzanstein.ts'
 import type { LoadOptions } from '../../src/types/index.ts'
 import { FakeWorker } from '../api/fake-worker.ts'
@@ -106,6 +106,29 @@ describe('requests', () => {
     }
     expect(await first('tokenizer')).toBe(256)
     expect(await first('never')).toBe(97)
+  })
+
+  it('of a model whose tokenizer puts no bos have none, but always; the result says which', async () => {
+    const { engine, worker } = await start()
+    const plain: EvalEngine = {
+      model: { ...engine.model, addsBos: false },
+      tokenize: (text, options) => engine.tokenize(text, options),
+      score: (input, options) => engine.score(input, options),
+      generate: (prompt, options) => engine.generate(prompt, options),
+      chat: (messages, options) => engine.chat(messages, options),
+      stats: () => engine.stats(),
+      close: () => engine.close(),
+    }
+    const stats = await engine.stats()
+    const facts = { stats, model: 'fake', options: {}, data: [], limit: undefined, seed: 0 }
+    const run = async (bos: 'tokenizer' | 'always') => {
+      const at = worker.network!.steps.length
+      const done = await runPlan(plain, await planOf('lambada_openai', words, 1), { bos })
+      const fed = worker.network!.steps.slice(at).flat()
+      return [resultsOf([done], facts).ryzanstein.bos, fed.some(({ token }) => token === 256)]
+    }
+    expect(await run('tokenizer')).toEqual([false, false])
+    expect(await run('always')).toEqual([true, true])
   })
 
   it('that are too long lose their beginning, and the result says how many', async () => {
