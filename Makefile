@@ -99,11 +99,13 @@ soak: build
 	  $(if $(TOKENS),--tokens $(TOKENS)) $(if $(SEED),--seed $(SEED)) $(if $(OUT),--out $(OUT)) \
 	  $(if $(FRESH),--fresh) $(SOAK)
 
-# A GPU that is lost for every 200 of 2,000 tokens, by destroy() in Node. Counts what is lost or comes twice:
-# docs/bench/losses-*.json and docs/PERFORMANCE.md. LOSSES=n for more or fewer.
-losses: setup
+# A GPU that is lost for every 200 of 2,000 tokens: by destroy() in Node, by crashes of the GPU process in Chromium.
+# Counts what is lost or comes twice: docs/bench/losses-*.json and docs/PERFORMANCE.md. LOSSES=n for more or fewer.
+losses: build
+	npm run build:demo
 	LOSSES=$(or $(LOSSES),10) LOSS_REPORT=$(or $(OUT),docs/bench) npx vitest run --project node \
 	  test/parity/webgpu-loss.test.ts -t 'again and again'
+	LOSSES=$(or $(LOSSES),10) LOSS_REPORT=$(or $(OUT),docs/bench) npx playwright test e2e/losses.spec.ts
 	npx tsx bench/report/write.ts
 
 # Evaluates a model on task files, in Node; goes on where it was cut:
