@@ -36,6 +36,17 @@ async function planOf(task: string, lines: object[], limit?: number) {
   return planTask(taskNamed(task), rows, [], { limit })
 }
 
+/** An engine whose methods can be replaced one by one. */
+const passedOn = (engine: EvalEngine): EvalEngine => ({
+  model: engine.model,
+  tokenize: (text, options) => engine.tokenize(text, options),
+  score: (input, options) => engine.score(input, options),
+  generate: (prompt, options) => engine.generate(prompt, options),
+  chat: (messages, options) => engine.chat(messages, options),
+  stats: () => engine.stats(),
+  close: () => engine.close(),
+})
+
 const LONG =
   'There is a road that goes over the hills and down to the sea, and nobody walks on it. '
 const choices = Array.from({ length: 6 }, (_, i) => ({
@@ -108,16 +119,32 @@ describe('requests', () => {
     expect(await first('never')).toBe(97)
   })
 
+  it('are what greedy sampling writes when every one of their tokens is', async () => {
+    const { engine } = await start()
+    const greedy = async (wrong?: number) => {
+      const score: EvalEngine['score'] = async (input, options) => {
+        const scored = await engine.score(input, options)
+        const likeliest = Int32Array.from(scored.tokens)
+        if (wrong !== undefined) likeliest[(options?.from ?? 0) + wrong]! += 1
+        return { ...scored, likeliest }
+      }
+      const model = await EvalModel.open({ ...passedOn(engine), score })
+      const request = { kind: 'loglikelihood', context: 'x', continuation: 'abc' } as const
+      return ((await model.answer([request]))[0] as LikelihoodAnswer).greedy
+    }
+    expect([await greedy(), await greedy(0), await greedy(1), await greedy(2)]).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ])
+  })
+
   it('of a model whose tokenizer puts no bos have none, but always; the result says which', async () => {
     const { engine, worker } = await start()
     const plain: EvalEngine = {
+      ...passedOn(engine),
       model: { ...engine.model, addsBos: false },
-      tokenize: (text, options) => engine.tokenize(text, options),
-      score: (input, options) => engine.score(input, options),
-      generate: (prompt, options) => engine.generate(prompt, options),
-      chat: (messages, options) => engine.chat(messages, options),
-      stats: () => engine.stats(),
-      close: () => engine.close(),
     }
     const stats = await engine.stats()
     const facts = { stats, model: 'fake', options: {}, data: [], limit: undefined, seed: 0 }
