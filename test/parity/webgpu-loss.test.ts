@@ -110,7 +110,9 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
   })
 
   // A loss for every 200 tokens; `make losses` takes ten, 2,000 tokens.
-  it('again and again: nothing is lost, nothing comes twice', { timeout: 600_000 }, async () => {
+  it('again and again: nothing is lost, nothing comes twice', {
+    timeout: 180_000 * LOSSES,
+  }, async () => {
     const options = { contextLength: 128, maxSequences: STREAMS }
     const began = performance.now()
     const cpu = await openEngine([CPU], undefined, fileOf(EMBEDDED), options)

@@ -32,12 +32,16 @@ const EXPERTS: ops.ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
   bias: i % 3 === 1,
 }))
 
+/** Holds gate and up of four experts of moe-qwen3, of 4 kB each; of none. */
+const SMALL_BINDING = 16_384
+const TINY_BINDING = 1024
+
 async function openMixture(name: string, gpu: Gpu, fuse = true) {
   const file = await openModel(caseFiles(CASES.find(c => c.name === name)!)[0]!, {})
   const config = readConfig(file)
   const { used, shared } = config.experts!
   const maxCols = Math.max(config.hidden, config.ffn, shared?.ffn ?? 0)
-  const limits = { maxRows: 16, maxContext: 64, maxCols, routed: used }
+  const limits = { maxRows: 4, maxContext: 64, maxCols, routed: used }
   const backend = createWebGpuBackend({ gpu, limits, fuse })
   const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
   const network = new BackendNetwork(config, backend, weights, {
@@ -46,7 +50,7 @@ async function openMixture(name: string, gpu: Gpu, fuse = true) {
     kv: 'f16',
     kvBlocks: 4,
     contextLength: 64,
-    maxRows: 16,
+    maxRows: 4,
     wantedRows: 4,
   })
   return { network, backend, layers: config.layers, used }
@@ -177,6 +181,28 @@ describe.skipIf(adapter === undefined)(`experts on ${adapter ?? 'no adapter'}`, 
     }
     network.close()
     plain.close()
+  })
+
+  it('cuts experts to what a binding holds, and refuses one that does not fit by name', async () => {
+    const gpu = await sharedGpu()
+    const small = (maxBinding: number): Gpu => ({
+      ...gpu,
+      pipelines: gpu.pipelines,
+      limits: { ...gpu.limits, maxBinding },
+    })
+    const whole = await openMixture('moe-qwen3', gpu)
+    const want = await decode(whole.network, [1, 2, 3])
+    whole.network.close()
+    const cut = await openMixture('moe-qwen3', small(SMALL_BINDING))
+    for (const [i, logits] of (await decode(cut.network, [1, 2, 3])).entries()) {
+      ops.sameBits(logits, want[i]!)
+    }
+    // One more for gate and up in each layer, and for the table as embedding and as head.
+    expect(cut.backend.gpuStats().stepDispatches).toBe(2 * 15 + 6 + 2)
+    cut.network.close()
+    await expect(openMixture('moe-qwen3', small(TINY_BINDING))).rejects.toMatchObject({
+      code: 'GPU_OOM',
+    })
   })
 })
 
