@@ -62,6 +62,7 @@ export type {
   GpuStats,
   GpuTuning,
   HeadType,
+  HybridStats,
   I2sLayout,
   JsonSchema,
   KernelRates,

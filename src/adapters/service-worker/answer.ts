@@ -6,6 +6,7 @@ import { ask } from './ask.ts'
 import { fault } from './fault.ts'
 import { READY, TAB } from './wire.ts'
 
+/** What answerFromTabs() may be told. */
 export interface AnswerOptions {
   /** Where the path of a request has to begin (default `/v1/`), whatever the worker's scope. */
   path?: string

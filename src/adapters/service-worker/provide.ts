@@ -20,7 +20,12 @@ import {
 const PING_MS = 10_000
 
 /** What engineFetch() gave, or how to get it: called with the first request, and again after it failed. */
-export type EngineSource = EngineFetch | { readonly open: () => EngineFetch | Promise<EngineFetch> }
+export type EngineSource =
+  | EngineFetch
+  | {
+      /** Called with the first request. */
+      readonly open: () => EngineFetch | Promise<EngineFetch>
+    }
 
 const isSource = (value: unknown) =>
   typeof value === 'function' || typeof (value as { open?: unknown } | null)?.open === 'function'
