@@ -6,6 +6,9 @@
 // A thread that comes late, or wakes in a later region, can do no harm: whatever it read before, the swap succeeds
 // only on pieces that the present region still has to give, what they mean is read after it, and the region
 // cannot end before the piece is done. So a word needs no number of its region.
+//
+// A piece that is done in a place of the thread's own can be taken back from it: who has it says so in its word of
+// `holders`, and a swap of that word decides between bringing the results over and thread 0 doing the piece again.
 #pragma once
 #include <stdint.h>
 
@@ -22,6 +25,10 @@ inline uint32_t subtract(Word& w, uint32_t v) { return __atomic_fetch_sub(&w.val
 constexpr int32_t MAX_THREADS = 64;
 constexpr int32_t MAX_PIECES = 0xffff;
 constexpr int32_t NO_PIECE = -1;
+
+inline bool swap(Word& w, uint32_t from, uint32_t to) {
+  return __atomic_compare_exchange_n(&w.value, &from, to, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
 
 // Pieces first..end-1.
 inline uint32_t range_of(int32_t first, int32_t end) {
@@ -40,6 +47,14 @@ inline int32_t take(Word& range, bool from_front) {
       return static_cast<int32_t>(from_front ? first : end - 1);
     }
   }
+}
+
+// How long to spin next time: twice as long after it was worth it, half after the thread slept all the same, so that
+// threads on cores that are not theirs soon sleep at once. From a sixteenth of `most`.
+inline int32_t next_spin(int32_t limit, int32_t most, bool found) {
+  const int32_t least = most / 16;
+  const int32_t next = found ? 2 * limit : limit / 2;
+  return next < least ? least : next > most ? most : next;
 }
 
 struct Claims {
@@ -69,5 +84,25 @@ struct Claims {
       if (piece != NO_PIECE) return piece;
     }
     return NO_PIECE;
+  }
+};
+
+constexpr uint32_t HOLDS_NONE = 0;
+// The piece was still its own: thread 0 waits while the results are brought over, which takes next to nothing.
+constexpr uint32_t BRINGS = 0xffffffff;
+
+struct Holders {
+  Word held[MAX_THREADS];
+
+  void hold(int32_t thread, int32_t piece) { store(held[thread], static_cast<uint32_t>(piece) + 1); }
+  // Whether the piece is still the thread's own; then it brings the results and lets go.
+  bool keep(int32_t thread, int32_t piece) { return swap(held[thread], static_cast<uint32_t>(piece) + 1, BRINGS); }
+  void let_go(int32_t thread) { store(held[thread], HOLDS_NONE); }
+
+  // The piece that `thread` had, now the caller's; or NO_PIECE.
+  int32_t take_back(int32_t thread) {
+    const uint32_t seen = load(held[thread]);
+    if (seen == HOLDS_NONE || seen == BRINGS || !swap(held[thread], seen, HOLDS_NONE)) return NO_PIECE;
+    return static_cast<int32_t>(seen - 1);
   }
 };

@@ -30,6 +30,7 @@ void pad_task(const void* args, int32_t begin, int32_t end, int32_t) {
 
 struct LinearArgs {
   float* out;
+  int32_t stride;  // of its rows
   const RyzLinear* w;
   ActsI8 x_i8;
   ActsF32 x_f32;
@@ -51,13 +52,12 @@ bool by_lookup(const RyzLinear& w, bool round, int32_t count) {
 
 void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begin, int32_t end,
                  int32_t thread) {
-  const int32_t stride = a.w->outputs;
   if (takes_i8(w, a.round)) {
     LinearI8* kernel = w.layout == RYZ_I8   ? linear_i8_i8
                        : w.layout == RYZ_I4 ? linear_i4_i8
                        : w.scale_block      ? linear_t2b_i8
                                             : linear_t2_i8;
-    kernel(a.x_i8, w, y, stride, begin, end, scratch_of(thread));
+    kernel(a.x_i8, w, y, a.stride, begin, end, scratch_of(thread));
     return;
   }
   LinearF32* kernel = w.layout == RYZ_T2    ? linear_t2_f32
@@ -65,7 +65,7 @@ void linear_part(const LinearArgs& a, const RyzMatrix& w, float* y, int32_t begi
                       : w.layout == RYZ_I4  ? linear_i4_f32
                       : w.layout == RYZ_F16 ? linear_f16_f32
                                             : linear_f32_f32;
-  kernel(a.x_f32, w, y, stride, begin, end);
+  kernel(a.x_f32, w, y, a.stride, begin, end);
 }
 
 // Of all units: whatever takes longer, reading the weights or multiplying.
@@ -101,6 +101,64 @@ void linear_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
     end -= units;
     y += w.rows;
   }
+}
+
+// ---- Pieces that can be taken back: their results go to the end of the thread's scratch, see OwnPlace ----
+
+constexpr int32_t OWN_BYTES = 16384;
+
+struct OwnLinear {
+  LinearArgs args;
+  RyzLinear w;  // the experts of a row are another matrix in the next step
+  RyzMatrix more[LOOKUP_PARTS - 1];
+};
+static_assert(sizeof(OwnLinear) <= OWN_ARGS, "pool.h has less room");
+
+float* own_place(int32_t thread) {
+  return reinterpret_cast<float*>(scratch_of(thread) + LOOKUP_BYTES - OWN_BYTES);
+}
+
+// The output where a unit of all parts laid end to end begins.
+int32_t output_of(const RyzLinear& w, int32_t unit) {
+  int32_t outputs = 0;
+  for (int32_t p = 0; p < w.n_parts; p++) {
+    const int32_t units = div_up(w.parts[p].rows, TILE_ROWS);
+    if (unit < units) return outputs + unit * TILE_ROWS;
+    unit -= units;
+    outputs += w.parts[p].rows;
+  }
+  return outputs;
+}
+
+void copy_linear(void* to, const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& a = *static_cast<const LinearArgs*>(args);
+  auto& own = *static_cast<OwnLinear*>(to);
+  own.args = a;
+  own.args.w = &own.w;
+  __builtin_memcpy(&own.w, a.w, sizeof(RyzLinear) + (a.w->n_parts - 1) * sizeof(RyzMatrix));
+  const int32_t first = output_of(*a.w, begin);
+  own.args.stride = output_of(*a.w, end) - first;
+  // linear_task adds `first` again.
+  own.args.out = reinterpret_cast<float*>(reinterpret_cast<uintptr_t>(own_place(thread)) - first * sizeof(float));
+}
+
+void bring_linear(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  const auto& a = *static_cast<const LinearArgs*>(args);
+  const int32_t first = output_of(*a.w, begin);
+  const int32_t outputs = output_of(*a.w, end) - first;
+  const float* from = own_place(thread);
+  for (int32_t t = 0; t < a.x_i8.count; t++, from += outputs) {
+    __builtin_memcpy(a.out + static_cast<size_t>(t) * a.stride + first, from, outputs * sizeof(float));
+  }
+}
+
+// Units of a piece that can be taken back; 0 where there is no room.
+int32_t own_units(const RyzLinear& w, int32_t count, int32_t stride) {
+  // What the kernels themselves take of the scratch at most: all rows in int16 (linear_i8_i8.h), or all in bytes and three
+  // in int16 (t2_dots__simd128.h).
+  const int64_t taken = static_cast<int64_t>(2 * count + 3 * 2) * stride;
+  if (w.n_parts > LOOKUP_PARTS || taken > LOOKUP_BYTES - OWN_BYTES) return 0;
+  return OWN_BYTES / static_cast<int32_t>(sizeof(float)) / TILE_ROWS / count;
 }
 
 // A stack that goes through tables, cut into (units of all parts laid end to end, group of tokens).
@@ -174,6 +232,7 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
   }
 
   const LinearArgs args{out,
+                        w->outputs,
                         w,
                         {scratch.q, stride, scratch.inv, scratch.sums, scratch.tile_sums, count},
                         {pad ? scratch.x : x, stride, count},
@@ -185,5 +244,8 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
     const int32_t items = lookup.cuts * groups;
     return pool_run(lookup_task, &lookup, items, 1, ns_of(products / items, 110));
   }
-  return pool_run(linear_task, &args, w->units, 4, static_cast<int32_t>(linear_ns(args) / w->units));
+  constexpr int32_t LEAST_UNITS = 4;
+  const OwnPlace own{copy_linear, bring_linear, own_units(*w, count, stride)};
+  return pool_run(linear_task, &args, w->units, LEAST_UNITS, static_cast<int32_t>(linear_ns(args) / w->units),
+                  own.at_most < LEAST_UNITS ? nullptr : &own);
 }

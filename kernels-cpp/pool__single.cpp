@@ -4,7 +4,7 @@
 
 int32_t pool_threads() { return 1; }
 
-int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t, int32_t) {
+int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t, int32_t, const OwnPlace*) {
   if (items > 0) task(args, 0, items, 0);
   return RYZ_OK;
 }

@@ -1,7 +1,8 @@
 // The pool of threaded builds. src/backend/wasm/pool-worker.ts enters ryz_thread_main once per worker; thread 0
 // (the engine's own worker) opens a region in pool_run, works on it like everybody, and closes it when all pieces
-// are done: who has not arrived by then is not waited for, only who is in the middle of a piece. Between regions a
-// worker spins for a bounded time, then sleeps. Never called on a browser's main thread: it may not wait.
+// are done: who has not arrived by then is not waited for. Who is in the middle of a piece and late with it is not
+// waited for either where the piece can be done again (OwnPlace in pool.h). Between regions a worker spins for a
+// bounded time, then sleeps. Never called on a browser's main thread: it may not wait.
 #include "claims.h"
 #include "host.h"
 #include "pool.h"
@@ -10,6 +11,7 @@
 namespace {
 
 Claims claims;
+Holders holders;
 Word left;      // pieces of the region that are not done
 Word joining;   // 1 while thread 0 sleeps on `left`
 Word epoch;     // a new value opens a region
@@ -29,6 +31,7 @@ struct Waits {
   double ms;         // that thread 0 waited for others' pieces, beyond a short spin
   double late_ms;    // of it, in waits so long that who had the piece was not running
   uint32_t regions;  // shared between threads so far
+  uint32_t again;    // pieces that thread 0 did again, as who had them was late
 } waits;
 
 // Written by thread 0 before it deals pieces; read by others after they took one. See claims.h.
@@ -37,6 +40,7 @@ struct Region {
   const void* args;
   int32_t items;
   int32_t grain;
+  const OwnPlace* own;
 } region;
 
 int32_t n_threads = 1;
@@ -51,23 +55,51 @@ constexpr int32_t PIECES_A_THREAD = 4;
 constexpr int32_t LONGEST_NS = 250000;
 constexpr int32_t SHORTEST_OF_ALONE = 3;
 
+// What pieces that can be done again take, over what ops.h says they do: 2 until it is measured, in one region of so
+// many, as asking for the time twice costs 0.1 us.
+double pace = 2;
+constexpr uint32_t MEASURE_EVERY = 32;
+
 void count(uint32_t& counter, uint32_t more) {
   __atomic_store_n(&counter, __atomic_load_n(&counter, __ATOMIC_RELAXED) + more, __ATOMIC_RELAXED);
 }
 
+int32_t begin_of(const Region& r, int32_t piece) { return piece * r.grain; }
+int32_t end_of(const Region& r, int32_t piece) {
+  const int32_t begin = begin_of(r, piece);
+  return r.items - begin < r.grain ? r.items : begin + r.grain;
+}
+
 void run_piece(int32_t piece, int32_t thread) {
-  const int32_t begin = piece * region.grain;
-  const int32_t end = region.items - begin < region.grain ? region.items : begin + region.grain;
-  region.task(region.args, begin, end, thread);
+  region.task(region.args, begin_of(region, piece), end_of(region, piece), thread);
+}
+
+// A worker's piece; false where thread 0 has taken it back, and perhaps even closed the region, meanwhile.
+bool run_held(int32_t piece, int32_t thread) {
+  // Nobody can take back what is not held yet: until then the region stays as it is.
+  const Region r = region;
+  const int32_t begin = begin_of(r, piece);
+  const int32_t end = end_of(r, piece);
+  if (!r.own) {
+    r.task(r.args, begin, end, thread);
+    return true;
+  }
+  alignas(16) uint8_t args[OWN_ARGS];
+  r.own->copy(args, r.args, begin, end, thread);
+  holders.hold(thread, piece);
+  r.task(args, begin, end, thread);
+  if (!holders.keep(thread, piece)) return false;
+  r.own->bring(r.args, begin, end, thread);
+  holders.let_go(thread);
+  return true;
 }
 
 // noinline, or the worker's endless loop stays in baseline code.
 __attribute__((noinline)) void help(int32_t thread) {
   uint32_t pieces = 0;
   for (int32_t piece; (piece = claims.next(thread, n_threads)) != NO_PIECE; pieces++) {
-    run_piece(piece, thread);
     // After this thread 0 may open the next region.
-    if (subtract(left, 1) == 1 && load(joining)) notify(left, 1);
+    if (run_held(piece, thread) && subtract(left, 1) == 1 && load(joining)) notify(left, 1);
   }
   count(done[thread].pieces, pieces);
   count(done[thread].seen, 1);
@@ -81,12 +113,15 @@ void park(int32_t thread) {
   }
 }
 
-uint32_t await_epoch(uint32_t seen, int32_t thread) {
+uint32_t await_epoch(uint32_t seen, int32_t thread, int32_t& limit) {
   park(thread);
-  for (int32_t i = 0; i < spin_limit; i++) {
+  for (int32_t i = 0; i < limit; i++) {
     const uint32_t now = load(epoch);
-    if (now != seen) return now;
+    if (now == seen) continue;
+    limit = next_spin(limit, spin_limit, true);
+    return now;
   }
+  limit = next_spin(limit, spin_limit, false);
   add(sleepers, 1);
   uint32_t now;
   while ((now = load(epoch)) == seen) wait(epoch, seen, -1);
@@ -101,9 +136,33 @@ bool spin_to_the_end(int32_t limit) {
   return false;
 }
 
+bool spin_for(double ms) {
+  const double end = host_now_ms() + ms;
+  do {
+    if (spin_to_the_end(500)) return true;
+  } while (host_now_ms() < end);
+  return false;
+}
+
+// Does again what others are in the middle of; true where nothing is left then.
+bool do_again() {
+  for (int32_t t = 1; t < n_threads; t++) {
+    const int32_t piece = holders.take_back(t);
+    if (piece == NO_PIECE) continue;
+    run_piece(piece, 0);
+    count(done[0].pieces, 1);
+    waits.again++;
+    if (subtract(left, 1) == 1) return true;
+  }
+  return load(left) == 0;
+}
+
 // Waits for the pieces that others are in the middle of.
 int32_t await_pieces() {
-  if (spin_to_the_end(spin_limit)) return RYZ_OK;
+  static int32_t limit = 0;
+  const bool ended = spin_to_the_end(limit);
+  limit = next_spin(limit, spin_limit, ended);
+  if (ended) return RYZ_OK;
   constexpr int32_t SLICE_MS = 50;  // how exact the time limit is; the last piece wakes us at once
   int32_t waited_ms = 0;
   store(joining, 1);
@@ -123,13 +182,23 @@ int32_t await_pieces() {
   return status;
 }
 
-int32_t join() {
+// piece_ns: what a piece should take.
+int32_t join(int32_t piece_ns) {
   // About 4 us, within which most last pieces end: asking for the time twice costs 0.1.
   constexpr int32_t SHORT_SPIN = 4000;
   // Four of the longest pieces: time slices of a core are 3 ms and more.
   constexpr double LATE_MS = 1;
   if (spin_to_the_end(SHORT_SPIN)) return RYZ_OK;
   const double began = host_now_ms();
+  if (region.own && !load(failed)) {
+    // Who runs would be through with a piece by now. Too soon costs the piece, too late as much of the wait.
+    constexpr double NO_LONGER = 1.5;
+    constexpr double LEAST_MS = 0.01;
+    const double piece_ms = NO_LONGER * pace * piece_ns * 1e-6;
+    const bool ended = spin_for(piece_ms > LEAST_MS ? piece_ms : LEAST_MS);
+    waits.ms += host_now_ms() - began;
+    if (ended || do_again()) return RYZ_OK;
+  }
   const int32_t status = await_pieces();
   const double waited = host_now_ms() - began;
   waits.ms += waited;
@@ -137,8 +206,8 @@ int32_t join() {
   return status;
 }
 
-void open_region(PoolTask* task, const void* args, int32_t items, int32_t grain, int32_t pieces, int32_t threads) {
-  region = {task, args, items, grain};
+void open_region(const Region& opened, int32_t pieces, int32_t threads) {
+  region = opened;
   store(left, static_cast<uint32_t>(pieces));
   claims.deal(pieces, threads);
   add(epoch, 1);
@@ -159,22 +228,37 @@ int32_t grain_of(int32_t items, int32_t at_least, int32_t item_ns, int32_t threa
   return grain > fewest ? grain : fewest;
 }
 
+// Thread 0's own pieces of a region should have taken `ns`.
+void learn_pace(double began, double ns) {
+  double sample = (host_now_ms() - began) * 1e6 / ns;
+  // It may have been off its core itself.
+  if (sample > 2 * pace) sample = 2 * pace;
+  pace += (sample - pace) / 4;
+  constexpr double LEAST = 0.1;
+  if (pace < LEAST) pace = LEAST;
+}
+
 }  // namespace
 
 int32_t pool_threads() { return static_cast<int32_t>(__atomic_load_n(&active.value, __ATOMIC_RELAXED)); }
 
-int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_least, int32_t item_ns) {
+int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_least, int32_t item_ns,
+                 const OwnPlace* own) {
   if (items <= 0) return RYZ_OK;
   const int32_t threads = pool_threads();
   if (threads > 1 && static_cast<int64_t>(items) * item_ns >= alone_ns) {
-    const int32_t grain = grain_of(items, at_least, item_ns, threads);
+    int32_t grain = grain_of(items, at_least, item_ns, threads);
+    if (own && grain > own->at_most) grain = own->at_most;
     const int32_t pieces = (items + grain - 1) / grain;
-    if (pieces > 1) {
-      open_region(task, args, items, grain, pieces, threads);
-      uint32_t own = 0;
-      for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; own++) run_piece(piece, 0);
-      count(done[0].pieces, own);
-      return subtract(left, own) == own ? RYZ_OK : join();
+    if (pieces > 1 && pieces <= MAX_PIECES) {
+      open_region({task, args, items, grain, own}, pieces, threads);
+      const double began = own && waits.regions % MEASURE_EVERY == 0 ? host_now_ms() : 0;
+      uint32_t mine = 0;
+      for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; mine++) run_piece(piece, 0);
+      const int32_t piece_ns = grain * item_ns;
+      if (began > 0 && mine > 0) learn_pace(began, static_cast<double>(mine) * piece_ns);
+      count(done[0].pieces, mine);
+      return subtract(left, mine) == mine ? RYZ_OK : join(piece_ns);
     }
   }
   task(args, 0, items, 0);
@@ -215,8 +299,9 @@ Waits* ryz_pool_waits() { return &waits; }
 RYZ_EXPORT(ryz_thread_main)
 void ryz_thread_main() {
   const int32_t thread = static_cast<int32_t>(add(entered, 1)) + 1;
+  int32_t limit = spin_limit;
   for (uint32_t seen = 0;;) {
-    seen = await_epoch(seen, thread);
+    seen = await_epoch(seen, thread, limit);
     help(thread);
   }
 }
@@ -232,6 +317,6 @@ RYZ_EXPORT(ryz_pool_fault)
 int32_t ryz_pool_fault(int32_t kind) {
   ryz_pool_use(n_threads);
   // One piece, and thread 0 takes none.
-  open_region(fault_task, &kind, 1, 1, 1, 1);
-  return join();
+  open_region({fault_task, &kind, 1, 1, nullptr}, 1, 1);
+  return join(0);
 }

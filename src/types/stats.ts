@@ -91,6 +91,8 @@ export interface PoolStats {
   activeBySecond: number[]
   /** Pieces of work that each thread did. */
   pieces: number[]
+  /** Of those of the first thread, pieces that it did again, as the thread that had them was late. */
+  piecesAgain: number
   /** Milliseconds that the first thread waited for pieces of others. */
   waitMs: number
   /** Other programs use the processor: within the last second and a half, threads had to wait for a core. */

@@ -1,5 +1,6 @@
 // The life of the WASM backend under Node: starting, memory limits, a pool worker that traps, hangs or
 // ends, closing. What the ops compute is in conformance.test.ts.
+import { cpus } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
 import { kvCacheBytes, type Slot } from '../../src/backend/backend.ts'
 import {
@@ -40,6 +41,36 @@ afterEach(() => {
 
 function fill(backend: WasmBackend, slot: Slot, values: Float32Array): void {
   backend.writer(slot).write(0, new Uint8Array(values.buffer))
+}
+
+/** Products of one row with a ternary matrix; of a seed, they are the same on every backend. */
+const products = {
+  cols: 256,
+  rows: 4096,
+  memoryBytes: (threads: number) => scratchBytes(LIMITS, threads) + 500_000,
+  of(backend: WasmBackend): (seed: number) => Float32Array {
+    const { cols, rows } = products
+    const [weights, scales, x, out] = [(rows * cols) / 4, 4 * rows, 4 * cols, 4 * rows].map(bytes =>
+      backend.alloc(bytes, 'product'),
+    )
+    const codes = Uint8Array.from({ length: weights.bytes }, (_, i) => (i * 7919) & 0x55)
+    backend.writer(weights).write(0, codes)
+    fill(
+      backend,
+      scales,
+      Float32Array.from({ length: rows }, (_, i) => 1 + i / rows),
+    )
+    const w = backend.stack([{ layout: 't2', rows, cols, weights, scales, scaleBlock: 0 }])
+    return seed => {
+      fill(
+        backend,
+        x,
+        Float32Array.from({ length: cols }, (_, i) => Math.sin(seed + i * i)),
+      )
+      backend.linear(out, x, w, 1, 'int8')
+      return backend.read(out, 0, rows).slice()
+    }
+  },
 }
 
 /** Makes steps as the network does: embed, ops, read; each gives the last value of normed rows of threes. */
@@ -262,6 +293,21 @@ describe('the pool', () => {
     expect(waitMs).toBeGreaterThanOrEqual(0)
     expect(typeof othersBusy).toBe('boolean')
     expect((await make(1)).backend.poolStats()).toBeUndefined()
+  })
+
+  it('does pieces again that others are late with, and gives the same bits', async () => {
+    // Far more threads than cores: some are always off their core with a piece.
+    const threads = 2 * cpus().length + 6
+    const { backend } = await make(threads, { memoryBytes: products.memoryBytes(threads) })
+    const alone = await make(1, { memoryBytes: products.memoryBytes(1) })
+    const shared = products.of(backend)
+    const expected = products.of(alone.backend)
+    for (let seed = 0; seed < 20_000; seed++) {
+      const got = shared(seed)
+      if (seed % 20 === 0) expect(got).toEqual(expected(seed))
+      if (seed >= 200 && backend.poolStats()!.piecesAgain > 20) break
+    }
+    expect(backend.poolStats()!.piecesAgain).toBeGreaterThan(0)
   })
 
   it('begins with no more threads than there are cores', async () => {

@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest'
 import { type Mistake, PoolModel, type Setup } from './pool-model.ts'
 
 const region = (pieces: number, active: number) => ({ pieces, active })
+/** Its pieces can be taken back. */
+const own = (pieces: number, active: number) => ({ pieces, active, own: true })
 
 const SETUPS: readonly Setup[] = [
   { threads: 2, regions: [region(3, 2), region(2, 2), region(3, 2), region(1, 2)] },
@@ -11,6 +13,16 @@ const SETUPS: readonly Setup[] = [
   { threads: 2, regions: [region(2, 1), region(3, 2), region(2, 1), region(2, 2)] },
   { threads: 3, regions: [region(3, 3), region(2, 3)] },
   { threads: 3, regions: [region(2, 3), region(2, 2), region(2, 3)] },
+  { threads: 2, regions: [own(3, 2), own(2, 2), own(2, 2)] },
+  { threads: 2, regions: [own(2, 2), region(2, 1), region(2, 2), own(2, 2)] },
+  { threads: 3, regions: [own(2, 3), own(1, 3)] },
+]
+/** Where mistakes with such pieces show; few states, as they are found late in a search. */
+const OWN_SETUPS: readonly Setup[] = [{ threads: 2, regions: [own(2, 2), own(2, 2)] }]
+const OWN_MISTAKES: readonly Mistake[] = [
+  'results are brought over without asking',
+  'who lost a piece counts it as done',
+  'a piece is held before the region is read',
 ]
 
 describe('the pool, in every order of its steps', () => {
@@ -29,12 +41,16 @@ const FOUND: Readonly<Record<Mistake, RegExp>> = {
   'thread 0 does not wait for pieces': /left out/,
   'who did the last piece wakes nobody': /all threads sleep|who has no piece/,
   'parked workers are not woken': /stays parked/,
+  'results are brought over without asking': /twice|over/,
+  'who lost a piece counts it as done': /left out|than there were|over|who has no piece/,
+  'a piece is held before the region is read': /over is read/,
 }
 
 describe('a mistake is found', () => {
   it.each(Object.keys(FOUND) as Mistake[])('%s', mistake => {
     let fault: string | undefined
-    for (const setup of SETUPS) fault ??= new PoolModel({ ...setup, mistake }).explore().fault
+    const setups = OWN_MISTAKES.includes(mistake) ? OWN_SETUPS : SETUPS
+    for (const setup of setups) fault ??= new PoolModel({ ...setup, mistake }).explore().fault
     expect(fault).toMatch(FOUND[mistake])
   })
 })

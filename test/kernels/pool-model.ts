@@ -11,11 +11,21 @@ export type Mistake =
   | 'thread 0 does not wait for pieces'
   | 'who did the last piece wakes nobody'
   | 'parked workers are not woken'
+  | 'results are brought over without asking'
+  | 'who lost a piece counts it as done'
+  | 'a piece is held before the region is read'
+
+export interface Region {
+  readonly pieces: number
+  /** Threads that share it. */
+  readonly active: number
+  /** Workers do their pieces in places of their own, and thread 0 may take them back. */
+  readonly own?: boolean
+}
 
 export interface Setup {
   readonly threads: number
-  /** Pieces of each region, and how many threads share it. */
-  readonly regions: readonly { readonly pieces: number; readonly active: number }[]
+  readonly regions: readonly Region[]
   readonly mistake?: Mistake
 }
 
@@ -35,10 +45,17 @@ const PC = [
   'look',
   'swap',
   'read',
+  'hold',
   'work',
+  'keep',
+  'bring',
+  'let go',
   'finish',
   'last',
-  'spin',
+  'held?',
+  'take back',
+  'again',
+  'one less',
   'joining',
   'check',
   'wait',
@@ -67,9 +84,11 @@ const ON_ACTIVE = 3
 const [DESCRIPTOR, LEFT, JOINING, EPOCH, SLEEPERS, ACTIVE, CURRENT, WORDS] = [
   0, 1, 2, 3, 4, 5, 6, 7,
 ]
-const [PC_, ASLEEP, SEEN_EPOCH, FIRST, END, VICTIM, PIECE, READ, OWN, THREAD_BYTES] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+const [PC_, ASLEEP, SEEN_EPOCH, FIRST, END, VICTIM, PIECE, READ, OWN, HELD, THREAD_BYTES] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
 ]
+/** HELD, beside pieces + 1 and nothing. */
+const BRINGS = 255
 
 class Fault extends Error {}
 
@@ -127,11 +146,21 @@ export class PoolModel {
     }
   }
 
-  /** When nobody is in the middle of a piece, thread 0 needs nobody. */
+  /**
+   * When nobody is in the middle of a piece, thread 0 needs nobody; nor when it can still take the piece back.
+   */
   #aloneToTheEnd(state: Uint8Array): void {
+    const first = PC[state[this.#threads + PC_]!]!
+    const sleeps = ['joining', 'check', 'wait', 'joined'].includes(first)
+    const takesBack = ['held?', 'take back', 'again', 'one less'].includes(first)
     for (let t = 1; t < this.#setup.threads; t++) {
-      const pc = PC[state[this.#at(t) + PC_]!]!
-      if (['read', 'work', 'finish', 'last'].includes(pc)) return
+      const at = this.#at(t)
+      const pc = PC[state[at + PC_]!]!
+      const heldLater = !sleeps && (!takesBack || state[this.#threads + VICTIM]! < t)
+      const isHeld = state[at + HELD]! > 0 && state[at + HELD] !== BRINGS
+      if ((pc === 'work' || pc === 'keep') && this.#isOwn(state[at + READ]!)) {
+        if (isHeld && !heldLater) return
+      } else if (['read', 'hold', 'work', 'bring', 'let go', 'finish', 'last'].includes(pc)) return
     }
     const passed: string[] = []
     let now = state
@@ -144,6 +173,10 @@ export class PoolModel {
       now = next
     }
     for (const key of passed) this.#alone.add(key)
+  }
+
+  #isOwn(region: number): boolean {
+    return this.#setup.regions[region]?.own === true
   }
 
   #at(thread: number): number {
@@ -165,11 +198,20 @@ export class PoolModel {
   #forget(s: Uint8Array, t: number): void {
     const at = this.#at(t)
     const pc = PC[s[at + PC_]!]!
-    if (pc !== 'swap' && pc !== 'wait' && pc !== 'park') s[at + FIRST] = 0
+    if (!['swap', 'wait', 'park', 'take back'].includes(pc)) s[at + FIRST] = 0
     if (pc !== 'swap') s[at + END] = 0
-    if (pc !== 'read' && pc !== 'work') s[at + PIECE] = 0
-    if (pc !== 'work' && pc !== 'swap') s[at + READ] = 0
-    const victims: readonly Pc[] = ['look', 'swap', 'deal']
+    const havePiece: readonly Pc[] = ['read', 'hold', 'work', 'keep', 'bring', 'again']
+    if (!havePiece.includes(pc)) s[at + PIECE] = 0
+    if (!['hold', 'work', 'keep', 'bring', 'swap'].includes(pc)) s[at + READ] = 0
+    const victims: readonly Pc[] = [
+      'look',
+      'swap',
+      'deal',
+      'held?',
+      'take back',
+      'again',
+      'one less',
+    ]
     if (!victims.includes(pc)) s[at + VICTIM] = t
   }
 
@@ -239,8 +281,44 @@ export class PoolModel {
       case 'finish':
         // Of what it did itself; afterwards it waits for the others.
         s[LEFT]! -= s[at + OWN]!
+        s[at + VICTIM] = 1
         if (s[LEFT] === 0 || mistake === 'thread 0 does not wait for pieces') this.#close(s, go)
-        else go('joining')
+        else go(this.#isOwn(s[CURRENT]!) ? 'held?' : 'joining')
+        return true
+      case 'held?': {
+        // It has waited for as long as a piece takes.
+        const holder = s[at + VICTIM]!
+        if (holder >= this.#setup.threads) {
+          go('joining')
+          return true
+        }
+        const held = s[this.#at(holder) + HELD]!
+        if (held === 0 || held === BRINGS) s[at + VICTIM] = holder + 1
+        else {
+          s[at + FIRST] = held
+          go('take back')
+        }
+        return true
+      }
+      case 'take back': {
+        const held = this.#at(s[at + VICTIM]!) + HELD
+        const isThere = s[held] === s[at + FIRST]
+        if (isThere) {
+          s[at + PIECE] = s[held]! - 1
+          s[held] = 0
+        } else s[at + VICTIM]!++
+        go(isThere ? 'again' : 'held?')
+        return true
+      }
+      case 'again':
+        this.#markDone(s, s[CURRENT]!, s[at + PIECE]!)
+        go('one less')
+        return true
+      case 'one less':
+        s[LEFT]!--
+        s[at + VICTIM]!++
+        if (s[LEFT] === 0) this.#close(s, go)
+        else go('held?')
         return true
       case 'joining':
         s[JOINING] = 1
@@ -306,6 +384,26 @@ export class PoolModel {
         s[at + VICTIM] = t
         go(s[LEFT] === 0 ? 'last' : 'look')
         return [s]
+      case 'hold':
+        s[at + HELD] = s[at + PIECE]! + 1
+        go(mistake === 'a piece is held before the region is read' ? 'read' : 'work')
+        return [s]
+      case 'keep': {
+        const isMine = s[at + HELD] === s[at + PIECE]! + 1
+        if (isMine) s[at + HELD] = BRINGS
+        s[at + VICTIM] = t
+        if (isMine || mistake === 'results are brought over without asking') go('bring')
+        else go(mistake === 'who lost a piece counts it as done' ? 'finish' : 'look')
+        return [s]
+      }
+      case 'bring':
+        this.#markDone(s, s[at + READ]!, s[at + PIECE]!)
+        go('let go')
+        return [s]
+      case 'let go':
+        s[at + HELD] = 0
+        go('finish')
+        return [s]
       case 'last':
         if (s[JOINING] && mistake !== 'who did the last piece wakes nobody') this.#wake(s, ON_LEFT)
         go('look')
@@ -341,11 +439,18 @@ export class PoolModel {
         s[at + PIECE] = front ? s[at + FIRST]! : s[at + END]! - 1
         s[range] = s[at + FIRST]! + (front ? 1 : 0)
         s[range + 1] = s[at + END]! - (front ? 0 : 1)
-        go(mistake === 'the region is read before a piece is taken' ? 'work' : 'read')
+        if (mistake === 'a piece is held before the region is read' && t > 0) go('hold')
+        else go(mistake === 'the region is read before a piece is taken' ? 'work' : 'read')
         return
       }
       case 'read':
         s[at + READ] = s[DESCRIPTOR]!
+        if (mistake === 'a piece is held before the region is read' && t > 0) {
+          if (s[at + HELD] !== s[at + PIECE]! + 1) throw new Fault('a region that is over is read')
+        } else if (t > 0 && this.#isOwn(s[at + READ]!)) {
+          go('hold')
+          return
+        }
         if (mistake === 'a piece counts as done before it is' && t > 0) {
           s[LEFT]!--
           if (s[LEFT]! > 200) throw new Fault('more pieces done than there were')
@@ -354,11 +459,12 @@ export class PoolModel {
         return
       case 'work': {
         const of = s[at + READ]!
-        // The arguments of a region are on thread 0's stack: after its end they are somebody else's.
-        if (of !== s[CURRENT]) throw new Fault('a piece of a region that is over')
-        const done = this.#done + of * this.#most + s[at + PIECE]!
-        if (s[done]! > 0) throw new Fault('a piece is done twice')
-        s[done] = 1
+        if (t > 0 && this.#isOwn(of)) {
+          // In a place of its own: whether it counts is seen afterwards.
+          go('keep')
+          return
+        }
+        this.#markDone(s, of, s[at + PIECE]!)
         if (t === 0) s[at + OWN]!++
         if (mistake === 'a piece counts as done before it is' && t > 0) {
           s[at + VICTIM] = t
@@ -373,6 +479,14 @@ export class PoolModel {
       default:
         throw new Error(`thread ${t} cannot be at ${pc}`)
     }
+  }
+
+  #markDone(s: Uint8Array, region: number, piece: number): void {
+    // The arguments of a region are on thread 0's stack: after its end they are somebody else's.
+    if (region !== s[CURRENT]) throw new Fault('a piece of a region that is over')
+    const done = this.#done + region * this.#most + piece
+    if (s[done]! > 0) throw new Fault('a piece is done twice')
+    s[done] = 1
   }
 
   #nextVictim(s: Uint8Array, t: number, go: (to: Pc) => void): void {

@@ -27,9 +27,14 @@ const PIECE_ROWS = 16
 /** Words of a thread's counters: pieces, then how often it was seen awake. */
 const DONE_WORDS = 16
 const [PIECES, SEEN] = [0, 1]
-/** The waits: milliseconds, of them late ones, and then the number of shared regions. */
+/** The waits: milliseconds, of them late ones, and then the numbers of shared regions and of pieces done again. */
 const [WAIT_MS, LATE_MS] = [0, 1]
 const REGIONS_BYTE = 16
+/**
+ * Who lost a piece was off its core, for a time slice or so. Thread 0 has not waited for it, but where threads outnumber
+ * cores it is off its own as often: beside a busy process two threads made half of what one did of the embedded model.
+ */
+const OFF_MS = 3
 /** What one look may add to a worker's silence: a device that slept did not wait all that time. */
 const LONGEST_LOOK_MS = 500
 
@@ -55,6 +60,7 @@ export class PoolWatch {
   /** Of the step that ran last. */
   #last: ThreadChooser | undefined
   #regionsBefore = 0
+  #againBefore = 0
   readonly #n = new Float64Array(N)
 
   constructor(kernels: PoolExports, memory: ArrayBufferLike, options: PoolWatchOptions) {
@@ -86,7 +92,8 @@ export class PoolWatch {
     this.#n[ENDED] = now
     this.#n[LATE] = this.#waits[LATE_MS]!
     this.#regionsBefore = this.#words[this.#regions]!
-    if (this.#options.adapts) this.#choose(rows, now)
+    this.#againBefore = this.#again
+    if (this.#options.adapts) this.#choose(rows)
     return answered
   }
 
@@ -109,8 +116,13 @@ export class PoolWatch {
       active: this.#active,
       ...this.#record.told(now()),
       pieces: Array.from({ length: threads }, (_, t) => this.#count(t, PIECES)),
+      piecesAgain: this.#again >>> 0,
       waitMs: this.#waits[WAIT_MS]!,
     }
+  }
+
+  get #again(): number {
+    return this.#words[this.#regions + 1]!
   }
 
   get #first(): number {
@@ -128,14 +140,14 @@ export class PoolWatch {
     return chooser
   }
 
-  #choose(rows: number, now: number): void {
+  #choose(rows: number): void {
     const chooser = this.#chooserOf(rows)
     if (chooser !== this.#last) {
       const fewer = this.#last?.yieldedTo
-      if (fewer !== undefined) chooser.follow(fewer, now)
+      if (fewer !== undefined) chooser.follow(fewer)
       this.#last = chooser
     }
-    const threads = chooser.next(now)
+    const threads = chooser.next()
     if (threads === this.#active) return
     this.#active = threads
     this.#kernels.ryz_pool_use!(threads)
@@ -148,10 +160,11 @@ export class PoolWatch {
     if (this.#rows > 0 && ms > 0) {
       const lateMs = this.#waits[LATE_MS]! - n[LATE]!
       const yielded = this.#last?.yieldedTo !== undefined
-      this.#record.step(n[ENDED]!, ms, this.#active, lateMs, yielded)
+      const offMs = lateMs + OFF_MS * (this.#again - this.#againBefore)
+      this.#record.step(n[ENDED]!, ms, this.#active, offMs, yielded)
       if (this.#options.adapts) {
         const units = this.#rows > DECODE_ROWS ? Math.ceil(this.#rows / PIECE_ROWS) : 1
-        this.#chooserOf(this.#rows).took(ms, lateMs, units, now)
+        this.#chooserOf(this.#rows).took(ms, offMs, units)
       }
     }
     const shared = this.#words[this.#regions] !== this.#regionsBefore

@@ -1,7 +1,8 @@
 // How many threads share the steps of one kind (so many rows): found by trying, and tried again, as what other
 // programs leave of the processor changes. Fewer are tried when the first thread waits for pieces that others hold, when
-// steps have become slower, and now and then; more are tried after a pause. Pauses double while trials fail.
-// Pure; called by pool-watch.ts.
+// steps have become much slower, and now and then; more are tried after a pause. Pauses double while trials fail, and
+// their time is that of the steps: what happens between requests costs nothing and says nothing. A trial that does well
+// is made again before it counts, as one slow step before it looks the same. Pure; called by pool-watch.ts.
 
 /** A trial lasts so long, and two steps, unless a step is long itself: a core's time slices are 1 to 4 ms. */
 const TRIAL_MS = 8
@@ -13,18 +14,24 @@ const HOPELESS = 4
 const MET = 2
 /** How far back a mean reaches, in milliseconds of steps. */
 const MEMORY_MS = 50
-/** Share of the steps' time that the first thread may wait, and how much slower steps may become. */
+/**
+ * Share of the steps' time that the first thread may wait, and how much slower steps may become: with 1.2, a third of the
+ * time of an idle virtual machine went by on one thread, as its own hiccups are as long.
+ */
 const WAITING = 0.1
-const SLOWER = 1.2
+const SLOWER = 1.8
 /** By how much another number of threads must be faster. Fewer may be slower: they leave more to others. */
 const FEWER = 1.02
 const MORE = 0.95
 /** Between trials of more threads, or of fewer for a reason. */
 const SHORTEST_PAUSE_MS = 40
-const LONGEST_PAUSE_MS = 300
+const LONGEST_PAUSE_MS = 600
 /** What failed trials may cost: one part in so many of the time, but an idle core is used within a second. */
 const TRIAL_COST = 30
 const LATEST_MS = 900
+/** More threads than there are cores are tried as seldom as costs one part in so many, and this seldom. */
+const BEYOND_COST = 100
+const BEYOND_PAUSE_MS = 5000
 /** Fewer are also tried without a reason, as seldom as costs one part in so many. */
 const LOOK_MS = 1500
 const LOOK_COST = 160
@@ -36,13 +43,18 @@ const LASTING_MS = 3000
 // pauses before; when threads were raised last. Then the trial.
 const [TOOK, WAITED, UNITS, SETTLED_MS, STEP_MS, BEST] = [0, 1, 2, 3, 4, 5]
 const [UP_AT, UP_PAUSE, DOWN_AT, DOWN_PAUSE, LOOK_AT, RAISED] = [6, 7, 8, 9, 10, 11]
-const [TRIAL_TOOK, TRIAL_WAITED, TRIAL_UNITS, TRIAL_COUNT, N] = [12, 13, 14, 15, 16]
+const [TRIAL_TOOK, TRIAL_WAITED, TRIAL_UNITS, TRIAL_COUNT] = [12, 13, 14, 15]
+// Milliseconds of all steps so far.
+const [CLOCK, N] = [16, 17]
 
 export class ThreadChooser {
   readonly #most: number
+  readonly #cores: number
   #threads: number
   /** Of the trial that runs; 0 while none does. */
   #tried = 0
+  /** What a trial did well with, until it has done so twice; 0 for none. */
+  #won = 0
   /** What a trial of more threads lost before it was given up in the middle of a step. */
   #gaveUpMs = 0
   /** Trials of more threads in a row that met a taken core. */
@@ -54,14 +66,16 @@ export class ThreadChooser {
 
   /**
    * @param most  threads of the pool
-   * @param first  with how many to begin
+   * @param first  with how many to begin: as many as there are cores, as far as that is known
    */
   constructor(most: number, first: number) {
     this.#most = most
+    this.#cores = first
     this.#threads = first
     this.#n[UP_PAUSE] = SHORTEST_PAUSE_MS
     this.#n[DOWN_PAUSE] = SHORTEST_PAUSE_MS
     this.#n[RAISED] = Number.NEGATIVE_INFINITY
+    this.#n[UP_AT] = BEYOND_PAUSE_MS
   }
 
   /** Threads, fewer than there are, because others use the processor; undefined where that is not the reason. */
@@ -71,23 +85,21 @@ export class ThreadChooser {
   }
 
   /** What another kind of steps has found just now: begins with as few threads. */
-  follow(threads: number, now: number): void {
+  follow(threads: number): void {
     if (threads >= this.#threads) return
     const n = this.#n
     this.#threads = threads
     this.#yielded = true
     this.#endTrial()
-    n[SETTLED_MS] = 0
-    n[TOOK] = 0
-    n[WAITED] = 0
-    n[UNITS] = 0
+    this.#won = 0
+    this.#measureAnew()
     n[BEST] = 0
-    n[UP_AT] = now + n[UP_PAUSE]!
+    n[UP_AT] = n[CLOCK]! + n[UP_PAUSE]!
   }
 
   /** Threads for the next step. */
-  next(now: number): number {
-    if (this.#tried === 0 && this.#n[SETTLED_MS]! >= TRIAL_MS) this.#tried = this.#worthTrying(now)
+  next(): number {
+    if (this.#tried === 0 && this.#n[SETTLED_MS]! >= TRIAL_MS) this.#tried = this.#worthTrying()
     return this.#tried || this.#threads
   }
 
@@ -111,13 +123,15 @@ export class ThreadChooser {
 
   /**
    * What the step took that next() was asked for.
-   * @param waitMs  of it, the first thread waited for others
+   * @param waitMs  of it, others were late: the first thread waited for them, or did their work again
    * @param units  by which steps of different sizes are compared
    */
-  took(ms: number, waitMs: number, units: number, now: number): void {
+  took(ms: number, waitMs: number, units: number): void {
     const n = this.#n
+    n[CLOCK]! += ms
     if (this.#gaveUpMs > 0) {
-      this.#failMore(this.#gaveUpMs, now)
+      this.#won = 0
+      this.#failMore(this.#gaveUpMs, false)
       this.#gaveUpMs = 0
       this.#met++
       this.#endTrial()
@@ -128,7 +142,7 @@ export class ThreadChooser {
       n[TRIAL_WAITED]! += waitMs
       n[TRIAL_UNITS]! += units
       n[TRIAL_COUNT]! += 1
-      if (this.#trialIsOver(ms)) this.#judgeTrial(now)
+      if (this.#trialIsOver(ms)) this.#judgeTrial()
       return
     }
     const fading = Math.exp(-ms / MEMORY_MS)
@@ -154,8 +168,10 @@ export class ThreadChooser {
   }
 
   /** The other number of threads to try now; 0 for none. */
-  #worthTrying(now: number): number {
+  #worthTrying(): number {
     const n = this.#n
+    const now = n[CLOCK]!
+    if (this.#won > 0) return this.#won
     // One at a time where there are few, an eighth of them where there are many.
     const step = Math.max(1, this.#threads >> 3)
     if (this.#threads > 1) {
@@ -175,16 +191,26 @@ export class ThreadChooser {
     return took >= TRIAL_MS && (n[TRIAL_COUNT]! >= TRIAL_STEPS || lastMs > LONG_STEP_MS)
   }
 
-  #judgeTrial(now: number): void {
+  #judgeTrial(): void {
     const n = this.#n
     const more = this.#tried > this.#threads
     const before = this.#mean * n[TRIAL_UNITS]!
     const lost = n[TRIAL_TOOK]! - before
-    if (n[TRIAL_TOOK]! < (more ? MORE : FEWER) * before) this.#settle(more, now)
-    else if (more) {
-      this.#failMore(lost, now)
+    if (n[TRIAL_TOOK]! < (more ? MORE : FEWER) * before) {
+      if (this.#won === this.#tried) this.#settle(more)
+      else {
+        this.#won = this.#tried
+        this.#measureAnew()
+      }
+      this.#endTrial()
+      return
+    }
+    this.#won = 0
+    if (more) {
+      this.#failMore(lost, this.#tried > this.#cores)
       this.#met = n[TRIAL_WAITED]! > 0 ? this.#met + 1 : 0
     } else {
+      const now = n[CLOCK]!
       // As fast as it gets now, whatever was before.
       n[BEST] = this.#mean
       n[DOWN_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[DOWN_PAUSE]!)
@@ -195,20 +221,34 @@ export class ThreadChooser {
   }
 
   /** More threads did not help, and cost so many milliseconds. */
-  #failMore(lostMs: number, now: number): void {
+  #failMore(lostMs: number, beyond: boolean): void {
     const n = this.#n
     n[UP_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
-    n[UP_AT] = now + Math.max(n[UP_PAUSE]!, Math.min(LATEST_MS, TRIAL_COST * lostMs))
+    const pause = beyond
+      ? Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lostMs)
+      : Math.max(n[UP_PAUSE]!, Math.min(LATEST_MS, TRIAL_COST * lostMs))
+    n[UP_AT] = n[CLOCK]! + pause
+  }
+
+  /** What steps take is not known any more. */
+  #measureAnew(): void {
+    const n = this.#n
+    n[TOOK] = 0
+    n[WAITED] = 0
+    n[UNITS] = 0
+    n[SETTLED_MS] = 0
   }
 
   #endTrial(): void {
     this.#tried = 0
-    this.#n.fill(0, TRIAL_TOOK)
+    this.#n.fill(0, TRIAL_TOOK, CLOCK)
   }
 
   /** The trial's number of threads from now on. */
-  #settle(more: boolean, now: number): void {
+  #settle(more: boolean): void {
     const n = this.#n
+    const now = n[CLOCK]!
+    this.#won = 0
     this.#yielded = more ? this.#yielded : this.#suffers()
     this.#threads = this.#tried
     n[TOOK] = n[TRIAL_TOOK]!
@@ -220,7 +260,7 @@ export class ThreadChooser {
     if (more) {
       this.#met = 0
       n[RAISED] = now
-      n[UP_AT] = now
+      n[UP_AT] = this.#threads < this.#cores ? now : now + BEYOND_PAUSE_MS
       return
     }
     const lasted = now - n[RAISED]! > LASTING_MS

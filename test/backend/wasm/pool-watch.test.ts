@@ -44,6 +44,9 @@ function pool(threads: number, more: Partial<PoolWatchOptions> = {}) {
       watch.mark()
       return answered
     },
+    again(pieces: number) {
+      words[(WAITS + 20) / 4]! += pieces
+    },
     late(ms: number) {
       waits[0]! += ms
       waits[1]! += ms
@@ -82,7 +85,7 @@ describe('the watch over the pool', () => {
   it('ends a trial of more threads between two ops, when one was late', () => {
     const { watch, clock, late, step } = pool(2)
     for (let i = 0; i < 20; i++) step(idle)
-    for (let i = 0; i < 20; i++) step(busy)
+    for (let i = 0; i < 30; i++) step(busy)
     expect(watch.stats().active).toBe(1)
     for (let i = 0; i < 200; i++) {
       watch.begin(1)
@@ -99,6 +102,19 @@ describe('the watch over the pool', () => {
     late(15)
     watch.between()
     expect(watch.stats().active).toBe(1)
+  })
+
+  it('says that others are busy where pieces were done again, though nobody waited', () => {
+    const { watch, step, again } = pool(2)
+    for (let i = 0; i < 50; i++) step(idle)
+    expect(watch.stats().othersBusy).toBe(false)
+    for (let i = 0; i < 50; i++) {
+      step(threads => {
+        again(1)
+        return idle(threads)
+      })
+    }
+    expect(watch.stats()).toMatchObject({ active: 2, othersBusy: true })
   })
 
   it('misses a worker that was wanted and does not come, when the limit is over, and not before', () => {
