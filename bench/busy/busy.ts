@@ -42,7 +42,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
   const { quick, parts } = options
   const file = quick ? TINY : LARGE
   await ensureModel(options.models, file)
-  const report = await startReport(options)
+  const report = keepOthers(await startReport(options), options)
   const save = () => {
     writeFileSync(join(options.out, 'busy.json'), `${JSON.stringify(report, null, 1)}\n`)
   }
@@ -115,6 +115,28 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     if (wrong) console.log(`WRONG TOKENS: ${model}, ${where}, ${busy} busy`)
   }
   return report
+}
+
+/** Parts that were measured before and are not now stay, with their own commit and date. */
+function keepOthers(report: BusyReport, { out, parts, quick }: BusyOptions): BusyReport {
+  const file = join(out, 'busy.json')
+  if (quick || parts.length === PARTS.length || !existsSync(file)) return report
+  const old = JSON.parse(readFileSync(file, 'utf8')) as BusyReport
+  if (old.head.quick || old.head.machine !== report.head.machine) return report
+  const again = (part: Part) => parts.includes(part)
+  const { commit, date, others, before } = old.head
+  const kept = PARTS.filter(part => !again(part)).map(part => ({ part, commit, date, others }))
+  return {
+    ...report,
+    head: {
+      ...report.head,
+      ...(report.head.before === undefined && before !== undefined ? { before } : {}),
+      kept: kept.map(now => old.head.kept?.find(({ part }) => part === now.part) ?? now),
+    },
+    entries: old.entries.filter(e => !again(e.busy === 0 ? 'idle' : 'busy')),
+    switching: again('switching') ? [] : old.switching,
+    native: again('native') ? [] : old.native,
+  }
 }
 
 /** What fails is noted and costs nobody else's figures. */

@@ -45,9 +45,8 @@ export async function openAll(
   }
   for (const version of versions) {
     const sdk = version === 'this' ? '/this/' : '/base/'
-    // More threads than cores only of this one; 0 is what the SDK chooses.
-    const more = version === 'this' ? [2 * cores, 4 * cores] : []
-    for (const asked of [0, 1, ...more]) {
+    // 0 is what the SDK chooses, which is all cores of the version before.
+    for (const asked of version === 'this' ? [0, 1, 2 * cores, 4 * cores] : [0]) {
       const name = `${version} ${asked}`
       const contestant = await page.open(name, sdk, model.url, asked)
       const adapts = version === 'this'

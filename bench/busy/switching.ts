@@ -41,6 +41,12 @@ export async function switching(
   }
   const best = (when: keyof Rates) => Math.max(...theirs.map(rates => median(rates[when])))
   const share = (when: keyof Rates) => own[when].map(rate => rate / best(when))
+  /** Of a third of the time, whatever the load was: heat, and what the pool has learned, would show as a trend. */
+  const third = (which: number) => {
+    const part = (all: number[]) =>
+      all.slice((which * all.length) / 3, ((which + 1) * all.length) / 3)
+    return rounded(median([...part(share('idle')), ...part(share('busy'))]), 3)
+  }
   return {
     model: model.shape,
     seconds,
@@ -49,6 +55,8 @@ export async function switching(
     best_idle_tok_s: rounded(best('idle')),
     best_busy_tok_s: rounded(best('busy')),
     shares: [...share('idle'), ...share('busy')].map(n => rounded(n, 3)),
+    first_third: third(0),
+    last_third: third(2),
   }
 }
 

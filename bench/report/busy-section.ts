@@ -33,6 +33,9 @@ export interface BusySwitching {
   best_busy_tok_s: number
   /** Of each second: adapting over the better fixed number. */
   shares: number[]
+  /** Their medians at the beginning and at the end: what a long run changes. */
+  first_third?: number
+  last_third?: number
 }
 
 /** llama.cpp and ours under the same load, round by round. */
@@ -56,6 +59,8 @@ export interface BusyReport {
     others: number
     /** The other version. */
     before?: string
+    /** Parts that were measured at another time. */
+    kept?: readonly { part: string; commit: string; date: string; others: number }[]
   }
   entries: BusyEntry[]
   switching: BusySwitching[]
@@ -169,6 +174,11 @@ function threadsText({ threads, adapts, version, where }: BusyEntry): string {
   return `${version === 'before' ? 'before: ' : ''}${count}${kind}`
 }
 
+function trendText({ first_third, last_third }: BusySwitching): string {
+  if (first_third === undefined || last_third === undefined) return ''
+  return ` Of the best fixed number: ${figure(first_third)} in the first third of the time, ${figure(last_third)} in the last.`
+}
+
 function ratioText(value: number | undefined): string {
   return value === undefined ? '' : figure(value, 3)
 }
@@ -183,12 +193,16 @@ export function busySection(report: BusyReport | undefined): string {
       ? ` **Other programs kept ${figure(head.others, 2)} cores busy before it began.**`
       : ''
   const before = head.before ? ` "Before" is ${head.before}.` : ''
+  const kept = (head.kept ?? []).map(
+    k => `${k.part}: commit ${k.commit}, ${k.date.slice(0, 16).replace('T', ' ')}`,
+  )
+  const other = kept.length > 0 ? ` Measured at another time: ${kept.join('; ')}.` : ''
   const rate = (e: BusyEntry, of: Rate) => withSpread(median(e[of]), spread(e[of]))
   return `## On a busy machine
 
 ${head.machine}, commit ${head.commit}, ${head.date.slice(0, 10)}. So many processes keep one core busy each. The engines stand
 open side by side and take turns, round by round; a ratio is the median of the rounds'. All wrote the same
-tokens${entries.some(e => e.wrong) ? ', **except where "wrong" stands**' : ''}.${before}${others}${head.quick ? ' **A quick run: the figures mean nothing.**' : ''}
+tokens${entries.some(e => e.wrong) ? ', **except where "wrong" stands**' : ''}.${before}${other}${others}${head.quick ? ' **A quick run: the figures mean nothing.**' : ''}
 
 ${table(
   ['what', 'asked', 'decode', 'prefill'],
@@ -222,7 +236,7 @@ ${switching
   .map(
     s =>
       `- ${s.model}, a load that comes and goes every second for ${s.seconds} s: ${figure(s.idle_tok_s)} tok/s in seconds without it ` +
-      `(best fixed ${figure(s.best_idle_tok_s)}), ${figure(s.busy_tok_s)} with it (best fixed ${figure(s.best_busy_tok_s)}).`,
+      `(best fixed ${figure(s.best_idle_tok_s)}), ${figure(s.busy_tok_s)} with it (best fixed ${figure(s.best_busy_tok_s)}).${trendText(s)}`,
   )
   .join('\n')}
 ${problems.map(p => `- Incomplete: ${p}`).join('\n')}`.trim()

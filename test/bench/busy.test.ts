@@ -75,6 +75,8 @@ describe('the busy benchmark', () => {
             best_idle_tok_s: 50,
             best_busy_tok_s: 32,
             shares: [1, 0.95, 0.8],
+            first_third: 0.97,
+            last_third: 0.94,
           },
         ],
         native: [
@@ -100,9 +102,17 @@ describe('the busy benchmark', () => {
       'm, 1 busy process: times llama.cpp on 2 threads 3: 4.50',
     ])
     const text = busySection(idle)
+    expect(text).toContain('0.97 in the first third of the time, 0.94 in the last')
     expect(text).toContain('| before: 2 threads | 66 | 66 |')
     expect(text).toContain('| 2 threads, fixed | 50 | 50 |')
     expect(text).not.toContain('wrong')
+  })
+
+  it('says which parts were measured at another time', () => {
+    const { head, ...rest } = report([entry({}, [1])])
+    const kept = [{ part: 'native', commit: 'abc', date: '2026-11-28T10:43:29.641Z', others: 0 }]
+    const text = busySection({ head: { ...head, kept }, ...rest })
+    expect(text).toContain('Measured at another time: native: commit abc, 2026-11-28 10:43.')
   })
 
   it('says what is missing, and who wrote something else', () => {
