@@ -6,7 +6,7 @@ import { ask } from './ask.ts'
 import { fault } from './fault.ts'
 import { READY, TAB } from './wire.ts'
 
-/** What answerFromTabs() may be told. */
+/** Of answerFromTabs(). */
 export interface AnswerOptions {
   /** Where the path of a request has to begin (default `/v1/`), whatever the worker's scope. */
   path?: string
@@ -68,13 +68,13 @@ async function answer(request: Request, over: () => void): Promise<Response> {
 async function fromSomeTab(request: Request, over: () => void): Promise<Response> {
   const { method, url, headers, signal } = request
   const bare = method === 'GET' || method === 'HEAD'
-  const body = bare ? undefined : await request.arrayBuffer()
-  const asked = { method, url, headers: [...headers], body }
-  if (body && body.byteLength > MOST_BYTES) {
+  const body = bare ? undefined : await bodyOf(request)
+  if (body === null) {
     over()
     const message = `the body has more than ${MOST_BYTES} bytes`
     return fault(413, message, 'request_too_large', 'invalid_request_error')
   }
+  const asked = { method, url, headers: [...headers], body }
   let last: Response | undefined
   const before = new Set<string>()
   for (;;) {
@@ -91,6 +91,28 @@ async function fromSomeTab(request: Request, over: () => void): Promise<Response
   }
   over()
   return last ?? fault(503, NO_ENGINE, 'no_engine')
+}
+
+/** The bytes of a request, read no further than they may go; null for more. */
+async function bodyOf(request: Request): Promise<ArrayBuffer | null> {
+  // Firefox knows no request.body.
+  if (!request.body) {
+    const all = await request.arrayBuffer()
+    return all.byteLength > MOST_BYTES ? null : all
+  }
+  const chunks: Uint8Array<ArrayBuffer>[] = []
+  let length = 0
+  const reader = request.body.getReader()
+  for (;;) {
+    const { done, value } = await reader.read()
+    if (done) return new Blob(chunks).arrayBuffer()
+    length += value.length
+    if (length > MOST_BYTES) {
+      reader.cancel().catch(() => undefined)
+      return null
+    }
+    chunks.push(value as Uint8Array<ArrayBuffer>)
+  }
 }
 
 /** Tabs that answer, by whether their engine is loaded. */

@@ -3,8 +3,12 @@
 import { errorOf } from './fault.ts'
 import { ANSWER, ASK, type Asked, type FromTab, hold, TAB, type ToTab, whenFree } from './wire.ts'
 
-/** Milliseconds that a tab has to say that it heard the request. */
-const TAKE_MS = 5000
+/**
+ * Seconds that a tab has to say that it heard the request. Counted in ticks: while the worker itself stood still, what
+ * the tab said waits behind the timer.
+ */
+const TAKE_TICKS = 10
+const TICK_MS = 1000
 /** What a tab said last may arrive after its lock is free. */
 const LAST_WORDS_MS = 100
 /** Pieces of a stream that wait in the worker for a reader. */
@@ -31,7 +35,7 @@ export async function ask(
 
   return new Promise<Response | undefined>((answered, rejected) => {
     const end = () => {
-      clearTimeout(timer)
+      clearInterval(timer)
       watching.abort()
       signal.removeEventListener('abort', giveUp)
       channel.close()
@@ -80,7 +84,7 @@ export async function ask(
     channel.onmessage = ({ data }: MessageEvent<FromTab>) => {
       switch (data.kind) {
         case 'taken':
-          return clearTimeout(timer)
+          return clearInterval(timer)
         case 'whole':
           end()
           return respond(data.body, data)
@@ -98,7 +102,8 @@ export async function ask(
           data satisfies never
       }
     }
-    const timer = setTimeout(gone, TAKE_MS)
+    let ticks = 0
+    const timer = setInterval(() => ++ticks === TAKE_TICKS && gone(), TICK_MS)
     if (signal.aborted) return giveUp()
     signal.addEventListener('abort', giveUp)
     whenFree(TAB + tab, watching.signal, () => {

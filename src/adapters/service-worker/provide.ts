@@ -20,12 +20,13 @@ import {
 const PING_MS = 10_000
 
 /** What engineFetch() gave, or how to get it: called with the first request, and again after it failed. */
-export type EngineSource =
-  | EngineFetch
-  | {
-      /** Called with the first request. */
-      readonly open: () => EngineFetch | Promise<EngineFetch>
-    }
+export type EngineSource = EngineFetch | EngineOpener
+
+/** An engine that is loaded when it is first needed. */
+export interface EngineOpener {
+  /** Loads it, and gives engineFetch() of it. */
+  readonly open: () => EngineFetch | Promise<EngineFetch>
+}
 
 const isSource = (value: unknown) =>
   typeof value === 'function' || typeof (value as { open?: unknown } | null)?.open === 'function'
@@ -91,7 +92,7 @@ class Provider {
 
   #open(): Promise<EngineFetch> {
     if (this.#fetch) return this.#fetch
-    const { open } = this.#source as Exclude<EngineSource, EngineFetch>
+    const { open } = this.#source as EngineOpener
     const opening = Promise.resolve().then(open)
     this.#fetch = opening
     opening.then(
