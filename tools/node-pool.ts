@@ -1,14 +1,14 @@
 // The WASM backend under Node: reads build/wasm and runs the product's own pool-worker.ts in
 // worker_threads, bundled once per test process, behind a shim for the worker globals it uses.
-import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { build } from 'vite'
 import type { PoolListener, PoolWorker, SpawnPoolWorker } from '../src/backend/wasm/pool.ts'
 import type { PoolMessage } from '../src/backend/wasm/pool-worker.ts'
 import type { KernelVariant } from '../src/types/index.ts'
 
-const root = resolve(import.meta.dirname, '..')
+const root = rootAbove(import.meta.dirname)
 
 const SHIM = `
 import { parentPort } from 'node:worker_threads'
@@ -17,6 +17,12 @@ parentPort.on('message', data => globalThis.onmessage({ data }))
 `
 
 let script: Promise<URL> | undefined
+
+/** The folder of the package: a bundle of this file stands deeper than it does. */
+function rootAbove(folder: string): string {
+  while (!existsSync(resolve(folder, 'package.json'))) folder = dirname(folder)
+  return folder
+}
 
 async function bundle(): Promise<URL> {
   const output = await build({
