@@ -87,6 +87,7 @@ async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Pr
   try {
     for (const client of [soaked, rested]) {
       const load = { do: 'load', model: setting.path, options } as const
+      console.log(`${setting.name}: loading`)
       Object.assign(run, await client.call<Loaded>(load))
     }
     answers()
@@ -97,6 +98,7 @@ async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Pr
       seed: setting.seed,
       callers,
     } as const
+    console.log(`${setting.name}: ${run.backend} ${run.variant}, getting warm`)
     await rested.call<Piece>(warm)
     enter(setting, run, await soaked.call<Piece>(warm), soaked.rssMb())
     const from = run.tokens
