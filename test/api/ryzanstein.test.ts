@@ -467,6 +467,7 @@ describe('the package', () => {
     const sdk = await import('../../src/index.ts')
     expect([...transferHandlers]).toEqual(before)
     expect(Object.keys(sdk).sort()).toEqual([
+      'BACKENDS',
       'ERROR_CODES',
       'RyzError',
       'clearModels',
