@@ -42,6 +42,7 @@ function install() {
     writeFileSync(installed, lock)
     run('npm', ['ci', '--no-audit', '--no-fund'], work)
   }
+  cpSync(join(here, 'package.json'), join(work, 'package.json'))
   const packed = JSON.parse(
     run('npm', ['pack', '--json', '--pack-destination', work, '--ignore-scripts'], root),
   )
