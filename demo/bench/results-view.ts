@@ -10,7 +10,7 @@ type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
 const NOTHING = '–'
 
 const COLUMNS: Columns = [
-  ['', row => row.value],
+  ['value', row => row.value],
   ['decode tok/s', row => figure(row.decode_tok_s)],
   ['±', row => swing(row)],
   ['prefill tok/s', row => figure(row.prefill_tok_s)],

@@ -18,6 +18,8 @@ import { Talk } from './talk.ts'
 import { Transcript } from './transcript.ts'
 import { exportText, importConversation } from './transfer.ts'
 
+const THEN_ANSWERS = 'Then it answers.'
+
 const session = new Session()
 const notice = new Notice()
 const shelf = new Shelf(news => hear(news))
@@ -85,7 +87,7 @@ const opening = new Opening(
     session,
     notice,
     options: () => ({}),
-    isAwaited: () => busy !== null,
+    afterwards: () => (busy === null ? undefined : THEN_ANSWERS),
     onOpened,
     onFailed() {
       // What waited for this model waits in vain.
@@ -135,7 +137,7 @@ async function answer(turn: tree.Turn): Promise<void> {
   transcript.scrollToEnd()
   say.focus()
   if (!session.isOpen || session.isLoading) {
-    status.textContent = 'Then it answers.'
+    status.textContent = THEN_ANSWERS
     awaitedMs ||= performance.now()
     if (!session.isLoading) await opening.open(opening.chosen)
     return

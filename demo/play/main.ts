@@ -23,7 +23,7 @@ const opening = new Opening(
     session,
     notice,
     options: () => ({}),
-    isAwaited: () => false,
+    afterwards: () => undefined,
     onOpened,
     onFailed() {
       if (session.isOpen) return

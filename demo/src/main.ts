@@ -7,13 +7,15 @@ import { fillEngineForm, onEngineApply, readEngineOptions } from './engine-form.
 import { Figures, showMemory, showOthers, showPath } from './figures.ts'
 import { type ChosenModel, embeddedModel, modelAt, onModelChosen } from './model-chooser.ts'
 import { Notice } from './notice.ts'
-import { Opening, THEN_WRITES } from './opening.ts'
+import { Opening } from './opening.ts'
 import { SamplingForm } from './sampling-form.ts'
 import { Session } from './session.ts'
 import { openSite } from './site.ts'
 import { Tale } from './tale.ts'
 import { engineNow, foldsNow, lastVisit, rememberVisit, setEngine, setFolds } from './visit.ts'
 import { count, finishText, modelText } from './wording.ts'
+
+const THEN_WRITES = 'Then it writes.'
 
 const session = new Session()
 const form = new SamplingForm()
@@ -39,7 +41,7 @@ const opening = new Opening(
     session,
     notice,
     options: readEngineOptions,
-    isAwaited: () => writeWhenReady,
+    afterwards: () => (writeWhenReady ? THEN_WRITES : undefined),
     onOpened,
     onFailed() {
       writeWhenReady = false

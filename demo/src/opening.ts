@@ -27,8 +27,8 @@ interface Parts {
   readonly notice: Notice
   /** As the visitor set them. */
   readonly options: () => LoadOptions
-  /** Someone waits with a tale for the model. */
-  readonly isAwaited: () => boolean
+  /** What comes when the model is there ('Then it writes.'), if somebody waits for it. */
+  readonly afterwards: () => string | undefined
   readonly onOpened: (model: ChosenModel, stats: EngineStats) => Promise<void>
   /** Loading failed or was cancelled; what was open before, if anything, is open still. */
   readonly onFailed: () => void
@@ -36,8 +36,6 @@ interface Parts {
 
 /** Errors after which closing the open model may help. */
 const TIGHT: ReadonlySet<ErrorCode> = new Set(['MEMORY_BUDGET', 'GPU_OOM'])
-
-export const THEN_WRITES = 'Then it writes.'
 
 export class Opening {
   readonly #parts: Parts
@@ -208,7 +206,8 @@ export class Opening {
     if (this.#parts.session.isWriting) return
     // The status is a live region, so it names each phase once and leaves the numbers to the bar.
     const phase = phaseText(p.phase)
-    const text = this.#parts.isAwaited() ? `${phase} ${THEN_WRITES}` : phase
+    const afterwards = this.#parts.afterwards()
+    const text = afterwards === undefined ? phase : `${phase} ${afterwards}`
     if (this.#status.textContent !== text) this.#status.textContent = text
   }
 }

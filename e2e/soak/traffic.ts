@@ -104,7 +104,11 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
     if (!mayBe) wrong(`${kind.name}: ${outcome}`)
   }
 
+  /** Each kind comes once, so that no run lacks one by chance, then by weight. */
+  const first = [...kinds]
   function chosen(): Kind {
+    const next = first.shift()
+    if (next !== undefined) return next
     let left = random() * weights
     for (const kind of kinds) {
       left -= kind.weight

@@ -38,37 +38,43 @@ async function soak(options: LoadOptions, tokens: number, measured: boolean): Pr
     chatTemplate: TEMPLATE,
     ...options,
   })
-  const before = await engine.stats()
-  // The first tokens warm caches, JIT and pools.
-  const traffic = { contextLength: CONTEXT, seed, rich: true, answers: new Map<string, string>() }
-  const warm = await runTraffic(engine, { ...traffic, tokens: tokens / 10 })
-  await settled(engine)
-  const start = measured ? await memoryBytes() : 0
-  const began = performance.now()
-  const rest = await runTraffic(engine, { ...traffic, seed: seed + 1, tokens: 0.9 * tokens })
-  const seconds = (performance.now() - began) / 1000
-  const stats = await settled(engine)
-  const end = measured ? await memoryBytes() : 0
-  const rate = Math.round(rest.tokens / seconds)
-  const tally = sumOf(warm, rest)
-  console.log(
-    `soak: seed ${seed}, ${JSON.stringify(tally)}, ${rate} tok/s, ${start} -> ${end} bytes`,
-  )
+  try {
+    const before = await engine.stats()
+    // The first tokens warm caches, JIT and pools.
+    const traffic = { contextLength: CONTEXT, seed, rich: true, answers: new Map<string, string>() }
+    const warm = await runTraffic(engine, { ...traffic, tokens: tokens / 10 })
+    await settled(engine)
+    const start = measured ? await memoryBytes() : 0
+    const began = performance.now()
+    const rest = await runTraffic(engine, { ...traffic, seed: seed + 1, tokens: 0.9 * tokens })
+    const seconds = (performance.now() - began) / 1000
+    const stats = await settled(engine)
+    const end = measured ? await memoryBytes() : 0
+    const rate = Math.round(rest.tokens / seconds)
+    const tally = sumOf(warm, rest)
+    console.log(
+      `soak: seed ${seed}, ${JSON.stringify(tally)}, ${rate} tok/s, ${start} -> ${end} bytes`,
+    )
 
-  expect(discrepancies(tally, stats), `seed ${seed}`).toEqual([])
-  expect(tally.tokens).toBeGreaterThanOrEqual(tokens)
-  for (const key of ['served', 'cancelled', 'refused', 'timedOut', 'failed'] as const) {
-    expect(tally[key], key).toBeGreaterThan(0)
+    expect(discrepancies(tally, stats), `seed ${seed}`).toEqual([])
+    expect(tally.tokens).toBeGreaterThanOrEqual(tokens)
+    for (const key of ['served', 'cancelled', 'refused', 'timedOut', 'failed'] as const) {
+      expect(tally[key], key).toBeGreaterThan(0)
+    }
+    for (const kind of [...PLAIN_KINDS, ...RICH_KINDS]) {
+      // How it ends depends on who else waits: the books above say that each ended as it may.
+      const asked = Object.keys(tally.kinds).filter(key => key.startsWith(`${kind.name} `))
+      expect(asked, kind.name).not.toEqual([])
+    }
+    expect(stats.reuse.tokens).toBeGreaterThan(0)
+    expect(stats.memory.kvBlocksCached).toBeLessThanOrEqual(stats.memory.kvBlocks)
+    expect(stats.memory.total).toBe(before.memory.total)
+    return end! - start!
+  } finally {
+    // Also after a failure: what it leaves behind would keep the tests below from measuring.
+    await engine.close()
+    await workersEnded()
   }
-  for (const kind of [...PLAIN_KINDS, ...RICH_KINDS]) {
-    expect(tally.kinds[`${kind.name} ${kind.ends[0]}`], kind.name).toBeGreaterThan(0)
-  }
-  expect(stats.reuse.tokens).toBeGreaterThan(0)
-  expect(stats.memory.kvBlocksCached).toBeLessThanOrEqual(stats.memory.kvBlocks)
-  expect(stats.memory.total).toBe(before.memory.total)
-  await engine.close()
-  await workersEnded()
-  return end! - start!
 }
 
 describe('50,000 tokens of mixed requests', () => {
