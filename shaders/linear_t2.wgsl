@@ -17,36 +17,11 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> residual: array<f32>;
 override GRID: u32 = 8192u; // workgroups in x; more go on in y
-override WG: u32 = 64u;
-override LANES: u32 = 16u;
-override MANY: bool = false; // more than one row
-override SUMS: u32 = 64u; // WG, or 4 * WG where MANY
-override BLOCKED: bool = false;
-
-const CODE = vec4<u32>(0x03030303u);
-const ONES = vec4<u32>(0x01010101u);
-// Four sums of a lane side by side, for up to four rows; those of blocks are f32, all others i32, as bits.
-var<workgroup> lane_sums: array<vec4<u32>, SUMS>;
 
 fn scales4(n: u32, b: u32) -> vec4<f32> {
   let last = p.n - 1u;
   return vec4<f32>(scales[min(n, last) * p.blocks + b], scales[min(n + 1u, last) * p.blocks + b],
     scales[min(n + 2u, last) * p.blocks + b], scales[min(n + 3u, last) * p.blocks + b]);
-}
-
-/** 16 columns of 4 matrix rows, less 1 for each code where the sums of blocks are wanted. */
-fn dots(c0: vec4<u32>, c1: vec4<u32>, c2: vec4<u32>, c3: vec4<u32>, x: vec4<u32>) -> vec4<i32> {
-  let s = vec4<i32>(dot16(c0, x), dot16(c1, x), dot16(c2, x), dot16(c3, x));
-  if (BLOCKED) { return s - vec4<i32>(dot16(ONES, x)); }
-  return s;
-}
-
-/** The sums of a tile added to those of the lane. */
-fn added(sums: vec4<u32>, s: vec4<i32>, scale: vec4<f32>) -> vec4<u32> {
-  if (BLOCKED) {
-    return bitcast<vec4<u32>>(bitcast<vec4<f32>>(sums) + vec4<f32>(s) * scale);
-  }
-  return bitcast<vec4<u32>>(bitcast<vec4<i32>>(sums) + s);
 }
 
 @compute @workgroup_size(WG)
@@ -99,27 +74,7 @@ fn linear_t2(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
       }
     }
   }
-  lane_sums[t] = s0;
-  if (MANY) {
-    lane_sums[WG + t] = s1;
-    lane_sums[2u * WG + t] = s2;
-    lane_sums[3u * WG + t] = s3;
-  }
-  workgroupBarrier(); // all lanes are in
-  for (var half = LANES / 2u; half > 0u; half >>= 1u) {
-    if (t % LANES < half) {
-      for (var r = 0u; r < more; r++) {
-        let a = lane_sums[r * WG + t];
-        let b = lane_sums[r * WG + t + half];
-        if (BLOCKED) {
-          lane_sums[r * WG + t] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(a) + bitcast<vec4<f32>>(b));
-        } else {
-          lane_sums[r * WG + t] = a + b;
-        }
-      }
-    }
-    workgroupBarrier(); // half as many are left
-  }
+  join_lanes(t, more, s0, s1, s2, s3);
   // Lane 4r + i writes matrix row n + i of row m + r.
   let r = t % LANES / 4u;
   let column = t % 4u;

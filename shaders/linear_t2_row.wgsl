@@ -26,14 +26,11 @@ override LANES: u32 = 16u;
 override ROOM: u32 = 64u; // 4 * tiles or more
 override SOURCE: u32 = 0u;
 override NORM: bool = false;
-override BLOCKED: bool = false;
 override SUMMED: bool = false;
 override SQUARES: bool = false;
 
 const QUIET_NAN = 0x7fc00000u;
 const INFINITE = 0x7f800000u;
-const CODE = vec4<u32>(0x03030303u);
-const ONES = vec4<u32>(0x01010101u);
 var<workgroup> row_q: array<vec4<u32>, ROOM>;
 // Four sums of a lane side by side; those of blocks are f32, all others i32, as bits.
 var<workgroup> lane_sums: array<vec4<u32>, WG>;
@@ -74,19 +71,6 @@ fn scales4(n: u32, b: u32) -> vec4<f32> {
   let last = p.n - 1u;
   return vec4<f32>(scales[min(n, last) * p.blocks + b], scales[min(n + 1u, last) * p.blocks + b],
     scales[min(n + 2u, last) * p.blocks + b], scales[min(n + 3u, last) * p.blocks + b]);
-}
-
-/** 16 columns of 4 matrix rows, less 1 for each code where the sums of blocks are wanted. */
-fn dots(c0: vec4<u32>, c1: vec4<u32>, c2: vec4<u32>, c3: vec4<u32>, q: vec4<u32>) -> vec4<i32> {
-  let s = vec4<i32>(dot16(c0, q), dot16(c1, q), dot16(c2, q), dot16(c3, q));
-  if (BLOCKED) { return s - vec4<i32>(dot16(ONES, q)); }
-  return s;
-}
-
-/** Sums b added to sums a. */
-fn joined(a: vec4<u32>, b: vec4<u32>) -> vec4<u32> {
-  if (BLOCKED) { return bitcast<vec4<u32>>(bitcast<vec4<f32>>(a) + bitcast<vec4<f32>>(b)); }
-  return a + b;
 }
 
 @compute @workgroup_size(WG)

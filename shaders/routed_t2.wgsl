@@ -18,16 +18,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read> routes: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 override GRID: u32 = 8192u; // workgroups in x; more go on in y
-override WG: u32 = 64u;
-override LANES: u32 = 16u;
-override MANY: bool = false; // four pairs
-override SUMS: u32 = 64u; // WG, or 4 * WG where MANY
-override BLOCKED: bool = false;
-
-const CODE = vec4<u32>(0x03030303u);
-const ONES = vec4<u32>(0x01010101u);
-// Four sums of a lane side by side, for up to four pairs; those of blocks are f32, all others i32, as bits.
-var<workgroup> lane_sums: array<vec4<u32>, SUMS>;
 
 /** Among the experts here; one that is not is larger than all of them. */
 fn expert_of(pair: u32) -> u32 { return u32(routes[3u * pair]) - p.expert; }
@@ -39,19 +29,6 @@ fn row_of(pair: u32) -> u32 {
 
 fn scale_at(e: u32, n: u32, b: u32) -> f32 {
   return scales[(e * p.n + min(n, p.n - 1u)) * p.blocks + b];
-}
-
-fn dots(c0: vec4<u32>, c1: vec4<u32>, c2: vec4<u32>, c3: vec4<u32>, x: vec4<u32>) -> vec4<i32> {
-  let s = vec4<i32>(dot16(c0, x), dot16(c1, x), dot16(c2, x), dot16(c3, x));
-  if (BLOCKED) { return s - vec4<i32>(dot16(ONES, x)); }
-  return s;
-}
-
-fn added(sums: vec4<u32>, s: vec4<i32>, scale: vec4<f32>) -> vec4<u32> {
-  if (BLOCKED) {
-    return bitcast<vec4<u32>>(bitcast<vec4<f32>>(sums) + vec4<f32>(s) * scale);
-  }
-  return bitcast<vec4<u32>>(bitcast<vec4<i32>>(sums) + s);
 }
 
 @compute @workgroup_size(WG)
@@ -118,27 +95,7 @@ fn routed_t2(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_
     }
     begin = end;
   }
-  lane_sums[t] = s0;
-  if (MANY) {
-    lane_sums[WG + t] = s1;
-    lane_sums[2u * WG + t] = s2;
-    lane_sums[3u * WG + t] = s3;
-  }
-  workgroupBarrier(); // all lanes are in
-  for (var half = LANES / 2u; half > 0u; half >>= 1u) {
-    if (t % LANES < half) {
-      for (var r = 0u; r < more; r++) {
-        let a = lane_sums[r * WG + t];
-        let b = lane_sums[r * WG + t + half];
-        if (BLOCKED) {
-          lane_sums[r * WG + t] = bitcast<vec4<u32>>(bitcast<vec4<f32>>(a) + bitcast<vec4<f32>>(b));
-        } else {
-          lane_sums[r * WG + t] = a + b;
-        }
-      }
-    }
-    workgroupBarrier(); // half as many are left
-  }
+  join_lanes(t, more, s0, s1, s2, s3);
   // Lane 4r + i writes matrix row n + i of pair m + r.
   let r = t % LANES / 4u;
   let column = t % 4u;

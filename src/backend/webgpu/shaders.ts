@@ -18,6 +18,7 @@ import linearT2Row from '../../../shaders/linear_t2_row.wgsl?raw'
 import linearT2Tile from '../../../shaders/linear_t2_tile.wgsl?raw'
 import mix from '../../../shaders/mix.wgsl?raw'
 import normColumns from '../../../shaders/norm_columns.wgsl?raw'
+import columns4 from '../../../shaders/parts/columns4.wgsl?raw'
 import dotF32 from '../../../shaders/parts/dot16_f32.wgsl?raw'
 import dotI32 from '../../../shaders/parts/dot16_i32.wgsl?raw'
 import dotPacked from '../../../shaders/parts/dot16_packed.wgsl?raw'
@@ -31,8 +32,10 @@ import kvF16 from '../../../shaders/parts/kv_f16.wgsl?raw'
 import kvF32 from '../../../shaders/parts/kv_f32.wgsl?raw'
 import kvInt4 from '../../../shaders/parts/kv_int4.wgsl?raw'
 import kvInt8 from '../../../shaders/parts/kv_int8.wgsl?raw'
+import lanesT2 from '../../../shaders/parts/lanes_t2.wgsl?raw'
 import reduceSubgroups from '../../../shaders/parts/reduce_subgroups.wgsl?raw'
 import reduceTree from '../../../shaders/parts/reduce_tree.wgsl?raw'
+import sumsT2 from '../../../shaders/parts/sums_t2.wgsl?raw'
 import valuesF16 from '../../../shaders/parts/values_f16.wgsl?raw'
 import valuesF32 from '../../../shaders/parts/values_f32.wgsl?raw'
 import valuesI4 from '../../../shaders/parts/values_i4.wgsl?raw'
@@ -159,7 +162,7 @@ function partsOf(
       }
     case 'linear_t2':
       return {
-        texts: [dots, linearT2],
+        texts: [dots, sumsT2, lanesT2, linearT2],
         constants: { BLOCKED: +shader.blocked, ...linearConstants(shader) },
       }
     case 'linear_t2_tile':
@@ -169,7 +172,7 @@ function partsOf(
       }
     case 'linear_t2_row':
       return {
-        texts: [...reduce, dots, linearT2Row],
+        texts: [...reduce, dots, sumsT2, linearT2Row],
         constants: {
           SOURCE: shader.source,
           NORM: +shader.norm,
@@ -186,7 +189,7 @@ function partsOf(
       }
     case 'linear_float':
       return {
-        texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], linearFloat],
+        texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], columns4, linearFloat],
         constants: { SCALED: +isScaled(shader.layout), ...linearConstants(shader) },
       }
     case 'embed':
@@ -196,14 +199,14 @@ function partsOf(
       }
     case 'routed_t2':
       return {
-        texts: [dots, routedT2],
+        texts: [dots, sumsT2, lanesT2, routedT2],
         constants: { BLOCKED: +shader.blocked, ...linearConstants(shader) },
       }
     case 'routed_flat':
       return { texts: [dots, FLAT[shader.layout], routedFlat], constants: {} }
     case 'routed_float':
       return {
-        texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], routedFloat],
+        texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], columns4, routedFloat],
         constants: { SCALED: +isScaled(shader.layout) },
       }
     case 'route':
