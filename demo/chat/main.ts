@@ -143,7 +143,8 @@ async function answer(turn: tree.Turn): Promise<void> {
     return
   }
   status.textContent = 'Answering…'
-  await showContext()
+  // Not waited for: until the request begins, a model that has just opened would begin it too.
+  showContext()
   meter.start()
   let keptMs = performance.now()
   let isFirst = true

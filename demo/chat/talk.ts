@@ -89,20 +89,17 @@ export class Talk {
     delete turn.end
     delete turn.facts
     try {
-      await this.prepare(conversation)
-      const { messages, overflow } = await this.#fit(
-        conversation,
-        said,
-        options.maxTokens,
-        continueLast,
-      )
-      const keep = await this.#systemTokens(conversation)
       const result = await this.#session.run(
-        (engine, signal) =>
-          engine.chat(messages, {
-            ...options,
-            ...{ overflow, keep, signal, ...(continueLast && { continueLast }) },
-          }),
+        async (engine, signal) => {
+          await this.prepare(conversation)
+          const { maxTokens } = options
+          const fitted = await this.#fit(conversation, said, maxTokens, continueLast)
+          const keep = await this.#systemTokens(conversation)
+          signal.throwIfAborted()
+          const { messages, overflow } = fitted
+          const asked = { ...options, overflow, keep, signal }
+          return engine.chat(messages, continueLast ? { ...asked, continueLast } : asked)
+        },
         ({ text, reasoning, tokens }) => {
           turn.text += text
           if (reasoning) turn.reasoning = (turn.reasoning ?? '') + reasoning

@@ -58,7 +58,7 @@ async function onOpened(model: ChosenModel, stats: EngineStats): Promise<void> {
   showMemory(stats)
   showPath(stats, isolation)
   await refreshStored()
-  status.textContent = 'Ready.'
+  if (!session.isWriting) status.textContent = 'Ready.'
   if (writeWhenReady) await write(form.settings.prompt)
 }
 

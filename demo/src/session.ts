@@ -65,12 +65,13 @@ export class Session {
 
   /**
    * Runs one request; its pieces arrive through `onChunk`. A request that runs already is stopped.
-   * @param start  must pass the signal on
+   * @param start  must pass the signal on; what it does before its stream begins is part of the request, so that
+   *   stop() ends it there too, and nobody takes the session for idle meanwhile
    * @returns 'stopped' when stop() ended it, 'replaced' when another model took the place of this one
    * @throws RyzError any generate or chat code; after a fatal one the session is no longer open
    */
   async run(
-    start: (engine: Ryzanstein, signal: AbortSignal) => TokenStream,
+    start: (engine: Ryzanstein, signal: AbortSignal) => TokenStream | Promise<TokenStream>,
     onChunk: (chunk: TokenChunk) => void,
   ): Promise<GenerateResult | 'stopped' | 'replaced'> {
     const engine = this.#engine
@@ -79,7 +80,7 @@ export class Session {
     const own = new AbortController()
     this.#writing = own
     try {
-      const stream = start(engine, own.signal)
+      const stream = await start(engine, own.signal)
       for await (const chunk of stream) onChunk(chunk)
       return await stream.result
     } catch (caught) {
