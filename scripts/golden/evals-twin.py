@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # A model's unrounded twin: log-likelihoods with activations as they are and keys and values in f16, in numpy, where
-# the kernels have no fast path for it. Reads and writes lines of evals/benchmarks.ts; goes on where it was cut.
+# the kernels have no fast path for it. In float32: in float64 a log-likelihood moves by 0.001, as f16 rounds the other
+# way. Reads and writes lines of evals/benchmarks.ts; goes on where it was cut.
 #   python3 scripts/golden/evals-twin.py MODEL.gguf REQUESTS.jsonl ANSWERS.jsonl
 # A request: {"key": ..., "pairs": [{"tokens": [...], "from": n}]}; its answer: {"key": ..., "logprobs": [...]}.
 import importlib.util
@@ -36,7 +37,7 @@ class Twin:
             same += 1
         for layer, pair in enumerate(self.past):
             list.__setitem__(self.past, layer, tuple(m[:, :same] for m in pair) if same else None)
-        z = self.net.logits(ids[same:], "float", self.past)[start - 1 - same :].astype(np.float64)
+        z = self.net.logits(ids[same:], "float", self.past, len(tokens) - start).astype(np.float64)
         self.ids = ids
         top = z.max(-1, keepdims=True)
         logs = z - top - np.log(np.exp(z - top).sum(-1, keepdims=True))

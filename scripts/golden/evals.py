@@ -178,11 +178,12 @@ class Network:
         largest = np.maximum(np.abs(x).max(-1, keepdims=True), 1e-5)
         return (np.rint(x * (127 / largest)) @ w.T) * (largest / 127)
 
-    def logits(self, ids, mode, past=None):
+    def logits(self, ids, mode, past=None, last=0):
+        """One row of logits a token, or of the `last` tokens only. `past`: what earlier calls left, by layer."""
         start = past[0][0].shape[1] if past and past[0] is not None else 0
         n, half = len(ids), self.dim // 2
         angle = np.arange(start, start + n)[:, None] * self.theta ** (-np.arange(half) / half)
-        cos, sin = np.cos(angle), np.sin(angle)
+        cos, sin = (f(angle).astype(self.head.dtype) for f in (np.cos, np.sin))
 
         def rope(v):
             a, b = v[..., :half], v[..., half:]
@@ -200,6 +201,7 @@ class Network:
                     k = np.concatenate([past[layer][0], k], 1)
                     v = np.concatenate([past[layer][1], v], 1)
                 past[layer] = (k, v)
+                k, v = past[layer]
             k, v = (np.repeat(m, self.heads // self.kv_heads, 0) for m in (k, v))
             z = np.where(hidden, -np.inf, q @ k.transpose(0, 2, 1) / math.sqrt(self.dim))
             z = np.exp(z - z.max(-1, keepdims=True))
@@ -209,7 +211,7 @@ class Network:
             g, u = self.linear(a, p + "ffn_gate.weight", mode), self.linear(a, p + "ffn_up.weight", mode)
             f = self.norm(g / (1 + np.exp(-g)) * u, p + "ffn_sub_norm.weight")
             x = x + self.linear(f, p + "ffn_down.weight", mode)
-        return self.norm(x, "output_norm.weight") @ self.head.T
+        return self.norm(x[-last:], "output_norm.weight") @ self.head.T
 
 
 # --- the requests -------------------------------------------------------------------------------------------
