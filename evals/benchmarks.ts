@@ -204,12 +204,16 @@ if (values.write) {
   const rows = measured.filter(({ task, metric }) => ROWS[task]?.[1] === metric)
   for (const m of rows) {
     const [row, metric] = ROWS[m.task]!
+    const count = (list: readonly number[]) => list.length.toLocaleString('en')
+    const isWhole = m.ours.length === m.all.length
+    const text = isWhole
+      ? `${shown(m.all)} / ${shown(m.twin)} (n ${count(m.all)}): ${deltaOf(m)}`
+      : `${shown(m.all)} (n ${count(m.all)})`
     const beside =
-      m.ours.length < 2
+      isWhole || m.ours.length < 2
         ? ''
-        : `; ${percent(mean(m.ours))} / ${percent(mean(m.twin))} over the ${m.ours.length} that the full model answered: ${deltaOf(m)}`
-    quality[row] =
-      `${name}, ${metric.split(',')[0]}: ${shown(m.all)} (n ${m.all.length.toLocaleString('en')})${beside}`
+        : `; ${percent(mean(m.ours))} / ${percent(mean(m.twin))} over the ${count(m.ours)} that the full model answered: ${deltaOf(m)}`
+    quality[row] = `${name}, ${metric.split(',')[0]}: ${text}${beside}`
   }
   if (rows.length === Object.keys(ROWS).length) {
     quality.average = percent(mean(rows.map(m => mean(m.all))))
@@ -220,7 +224,9 @@ if (values.write) {
     // Rows are independent: their variances add up.
     const error = Math.hypot(...rows.map(m => meanError(m.ours.map((x, i) => x - m.twin[i]!)))) / 4
     const gap = `${percent(ours - full)} (${percent(ours - full - 1.96 * error)} to ${percent(ours - full + 1.96 * error)})`
-    quality.average += `; ${percent(ours)} / ${percent(full)} over what the full model answered: ${gap}`
+    quality.average = rows.every(m => m.ours.length === m.all.length)
+      ? `${percent(ours)} / ${percent(full)}: ${gap}`
+      : `${quality.average}; ${percent(ours)} / ${percent(full)} over what the full model answered: ${gap}`
   }
   writeFileSync(file, `${JSON.stringify(quality, null, 2)}\n`)
 }
