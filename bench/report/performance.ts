@@ -22,6 +22,7 @@ import { table } from './markdown.ts'
 import { sustained, tMac } from './outside-sections.ts'
 import { overheadSection, rooflineSection } from './overheads.ts'
 import { type PeersReport, peersSection } from './peers-section.ts'
+import { type PublishedRow, publishedSection } from './published-section.ts'
 import { Rows } from './rows.ts'
 import {
   baseline,
@@ -45,6 +46,8 @@ export interface ReportParts {
   readonly caches?: CacheReport
   /** What evals/ found, by the name of the row; see quality.json. */
   readonly quality?: Quality
+  /** What e2e/published/published.ts wrote. */
+  readonly published?: readonly PublishedRow[]
   /** Markdown written by hand: what was tried, and why it is as it is. */
   readonly notes?: string
   /** Plot files by name, as paths relative to the report. */
@@ -81,6 +84,7 @@ export function performanceMarkdown(report: ReportParts): string {
     experts,
     caches,
     quality,
+    published,
     notes,
     plots,
   } = report
@@ -114,6 +118,7 @@ export function performanceMarkdown(report: ReportParts): string {
     busySection(busy),
     peersSection(peers),
     qualitySection(quality),
+    publishedSection(published),
     files(results),
     ...(notes ? [notes.trim()] : []),
   ]

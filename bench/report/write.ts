@@ -15,6 +15,7 @@ import type { BusyReport } from './busy-section.ts'
 import type { Quality } from './load-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
+import type { PublishedRow } from './published-section.ts'
 
 /** What `make soak` writes, by the names of its runs. */
 export const SOAKS = ['soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'] as const
@@ -40,6 +41,7 @@ export function writeReport(folder: string, reportFile: string): string {
     gpus: gpuReports(folder),
     caches: readJson<CacheReport>(join(folder, 'cachegrind.json')),
     quality: readJson<Quality>(join(folder, 'quality.json')),
+    published: readJson<PublishedRow[]>(join(folder, 'published.json')),
     plots: { ...soakPlots(folder, from), ...writePlots(folder, from, results) },
   })
   mkdirSync(from, { recursive: true })

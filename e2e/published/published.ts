@@ -1,15 +1,18 @@
 // The evaluation page on published files, in Chromium: each task of a folder from start to end, killed in the middle
 // and gone on with, and again on the other backends, whose figures and log-likelihoods are compared with the first's.
 //   npx tsx e2e/published/published.ts --files FOLDER [--task NAME] [--limit N] [--slow-limit N] [--model ryz-chat]
-// Needs `npm run build:demo`. Ends with 1 when a figure is outside of the tolerance. Called by `make evals FILES=...`.
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+// `--write` keeps the rows in docs/bench/published.json, for docs/PERFORMANCE.md. Needs `npm run build:demo`. Ends with 1
+// when a figure is outside of the tolerance. Called by `make evals FILES=...`.
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, extname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { serveSite } from '../../bench/lib/site.ts'
-import { type Compared, compare } from '../../evals/metrics/compare.ts'
+import type { OtherBackend, PublishedRow } from '../../bench/report/published-section.ts'
+import { compare } from '../../evals/metrics/compare.ts'
 import { publishedIn, shotsOf } from '../../evals/node/published.ts'
 import type { PublishedTask } from '../../evals/read/published.ts'
+import { commitText, machineText } from '../../tools/machine.ts'
 import { EvalBrowser, type PageFiles, type PageRun } from './eval-browser.ts'
 
 const { values } = parseArgs({
@@ -18,10 +21,11 @@ const { values } = parseArgs({
     task: { type: 'string', multiple: true },
     model: { type: 'string', default: 'ryz-chat' },
     limit: { type: 'string' },
-    'slow-limit': { type: 'string', default: '2' },
+    /** Documents on the other backends: '20' on all, 'webgpu=2' on one. */
+    'slow-limit': { type: 'string', multiple: true, default: ['2'] },
     backend: { type: 'string', multiple: true, default: ['reference', 'webgpu'] },
     site: { type: 'string', default: 'demo/dist/' },
-    out: { type: 'string' },
+    write: { type: 'boolean', default: false },
   },
 })
 if (!values.files) {
@@ -37,6 +41,8 @@ const TOLERANCE: Readonly<Record<string, { median: number; most: number }>> = {
   webgpu: { median: 0.05, most: 1 },
 }
 
+const KEPT = 'docs/bench/published.json'
+
 /** Subjects of MMLU that the slow backends answer. */
 const SLOW_PARTS = 2
 
@@ -51,13 +57,7 @@ const site = await serveSite({ mounts: { '/': values.site }, posts: {} })
 const profile = mkdtempSync(join(tmpdir(), 'ryz-evals-'))
 const browser = new EvalBrowser(`${site.origin}/evals/index.html`, profile)
 const query = { model: values.model, ...(values.limit && { limit: values.limit }) }
-const lines: string[] = []
 let failed = 0
-
-const note = (line: string) => {
-  lines.push(line)
-  console.log(line)
-}
 
 /** `acc 0.2500 ± 0.0100`, of the task as a whole. */
 function figuresOf({ results }: PageRun, task: string): string {
@@ -74,52 +74,111 @@ function figuresOf({ results }: PageRun, task: string): string {
     .join(', ')
 }
 
-const comparedText = ({ documents, differ, answers, median, most, texts }: Compared) =>
-  `${documents} documents, ${differ} scored otherwise; ${answers} log-likelihoods differ by ${median.toPrecision(2)} in the median, ${most.toPrecision(2)} at most${texts > 0 ? `; ${texts} texts differ` : ''}`
+const seconds = (since: number) => (Date.now() - since) / 1000
+
+function slowLimit(backend: string): string {
+  const own = values['slow-limit'].find(text => text.startsWith(`${backend}=`))
+  return (
+    own?.slice(backend.length + 1) ?? values['slow-limit'].find(text => !text.includes('=')) ?? '2'
+  )
+}
+
+/** 'mmlu/test/*.csv (57)' */
+function filesText(names: readonly string[]): string {
+  const [first] = names
+  if (names.length === 1 || first === undefined) return first ?? ''
+  return `${dirname(first)}/*${extname(first)} (${names.length})`
+}
+
+/** The first documents on another backend, beside the kernels on the same ones. */
+async function again(
+  backend: string,
+  link: Readonly<Record<string, string>>,
+  files: PageFiles,
+): Promise<OtherBackend> {
+  const task = link.task!
+  const short = { ...link, limit: slowLimit(backend), software: '1' }
+  const kernels = await browser.run(short, files)
+  const began = Date.now()
+  const run = await browser.run({ ...short, backend }, files)
+  const taken = seconds(began)
+  const found = compare(kernels.samples, run.samples)
+  const { path, fallbacks } = run.results.ryzanstein
+  if (path.backend !== backend) throw new Error(`${backend} was asked, ${path.backend} ran`)
+  const allowed = TOLERANCE[backend]!
+  // Bits that are the same give the same texts; else a text may part at any near tie.
+  const isEqual = allowed.most > 0 || (found.differ === 0 && found.texts === 0)
+  return {
+    backend,
+    ...found,
+    seconds: taken,
+    figures: figuresOf(run, task),
+    wasm: figuresOf(kernels, task),
+    isWithin:
+      isEqual &&
+      found.median <= allowed.median &&
+      found.most <= allowed.most &&
+      fallbacks.length === 0,
+  }
+}
+
+/** Rows by task: one that was measured again replaces the old one. */
+function keep(row: PublishedRow): void {
+  const old: PublishedRow[] = existsSync(KEPT) ? JSON.parse(readFileSync(KEPT, 'utf8')) : []
+  const tasks = publishedIn(values.files!).map(({ task }) => task)
+  const rows = [...old.filter(({ task }) => task !== row.task), row]
+  rows.sort((x, y) => tasks.indexOf(x.task) - tasks.indexOf(y.task))
+  writeFileSync(KEPT, `${JSON.stringify(rows, null, 1)}\n`)
+}
 
 try {
-  note('| task | examples | documents | gone on from | figures | other backends |')
-  note('| --- | ---: | ---: | ---: | --- | --- |')
   for (const published of publishedIn(values.files)) {
     const { task } = published
     if (values.task && !values.task.includes(task)) continue
     const files = filesOf(published)
     const few = filesOf(published, SLOW_PARTS)
-    const shots = String(shotsOf(published))
-    const link = { ...query, task, fewshot: shots, backend: 'wasm' }
+    const shots = shotsOf(published)
+    const link = { ...query, task, fewshot: String(shots), backend: 'wasm' }
+    const began = Date.now()
     // Killed with signal 9 as soon as some documents are answered, and begun again.
     await browser.runAndKill(link, files)
     const whole = await browser.run(link, files)
+    const taken = seconds(began)
     const { resumed } = whole.results.ryzanstein
-    const others: string[] = []
-    for (const backend of values.backend) {
-      const short = { ...link, backend, limit: values['slow-limit'], software: '1' }
-      const run = await browser.run(short, few)
-      const found = compare(whole.samples, run.samples)
-      const { path, fallbacks } = run.results.ryzanstein
-      if (path.backend !== backend) throw new Error(`${backend} was asked, ${path.backend} ran`)
-      const allowed = TOLERANCE[backend]!
-      const isWrong = found.median > allowed.median || found.most > allowed.most
-      if (isWrong || fallbacks.length > 0) failed++
-      others.push(
-        `${backend}: ${comparedText(found)}${isWrong ? ' **outside of the tolerance**' : ''}`,
-      )
-    }
     const count = whole.results['n-samples'][task]!.effective
+    const others: OtherBackend[] = []
+    for (const backend of values.backend) others.push(await again(backend, link, few))
+    const row: PublishedRow = {
+      task,
+      files: filesText(published.documents),
+      shots,
+      documents: count,
+      seconds: taken,
+      resumed,
+      figures: figuresOf(whole, task),
+      others,
+      model: values.model,
+      machine: machineText(),
+      commit: commitText(),
+      date: new Date().toISOString(),
+    }
+    console.log(JSON.stringify(row, null, 1))
+    if (values.write) keep(row)
+    for (const { backend, isWithin } of others) {
+      if (isWithin) continue
+      failed++
+      console.error(`${task}: ${backend} is outside of the tolerance`)
+    }
     if (resumed === 0 || resumed >= count) {
       failed++
-      others.push('**was not killed in the middle**')
+      console.error(`${task}: the run was not killed in the middle`)
     }
-    note(
-      `| ${[task, shots, count, resumed, figuresOf(whole, task), others.join('<br>')].join(' | ')} |`,
-    )
   }
 } finally {
   await browser.close()
   await site.close()
   rmSync(profile, { recursive: true, force: true, maxRetries: 3 })
 }
-if (values.out) writeFileSync(values.out, `${lines.join('\n')}\n`)
 if (failed > 0) {
   console.error(`${failed} comparisons failed`)
   process.exitCode = 1
