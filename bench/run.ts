@@ -77,7 +77,14 @@ if (chosen.length === 0 && !isBusyWanted) {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
 mkdirSync(out, { recursive: true })
 const resultsFile = join(out, 'results.json')
+const here = {
+  machine: machineText(),
+  commit: commitText(),
+  date: new Date().toISOString(),
+}
 const report = startReport()
+/** Rows measured again on another machine say so; the head keeps the machine of the others. */
+const isElsewhere = report.head.machine !== here.machine
 const host = await openBenchHost(values.site, MODELS, onGpu ? GPU_ARGS : [])
 const profiles = new Profiles(host)
 const began = Date.now()
@@ -140,10 +147,8 @@ function startReport(): BenchReport {
   return {
     head: {
       version: 1,
-      machine: machineText(),
+      ...(old && old.head.machine !== here.machine ? old.head : here),
       browser: old?.head.browser ?? 'unknown',
-      commit: commitText(),
-      date: new Date().toISOString(),
       cross_origin_isolated: old?.head.cross_origin_isolated ?? false,
       quick: values.quick,
     },
@@ -171,7 +176,7 @@ async function runJob(job: Job): Promise<void> {
     const profile = nothing ? undefined : await profiles.of(job)
     const run = await host.run(settings, job.limitSeconds, profile)
     keep(job, run.rows)
-    if (run.head) {
+    if (run.head && !isElsewhere) {
       report.head.browser = run.head.browser
       report.head.cross_origin_isolated = run.head.cross_origin_isolated
     }
@@ -197,7 +202,7 @@ function save(): void {
 /** Kept at once: whoever stops the run keeps what was measured. */
 function keep(job: Job, rows: readonly BenchRow[]): void {
   for (const row of rows) {
-    report.rows.push({ ...row, job: job.name })
+    report.rows.push({ ...row, job: job.name, ...(isElsewhere && { measured: here }) })
     console.log(line({ ...row, job: job.name }))
   }
   save()

@@ -126,6 +126,8 @@ export interface BenchRow {
   segments?: { tokens: number; decode_tok_s: number; memory_mb: number }[]
   fallbacks: string[]
   error?: RowError
+  /** Where this row was measured when it was not where the head says. */
+  measured?: { machine: string; commit: string; date: string }
 }
 
 /** A model file that was measured. */

@@ -189,6 +189,67 @@ describe('the report', () => {
     expect(text).toContain('**simulated**')
   })
 
+  test('compares types of weights at a depth that all of them reach, and says where', () => {
+    const measured = { machine: 'Another', commit: 'abc', date: '2026-11-28T17:00' }
+    const at64 = { decode_tok_s: 2, spread: {}, runs: 1, measured }
+    const memory = { weights: 2900, kv: 1, scratch: 1, total: 2902 }
+    const rows = [
+      row('matrix-ternary', '512', { decode_tok_s: 48, spread: {} }),
+      row('matrix-ternary', '64', { ...at64, decode_tok_s: 50 }),
+      row('matrix-f16', '64', at64),
+      row('matrix-f32', '64', { ...at64, decode_tok_s: 1, memory_mb: memory }),
+    ]
+    const text = performanceMarkdown({ results: report(rows), plots: {} })
+    expect(text).toContain(`| weights, MB | 200 | 2,500 | 220 | ${NOT_MEASURED} | 2,900 |`)
+    expect(text).toContain(`| tok/s | 0.42 | 0.38 | 48 | ${NOT_MEASURED} | 1 |`)
+    expect(text).toContain(
+      'At 64 tokens of context (Another, commit abc, 2026-11-28; runs: 1, 1, 1)',
+    )
+    expect(text).toContain('| decode tok/s | 50 | 2 | 1 |')
+    const error = { code: 'MEMORY_BUDGET', message: 'too large' }
+    const tooLarge = performanceMarkdown({
+      results: report([row('matrix-f32', '64', { error })]),
+      plots: {},
+    })
+    expect(tooLarge).toContain(
+      `| tok/s | 0.42 | 0.38 | ${NOT_MEASURED} | ${NOT_MEASURED} | MEMORY_BUDGET |`,
+    )
+  })
+
+  test('shows published files: whole, killed and gone on with, and as other backends have them', () => {
+    const other = { documents: 20, seconds: 9, figures: 'acc 0.3000', wasm: 'acc 0.3000' }
+    const same = { ...other, answers: 80, median: 0, most: 0, differ: 0, texts: 0, isWithin: true }
+    const published = [
+      {
+        task: 'piqa',
+        files: 'piqa/val.jsonl',
+        shots: 0,
+        documents: 1000,
+        seconds: 61.4,
+        resumed: 12,
+        figures: 'acc 0.5010 ± 0.0158',
+        others: [
+          { ...same, backend: 'reference' },
+          { ...same, backend: 'webgpu', median: 0.0123, most: 0.4, differ: 1 },
+          { ...same, backend: 'webgpu', most: 3, isWithin: false },
+        ],
+        model: 'ryz-tales',
+        machine: 'M',
+        commit: 'c0ffee',
+        date: '2026-11-28T17:00',
+      },
+    ]
+    const text = performanceMarkdown({ results: report([]), plots: {}, published })
+    expect(text).toContain('ryz-tales on M, 2026-11-28, c0ffee.')
+    expect(text).toContain('| piqa | piqa/val.jsonl | 0 | 1,000 | 12 | 61 | acc 0.5010 ± 0.0158 |')
+    const cells = '| 20 | acc 0.3000 | acc 0.3000 |'
+    expect(text).toContain(`| piqa | reference ${cells} 80: 0, 0 | bit for bit |`)
+    expect(text).toContain(
+      `| piqa | webgpu ${cells} 80: 0.012, 0.40 | within the tolerance, 1 scored otherwise |`,
+    )
+    expect(text).toContain(`| piqa | webgpu ${cells} 80: 0, 3.0 | **no** |`)
+  })
+
   test('shows what is incomplete, notes, and the plots it was given', () => {
     const results = { ...report([]), problems: [{ job: 'soak', reason: 'stopped after 60 s' }] }
     const plots = { 'threads-decode': 'bench/plots/threads-decode.svg' }
