@@ -367,6 +367,8 @@ export interface Backend {
   answer?(): Promise<void>
   /** Only of a GPU. */
   gpuStats?(): GpuStats
+  /** Only of a GPU: it is of no more use, for a reason that it did not tell itself. `lost` resolves with the error. */
+  condemn?(error: RyzError): void
   /** Only of kernels on several threads. */
   poolStats?(): PoolStats | undefined
   /** Milliseconds by op, where the backend knows better than how long its calls take. */

@@ -33,6 +33,11 @@ export interface BackendFactory {
    * @throws whatever keeps it from starting; the next path is tried then
    */
   create(memoryBytes: number, limits: BackendLimits, needs?: BackendNeeds): Promise<Backend>
+  /**
+   * One more on the device of the last one, to look at that device: nothing is opened, asked for or remembered.
+   * @throws RyzError DEVICE_LOST where the device is gone; GPU_OOM
+   */
+  another?(memoryBytes: number, limits: BackendLimits): Promise<Backend>
 }
 
 /** A factory of the kernels in WebAssembly. */

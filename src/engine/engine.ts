@@ -8,16 +8,10 @@ import type { Input, PlainInput } from '../options/input.ts'
 import { LOAD_DEFAULTS, LOAD_RULES } from '../options/load.ts'
 import { check } from '../options/rules.ts'
 import type {
-  CacheStats,
-  Calibration,
-  DrawStats,
   EmbedOptions,
   EngineStats,
   GenerateOptions,
-  GpuStats,
-  HybridStats,
   LoadOptions,
-  PoolStats,
   RestoredSession,
   ScoreOptions,
 } from '../types/index.ts'
@@ -26,14 +20,17 @@ import { whyRead } from './answer/read.ts'
 import { ModelDraft } from './draft/model-draft.ts'
 import { resolveSpeculation } from './draft/options.ts'
 import { Speculation } from './draft/speculation.ts'
+import type { GpuWatch } from './faults/gpu-watch.ts'
 import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
 import { type PlaceOptions, type Prepared, Requests } from './requests.ts'
 import { drawSeed } from './sampling/random.ts'
 import { SamplerScratch } from './sampling/sampler.ts'
+import { Idle } from './schedule/idle.ts'
 import { Scheduler, type SchedulerOptions, type Submitted } from './schedule/scheduler.ts'
 import type { Task } from './schedule/task.ts'
 import { Sessions } from './sessions/sessions.ts'
+import { expertsOf, gpuOf, hybridOf, NOT_CACHED, NOT_CALIBRATED, poolOf } from './stats-parts.ts'
 import { Embedding, type EmbedEvents } from './tasks/embed.ts'
 import { embedSpec } from './tasks/embed-texts.ts'
 import { type GenerateEvents, Generation } from './tasks/generate.ts'
@@ -49,29 +46,13 @@ import {
   tokenize,
 } from './tasks/text-calls.ts'
 
-const NOT_CALIBRATED: Calibration = {
-  source: 'skipped',
-  reason: 'there was nothing to choose from',
-  ms: 0,
-  rates: [],
-}
-
-const NOT_CACHED: CacheStats = {
-  state: 'off',
-  verifyMs: 0,
-  hits: 0,
-  hitBytes: 0,
-  fetched: 0,
-  fetchedBytes: 0,
-  repaired: 0,
-  retries: 0,
-}
-
 /** The options of load() that concern requests; the rest was used up when the parts were made. */
 export type EngineOptions = Pick<LoadOptions, keyof typeof LOAD_DEFAULTS | 'speculation'>
 
 export interface EngineExtras extends Pick<SchedulerOptions, 'now' | 'turn' | 'ahead'> {
   loadMs?: number
+  /** Milliseconds without work after which a GPU is looked at again, for tests. */
+  idleMs?: number
   /** Brings the grammar engine when the first request needs it; without it responseFormat and tools are refused. */
   grammar?: () => Promise<GrammarPart>
 }
@@ -88,6 +69,7 @@ export class Engine {
   readonly #loadMs: number
   readonly #now: () => number
   readonly #asides = new Set<AbortController>()
+  readonly #idle: Idle | undefined
   #closing: Promise<void> | undefined
 
   /** @throws RyzError BAD_OPTION; the parts stay open then */
@@ -124,6 +106,18 @@ export class Engine {
     })
     this.#grammars = new Grammars(parts.tokenizer, extras.grammar, this.#now)
     this.#sessions = new Sessions(parts, this.#scheduler.prefixes, task => this.#runTask(task))
+    if (parts.watch?.needed) this.#idle = this.#watching(parts.watch, extras.idleMs)
+  }
+
+  #watching(watch: GpuWatch, firstMs: number | undefined): Idle {
+    const { walk, counters } = this.#scheduler
+    const between = (work: () => Promise<void>) => walk.between(work)
+    return new Idle({
+      busy: () => this.#requests.preparing || this.#scheduler.busy,
+      done: () => counters.prefill.tokens + counters.decode.tokens,
+      work: stopped => watch.look({ stopped, between, written: () => counters.decode }),
+      ...(firstMs !== undefined && { firstMs }),
+    })
   }
 
   /** The longest step so far, in milliseconds: how long a healthy engine may be silent. */
@@ -224,7 +218,7 @@ export class Engine {
       contextLength: network.kv.contextLength,
       maxSequences: this.#scheduler.seats,
       model: info,
-      ...gpuOf(parts.gpu?.(), this.#scheduler.drawing),
+      ...gpuOf(parts.gpu?.(), this.#scheduler.drawing, parts.watch?.proofs),
       ...poolOf(parts.pool?.()),
       ...hybridOf(parts.hybrid?.()),
       ...(parts.choice && { choice: parts.choice }),
@@ -292,6 +286,7 @@ export class Engine {
   close(): Promise<void> {
     if (this.#closing === undefined) {
       this.#closing = this.#scheduler.close().then(() => this.#parts.close())
+      this.#idle?.close()
       this.#requests.close()
       for (const abort of this.#asides) abort.abort()
     }
@@ -370,27 +365,4 @@ function limitsOf(options: EngineOptions): Record<keyof typeof LOAD_DEFAULTS, nu
     Object.assign(limits, { [name]: value })
   }
   return limits
-}
-
-/** Nothing where no GPU computes. */
-function gpuOf(
-  gpu: GpuStats | undefined,
-  drawing: DrawStats | undefined,
-): Pick<EngineStats, 'gpu'> {
-  if (gpu === undefined) return {}
-  return { gpu: drawing === undefined ? gpu : { ...gpu, drawing } }
-}
-
-/** Nothing where one thread computes. */
-function poolOf(pool: PoolStats | undefined): Pick<EngineStats, 'pool'> {
-  return pool === undefined ? {} : { pool }
-}
-
-/** Nothing where one backend computes. */
-function hybridOf(hybrid: HybridStats | undefined): Pick<EngineStats, 'hybrid'> {
-  return hybrid === undefined ? {} : { hybrid }
-}
-
-function expertsOf(tokens: number[][] | undefined): Pick<EngineStats, 'experts'> {
-  return tokens ? { experts: { tokens } } : {}
 }

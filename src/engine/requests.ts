@@ -35,6 +35,11 @@ export class Requests {
     this.#spec = spec
   }
 
+  /** Whether there are requests that are not with the scheduler yet. */
+  get preparing(): boolean {
+    return this.#preparing.size > 0
+  }
+
   /** Whatever happens, a request that does not get as far as the queue is told by `events`. */
   start(
     options: PlaceOptions,

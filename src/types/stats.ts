@@ -51,6 +51,8 @@ export interface GpuStats {
   bytes: number
   /** With LoadOptions.profileGpu: how stats().ops was timed, shader by shader. */
   profile?: 'timestamp-query' | 'a submit a dispatch'
+  /** How often a part of its proof was repeated while nothing ran, and was right. */
+  proofs?: number
   /** Tokens that were drawn on the GPU, and why others were not. */
   drawing?: DrawStats
 }

@@ -78,6 +78,7 @@ export class WebGpuBackend implements Backend {
   readonly #steps: Steps
   readonly #profiler: Profiler | undefined
   readonly #form: Form
+  readonly condemn = (error: RyzError): void => this.#gpu.fail(error)
   /** See Backend.ready. */
   ready: (() => Promise<void>) | undefined
   /** Told once, when what was written last has arrived: the load is over. */

@@ -125,6 +125,21 @@ export function webGpuFactory(
         throw asRyzError(caught, 'UNSUPPORTED_FEATURE', 'the GPU did not start')
       }
     },
+    async another(memoryBytes, limits): Promise<Backend> {
+      const gpu = await opened
+      if (gpu === undefined) throw new RyzError('DEVICE_LOST', 'no GPU device is open')
+      if (gpu.failure !== undefined) throw gpu.failure
+      users++
+      try {
+        const onClose = (): void => release(gpu)
+        const backend = createWebGpuBackend({ gpu, limits, memoryBytes, onClose })
+        await backend.settle(true)
+        return backend
+      } catch (caught) {
+        release(gpu)
+        throw caught
+      }
+    },
   }
 }
 

@@ -57,11 +57,16 @@ export interface ProbeOptions {
   readonly cols?: number
   /** Whether tokens are drawn as well. */
   readonly draws?: boolean
+  /** Asked between two ops: whether it should end there. */
+  readonly stopped?: () => boolean
 }
+
+/** What a run that was stopped throws. */
+export class Stopped extends Error {}
 
 /**
  * Runs every op; the same data each time, whatever the backend.
- * @throws RyzError KERNEL_TRAP | WORKER_DIED from a kernel that does not return
+ * @throws RyzError KERNEL_TRAP | WORKER_DIED from a kernel that does not return; Stopped
  */
 export async function runProbes(
   backend: Backend,
@@ -114,9 +119,11 @@ class Bench {
   readonly #next: () => number
   readonly #cols: number
   readonly #many: number
+  readonly #stopped: () => boolean
 
   constructor(backend: Backend, limits: BackendLimits, options: ProbeOptions) {
     const { needs = ALL_NEEDS, seed = 0x2545f491, cols = COLS } = options
+    this.#stopped = options.stopped ?? (() => false)
     this.#backend = backend
     this.#limits = limits
     this.#needs = needs
@@ -295,6 +302,7 @@ class Bench {
   /** Keeps a copy: the next op may overwrite what was read. */
   #note(op: string, read: Float32Array): void {
     this.probes.push({ op, values: read.slice() })
+    if (this.#stopped()) throw new Stopped()
   }
 
   #out(values: number): Slot {

@@ -20,6 +20,7 @@ import type {
   ModelInfo,
   PoolStats,
 } from '../../types/index.ts'
+import type { GpuWatch } from '../faults/gpu-watch.ts'
 
 export interface EngineParts {
   readonly network: Network
@@ -53,6 +54,8 @@ export interface EngineParts {
   readonly pool?: () => PoolStats | undefined
   /** Of a GPU and a CPU that share the work, while they do. */
   readonly hybrid?: () => HybridStats | undefined
+  /** Looks at the GPU again while nothing runs, where one computes. */
+  readonly watch?: GpuWatch
   /** Gives network, backend, memory and threads back; may be called twice. */
   close(): void
 }

@@ -11,14 +11,9 @@ import {
 import { asRyzError, type ErrorCode, RyzError } from '../../errors.ts'
 import type { MemoryPlan } from '../../model/memory-plan.ts'
 import { watched } from '../../net/watch.ts'
-import type { Fallback, KvType } from '../../types/index.ts'
-import {
-  firstDifference,
-  type Probe,
-  type ProbeOptions,
-  runProbes,
-  SELF_TEST_BYTES,
-} from '../faults/self-test.ts'
+import type { Fallback } from '../../types/index.ts'
+import { Proof } from '../faults/proof.ts'
+import { SELF_TEST_BYTES } from '../faults/self-test.ts'
 import { createWithin } from './memory-refused.ts'
 
 /** Fetching kernels, memory and workers: a slow network's share is the largest. */
@@ -30,6 +25,8 @@ export interface Opened {
   readonly fallbacks: readonly Fallback[]
   /** Where it still compiles: its proof, that follows. Never rejects; gives what is wrong with it. */
   readonly proof?: Promise<RyzError | undefined>
+  /** Of a path that may begin to differ: see Proof.sample(). */
+  readonly sample?: (stopped: () => boolean) => Promise<string | undefined>
 }
 
 /**
@@ -71,7 +68,12 @@ export async function openFirst(
       })
       const planned = made.plan
       const fallbacks = passed.map(({ rung: from, reason }) => ({ from, to: rung, reason }))
-      const opened = { ...made, fallbacks: [...fallbacks, ...made.refused] }
+      const sampled = !factory.traits.exact && judged !== undefined
+      const opened: Opened = {
+        ...made,
+        fallbacks: [...fallbacks, ...made.refused],
+        ...(sampled && { sample: stopped => judged.sample(factory, planned.kv, stopped) }),
+      }
       backend = made.backend
       if (backend.ready === undefined) {
         await judged?.require(factory, backend, planned.kv)
@@ -101,70 +103,4 @@ function codeOfAll(passed: readonly { code: ErrorCode }[]): ErrorCode {
   if (codes.size > 1) codes.delete('BAD_OPTION') // it could not have run here anyway
   const [code] = codes
   return codes.size === 1 && code !== undefined ? code : 'BAD_OPTION'
-}
-
-/** Memory of a backend that is made for its self-test alone, and of its judge. */
-const PROOF_BYTES = 256e6
-
-/** Holds paths against the reference, whose results serve all of them. */
-class Proof {
-  readonly #reference: BackendFactory
-  readonly #limits: BackendLimits
-  readonly #needs: ModelNeeds | undefined
-  readonly #right = new Map<string, Probe[]>()
-
-  constructor(reference: BackendFactory, limits: BackendLimits, needs: ModelNeeds | undefined) {
-    this.#reference = reference
-    this.#limits = limits
-    this.#needs = needs
-  }
-
-  /** @throws RyzError KERNEL_TRAP naming what is wrong */
-  async require(factory: BackendFactory, backend: Backend, kv: KvType): Promise<void> {
-    const wrong = await this.#judge(factory, backend, kv)
-    if (wrong !== undefined) throw new RyzError('KERNEL_TRAP', `self-test failed: ${wrong}`)
-  }
-
-  /** @returns what is wrong, or nothing */
-  async #judge(factory: BackendFactory, backend: Backend, kv: KvType): Promise<string | undefined> {
-    if (factory.traits.exact) {
-      const got = await runProbes(backend, this.#limits, kv)
-      return firstDifference(got, await this.#want(kv, {}))
-    }
-    const needs = this.#needs
-    // Some drivers are right only at first, or only with small matrices.
-    const runs: ProbeOptions[] = [
-      { needs, draws: true },
-      { needs, seed: 7, cols: this.#limits.maxCols },
-      { needs, draws: true },
-    ]
-    // Its memory comes back only when all of it does.
-    const asked = needs && { ...needs, kv }
-    const own = await factory.create(PROOF_BYTES, this.#limits, asked)
-    try {
-      for (const options of runs) {
-        const got = await runProbes(own, this.#limits, kv, options)
-        const wrong = firstDifference(got, await this.#want(kv, options), false)
-        if (wrong !== undefined) return wrong
-      }
-      return undefined
-    } finally {
-      own.close()
-    }
-  }
-
-  async #want(kv: KvType, options: ProbeOptions): Promise<Probe[]> {
-    const key = `${kv} ${options.seed ?? 0} ${options.needs === undefined} ${options.draws}`
-    let probes = this.#right.get(key)
-    if (probes === undefined) {
-      const backend = await this.#reference.create(PROOF_BYTES, this.#limits)
-      try {
-        probes = await runProbes(backend, this.#limits, kv, options)
-      } finally {
-        backend.close()
-      }
-      this.#right.set(key, probes)
-    }
-    return probes
-  }
 }

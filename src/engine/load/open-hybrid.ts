@@ -30,6 +30,7 @@ export function openHybrid(gpu: OpenBackend, cpu: OpenBackend): OpenNetwork {
     plan: { ...gpu.plan, weightBytes, kvBytes, scratchBytes, totalBytes },
     poured: { ...gpu.poured, bytes: gpu.poured.bytes + cpu.poured.bytes },
     fallbacks: gpu.fallbacks,
+    ...(gpu.proven && { proven: gpu.proven }),
     gpu: gpu.gpu,
     pool: cpu.pool,
     hybrid: () => ({ prefill: 'webgpu', decode: 'wasm', ...network.handedOver }),

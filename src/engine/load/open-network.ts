@@ -41,6 +41,8 @@ export interface OpenNetwork {
   /** Of the threads, where several compute. */
   pool(): PoolStats | undefined
   readonly faults: (() => Omit<FaultStats, 'restarts'>) | undefined
+  /** Of a GPU: what is known of it, to be looked at again. */
+  readonly proven?: Proven
   /** Where two backends share the work. */
   readonly hybrid?: () => HybridStats
   /** What goes on alone when the GPU is lost, as it holds the weights already. */
@@ -49,6 +51,17 @@ export interface OpenNetwork {
     /** Ends the GPU; resolves when no step runs there. */
     leave(): Promise<void>
   }
+}
+
+/** A GPU that computed right when it was loaded. */
+export interface Proven {
+  /** A part of the proof once more, see Proof.sample(). */
+  sample(stopped: () => boolean): Promise<string | undefined>
+  /** Its network by itself, and the logits of token 0 that it gave at first. */
+  readonly network: Network
+  readonly logits: Float32Array
+  /** It is of no more use. */
+  condemn(error: RyzError): void
 }
 
 /** One on one backend. */
@@ -153,9 +166,13 @@ async function pour(
   })
   report('warmup', 0, 0)
   await backend.settle?.(true)
-  await warmUp(network)
+  const logits = await logitsOfFirst(network)
   throwIfAborted(signal, 'loading')
+  const { sample } = opened
+  const { condemn } = backend
+  const known = sample && condemn && logits
   return {
+    ...(known && { proven: { sample, network, logits, condemn: condemn.bind(backend) } }),
     network,
     path: backend.path,
     traits: backend.traits,
@@ -221,12 +238,16 @@ async function besideProof<T>(
   }
 }
 
-/** One token through every kernel, so that the first request finds compiled code. */
-async function warmUp(network: BackendNetwork): Promise<void> {
+/**
+ * One token through every kernel, so that the first request finds compiled code.
+ * @returns its logits, a copy; nothing where no block is free
+ */
+export async function logitsOfFirst(network: Network): Promise<Float32Array | undefined> {
   const seq = network.kv.open()
   try {
-    if (!network.kv.reserve(seq, 1)) return
-    await network.forward([{ seq, token: 0, wants: 'logits' }])
+    if (!network.kv.reserve(seq, 1)) return undefined
+    const { logits } = await network.forward([{ seq, token: 0, wants: 'logits' }])
+    return logits.slice()
   } finally {
     network.kv.close(seq)
   }

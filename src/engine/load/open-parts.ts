@@ -14,6 +14,7 @@ import type {
   ModelInfo,
   ModelSource,
 } from '../../types/index.ts'
+import { GpuWatch } from '../faults/gpu-watch.ts'
 import { RevivingNetwork } from '../faults/reviving-network.ts'
 import type { Arrange } from './arrange.ts'
 import type { EngineParts, LoadHooks } from './engine-parts.ts'
@@ -107,6 +108,9 @@ async function openParts(
       console.warn(`ryzanstein: ${reason}; it goes on with ${to}`)
     },
   )
+  // What is only slow is no reason for another download.
+  const contest = canPourAgain(stored, source) ? arranged.contest : undefined
+  const watch = new GpuWatch(() => network.running, choice, contest)
   const { poured } = opened
   return {
     network,
@@ -158,7 +162,10 @@ async function openParts(
     kvType: opened.plan.kv,
     cache: stored.stats(),
     calibration: arranged.calibration,
-    choice,
+    get choice() {
+      return watch.choice
+    },
+    watch,
     gpu: () => network.running.gpu(),
     pool: () => network.running.pool(),
     hybrid: () => network.running.hybrid?.(),

@@ -56,7 +56,7 @@ export class Scheduler {
   #steps = 0
   /** The last step held a prompt, or ended a request: what it gave should be seen at once. */
   #turnNow = false
-  readonly #walk: Walk
+  readonly walk: Walk
   #closed: RyzError | undefined
 
   constructor(network: Network, options: SchedulerOptions) {
@@ -87,7 +87,7 @@ export class Scheduler {
       },
       options.ahead,
     )
-    this.#walk = new Walk(this.#turn, this.#now, {
+    this.walk = new Walk(this.#turn, this.#now, {
       pending: () => this.#waiting.length + this.running > 0,
       step: () => this.#step(),
       turnDue: () => this.#turnDue(),
@@ -123,6 +123,11 @@ export class Scheduler {
 
   get running(): number {
     return this.#active.length + this.#paused.length
+  }
+
+  /** Something runs or waits, or the network is being exchanged. */
+  get busy(): boolean {
+    return this.waiting + this.running > 0 || this.#revival.running !== undefined
   }
 
   /** A request could start now. */
@@ -161,7 +166,7 @@ export class Scheduler {
       throw this.#refused(this.#full(options, [], 0)!)
     }
     this.#waiting.announce()
-    this.#walk.begin()
+    this.walk.begin()
     return {
       cancel: () =>
         this.#end(job, 'cancelled', new RyzError('ABORTED', 'the request was cancelled')),
@@ -175,14 +180,14 @@ export class Scheduler {
   ): Promise<void> {
     this.#closed ??= error
     this.#failAll(error)
-    await this.#walk.end
+    await this.walk.end
     this.#turn.close()
   }
 
   /** A turn costs as much as a third of a small model's step, so those share one. */
   #turnDue(): boolean {
     if (this.#turnNow || this.#waiting.length + this.#paused.length > 0) return true
-    if (this.#now() - this.#walk.turnedAt >= TURN_MS) return true
+    if (this.#now() - this.walk.turnedAt >= TURN_MS) return true
     for (let i = 0; i < this.#active.length; i++) if (!this.#active[i]!.decoding) return true
     return this.#active.length === 0
   }
@@ -216,8 +221,7 @@ export class Scheduler {
     if (prefill === 0) this.#speculation.learn(this.#runner.computedMs)
     this.#turnNow = prefill > 0 || this.#finished.length > 0
     if (this.#finished.length === 0) return
-    for (const job of this.#finished) if (!job.over) this.#complete(job)
-    this.#finished.length = 0
+    for (const job of this.#finished.splice(0)) if (!job.over) this.#complete(job)
   }
 
   /**
@@ -328,7 +332,7 @@ export class Scheduler {
   /** @param fresh  a job that has just come: if it can start at once it does, whatever its limit */
   #admit(fresh?: Job): void {
     this.#expire(fresh)
-    while (this.#seatFree()) {
+    while (this.#active.length < this.#seats) {
       const paused = this.#paused[0]
       const job = paused ?? this.#waiting.first
       if (job === undefined || !this.#open(job)) return
@@ -343,10 +347,6 @@ export class Scheduler {
       job.turnAt = this.#steps
       this.#active.push(job)
     }
-  }
-
-  #seatFree(): boolean {
-    return this.#active.length < this.#seats
   }
 
   /** Takes its memory, leaving one block for each sequence that grows. */

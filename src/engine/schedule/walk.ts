@@ -47,6 +47,28 @@ export class Walk {
     this.#turn.next(this.#afterTurn)
   }
 
+  /**
+   * Work while nothing is to be done; steps that come meanwhile wait for it.
+   * @returns whether it was done; not where there was something to do
+   */
+  async between(work: () => Promise<void>): Promise<boolean> {
+    // With nothing to do it may still be waiting for its last turn.
+    while (this.#end !== undefined && !this.#steps.pending()) await this.#end
+    if (this.#end !== undefined || this.#steps.pending()) return false
+    const working = work()
+    // Who waits for the end of all steps hears of no failure.
+    const over = working
+      .catch(() => undefined)
+      .then(() => {
+        this.#end = undefined
+        if (this.#steps.pending()) this.begin()
+      })
+    this.#end = over
+    await over
+    await working
+    return true
+  }
+
   /** Steps until one makes it wait or the event loop is due its turn. */
   #walk(): void {
     while (this.#steps.pending()) {

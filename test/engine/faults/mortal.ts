@@ -15,7 +15,7 @@ export function mortal() {
   /** One for each backend made, that of the self-test too. */
   const tell: ((error: RyzError) => void)[] = []
   let calls = 0
-  let wrong: (values: Float32Array) => void = () => undefined
+  let wrong: (values: Float32Array) => unknown = () => undefined
   let dieAt: { op: Op; call: number } | undefined
   const closed: Backend[] = []
   /** Calls of ops, by name. */
@@ -64,8 +64,7 @@ export function mortal() {
             const result = value.apply(target, given)
             if (key !== 'read') return result
             const values = (result as Float32Array).slice()
-            wrong(values)
-            return Promise.resolve(values)
+            return Promise.resolve(wrong(values)).then(() => values)
           }
         },
       })
@@ -75,8 +74,8 @@ export function mortal() {
     factory,
     kill,
     closed,
-    /** What every result is changed by from now on. */
-    spoil: (by: (values: Float32Array) => void) => {
+    /** What every result is changed by from now on; a promise makes it wait. */
+    spoil: (by: (values: Float32Array) => unknown) => {
       wrong = by
     },
     count: (op: string) => count.get(op) ?? 0,
