@@ -231,6 +231,8 @@ export interface RunForecast {
   lowered: Fallback[]
   name: string
   architecture: string
+  /** With backend 'auto', where a GPU may compute: what a load here found last time. */
+  choice?: BackendChoice
   calibration: Calibration
   /** Why load() would refuse it. */
   refusal?: { code: ErrorCode; message: string }

@@ -171,16 +171,18 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   const arrange = calibrated(calibrate)
   // A GPU is compared with all of the CPU.
   const compared = calibrated(calibrate ?? (navigator.gpu ? 'contest' : undefined))
-  const contest: Arrange = withContest(compared, {
-    gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),
-    remembered: rememberedInIndexedDb(),
-    machine: [navigator.userAgent, options.powerPreference, options.memoryBudget].join('|'),
-  })
+  const contest = (base: Arrange): Arrange =>
+    withContest(base, {
+      gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),
+      remembered: rememberedInIndexedDb(),
+      machine: [navigator.userAgent, options.powerPreference, options.memoryBudget].join('|'),
+    })
   // Of one thread: what waits in a pool spins, and would take turns with another.
   const backend = options.backend === 'webgpu' ? 'auto' : options.backend
   const one = ladder(features, { backend, variant: options.variant, threads: 1 })
   const draft = one.map(allowed).map(factoryOf)
-  return { factories, arrange, forLoad: open ? contest : arrange, draft }
+  const forLoad = open ? contest(compared) : arrange
+  return { factories, forLoad, forForecast: open ? contest(arrange) : arrange, draft }
 }
 
 /** The grammar engine, in a file of its own that comes with the first request for structured output. */
@@ -204,8 +206,8 @@ expose(
       return openEngineParts(source, own, hooks, factories, forLoad, GUARDS, draft)
     },
     async (source, options, signal) => {
-      const { factories, arrange } = await pathsFor(options, options.calibrate ?? 'speed')
-      return forecast(source, loadOptions(options), signal, factories, arrange, {
+      const { factories, forForecast } = await pathsFor(options, options.calibrate ?? 'speed')
+      return forecast(source, loadOptions(options), signal, factories, forForecast, {
         selfTested: true,
       })
     },

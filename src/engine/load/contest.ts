@@ -60,7 +60,8 @@ async function candidate(
   const why = gpu.unavailable ?? (await gpu.whyNot?.())
   if (why !== undefined) return cpu(why)
   const device = await gpu.identity?.()
-  const ladder = factories.map(f => `${f.path.backend}`).join(' ')
+  // A forecast may have measured another build than the load that wrote this.
+  const ladder = [...new Set(factories.map(f => f.path.backend))].join(' ')
   const key = ['choice', PACKAGE_VERSION, parts.machine, device, work.key, ladder].join('|')
   const known = await parts.remembered.get(key)
   const before = isChoice(known) ? known : undefined

@@ -13,14 +13,21 @@ import { type MemoryPlan, PAGE_BYTES } from '../../model/memory-plan.ts'
 import type { ModelConfig } from '../../model/model-config.ts'
 import type { NetworkOptions } from '../../net/retry.ts'
 import { openChat } from '../../tokenizer/chat/open-chat.ts'
-import type { Fallback, LoadOptions, ModelSource, RunForecast } from '../../types/index.ts'
+import type {
+  BackendChoice,
+  Fallback,
+  LoadOptions,
+  ModelSource,
+  RunForecast,
+} from '../../types/index.ts'
 import { SELF_TEST_BYTES } from '../faults/self-test.ts'
-import type { Arrange } from './arrange.ts'
+import type { Arrange, Arranged } from './arrange.ts'
 import { hubSource } from './hub-source.ts'
 import { type DraftNeeds, draftNeeds, requireSameVocabulary } from './open-draft.ts'
+import { hybridBytes } from './open-hybrid.ts'
 import { openTokenizer } from './open-tokenizer.ts'
 import { checkLoadOptions } from './options.ts'
-import { planLoad, workOf } from './plan.ts'
+import { type LoadPlan, planLoad, workOf } from './plan.ts'
 import { networkOf } from './stored-model.ts'
 
 /** These say that the question was wrong or could not be put, not that the model will not run. */
@@ -96,11 +103,13 @@ async function foretell(
     const arranged = await arrange(factories, workOf(file, config, checked.head))
     if (arranged.calibration) told.calibration = arranged.calibration
     const plan = planLoad(file, config, options, checked, draft?.bytes)
-    const rung = choosePath(told, await asked(able(arranged.factories, plan.needs)))
+    const rung = choosePath(told, await asked(able(raced(arranged, told), plan.needs)))
+    if (told.choice) tellSpeeds(told, told.choice)
     const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
     const scratch = rung.scratchBytes(plan.limits) + testBytes
     try {
-      tell(told, plan.memory(scratch), plan.shortened, draft)
+      const memory = plan.memory(scratch)
+      tell(told, withGpu(memory, arranged, told, plan) ?? memory, plan.shortened, draft)
     } catch (caught) {
       tell(told, plan.memory(scratch, NO_BUDGET), plan.shortened, draft)
       throw caught
@@ -170,6 +179,53 @@ function nothingKnown(): RunForecast {
 function name(told: RunForecast, config: ModelConfig): void {
   told.name = config.name
   told.architecture = config.architecture
+}
+
+/** What a load found last time, where a GPU is in the race; without that, what the CPU would do is told. */
+function raced(
+  { factories, contest, choice }: Arranged,
+  told: RunForecast,
+): readonly BackendFactory[] {
+  if (choice) told.choice = choice
+  if (contest === undefined) return factories
+  const { before } = contest
+  told.choice = before ? { ...before, source: 'remembered' } : UNDECIDED
+  return before?.backend === 'webgpu' ? factories : factories.slice(1)
+}
+
+const UNDECIDED: BackendChoice = {
+  backend: 'wasm',
+  source: 'skipped',
+  reason: 'whether the GPU is faster is measured when the model is loaded',
+}
+
+/** With a GPU; the CPU's are those of calibration. */
+function tellSpeeds(told: RunForecast, { backend, gpu, cpu }: BackendChoice): void {
+  if (gpu === undefined || backend === 'wasm') return
+  const writes = backend === 'hybrid' ? cpu : gpu
+  if (writes) told.expectedDecodeTokensPerSecond = writes.decodeTokensPerSecond
+  told.expectedPrefillTokensPerSecond = gpu.prefillTokensPerSecond
+}
+
+/** Weights and KV of both, where both compute and there is still room; undefined else. */
+function withGpu(
+  cpu: MemoryPlan,
+  { factories: [gpu] }: Arranged,
+  { choice, path }: RunForecast,
+  { limits, budget }: LoadPlan,
+): MemoryPlan | undefined {
+  if (choice?.backend !== 'hybrid' || path.backend !== 'wasm' || !gpu) return undefined
+  const gpuScratch = gpu.scratchBytes(limits)
+  const totalBytes = hybridBytes(cpu, gpuScratch)
+  if (totalBytes + PAGE_BYTES > budget) return undefined
+  const [weightBytes, kvBytes] = [2 * cpu.weightBytes, 2 * cpu.kvBytes]
+  return {
+    ...cpu,
+    weightBytes,
+    kvBytes,
+    scratchBytes: totalBytes - weightBytes - kvBytes,
+    totalBytes,
+  }
 }
 
 /** The first rung that is available; creating it may still fail, then load() goes on to the next. */

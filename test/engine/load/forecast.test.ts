@@ -3,13 +3,15 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { BackendFactory } from '../../../src/backend/factory.ts'
 import type { StoredFile } from '../../../src/cache/stored-file.ts'
 import type { Arrange } from '../../../src/engine/load/arrange.ts'
+import { withContest } from '../../../src/engine/load/contest.ts'
 import { forecast } from '../../../src/engine/load/forecast.ts'
 import { openGguf } from '../../../src/format/gguf/gguf.ts'
 import { blobSource, readRange } from '../../../src/format/source.ts'
 import { httpSource } from '../../../src/net/http-source.ts'
-import type { LoadOptions } from '../../../src/types/index.ts'
+import type { BackendChoice, Calibration, LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf, openParts, ROOT, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
 
@@ -120,6 +122,90 @@ describe('will it run', () => {
     const { asked, fetch } = server(bytes, false)
     expect(await ask(URL_OF, {}, { fetch })).toMatchObject({ fits: true })
     expect(asked).toHaveLength(1)
+  })
+
+  describe('where a GPU may compute', () => {
+    const gpu: BackendFactory = {
+      ...relaxed,
+      path: { backend: 'webgpu', adapter: '' },
+      scratchBytes: () => 5e6,
+    }
+    const GPU = { decodeTokensPerSecond: 50, prefillTokensPerSecond: 900 }
+    const CPU = { decodeTokensPerSecond: 40, prefillTokensPerSecond: 100 }
+    const EXPECTED = { decodeTokensPerSecond: 30, prefillTokensPerSecond: 90 }
+    const calibration: Calibration = {
+      source: 'measured',
+      ms: 5,
+      rates: [],
+      expected: EXPECTED,
+    }
+
+    /** A forecast after a load that decided so; one without a load before, else. */
+    function decided(backend?: BackendChoice['backend'], options: LoadOptions = {}) {
+      const before: BackendChoice | undefined = backend && {
+        backend,
+        source: 'measured',
+        reason: 'as it was measured',
+        gpu: GPU,
+        cpu: CPU,
+        cpuSource: 'measured',
+      }
+      const parts = {
+        gpu: async () => gpu,
+        remembered: { get: async () => before, set: async () => undefined },
+        machine: 'a browser',
+      }
+      const base: Arrange = async factories => ({ factories, calibration })
+      // The embedded model is too small for a GPU to matter.
+      const large = (arrange: Arrange): Arrange => {
+        return (factories, work) => arrange(factories, { ...work, ternaryBytes: 1e9 })
+      }
+      return ask(URL_OF, options, { arrange: large(withContest(base, parts)) })
+    }
+
+    it('tells what the last load found: the GPU', async () => {
+      expect(await decided('webgpu')).toMatchObject({
+        fits: true,
+        path: { backend: 'webgpu', fallbacks: [] },
+        choice: { backend: 'webgpu', source: 'remembered', reason: 'as it was measured' },
+        expectedDecodeTokensPerSecond: 50,
+        expectedPrefillTokensPerSecond: 900,
+      })
+    })
+
+    it('or the CPU', async () => {
+      expect(await decided('wasm')).toMatchObject({
+        path: { backend: 'wasm', fallbacks: [] },
+        choice: { backend: 'wasm', source: 'remembered' },
+        expectedDecodeTokensPerSecond: 30,
+      })
+    })
+
+    it('or both, and what both take', async () => {
+      const [both, alone] = [await decided('hybrid'), await decided('wasm')]
+      expect(both).toMatchObject({
+        path: { backend: 'wasm' },
+        choice: { backend: 'hybrid', source: 'remembered' },
+        expectedDecodeTokensPerSecond: 40,
+        expectedPrefillTokensPerSecond: 900,
+      })
+      const { weights, kv, scratch, total } = both.peakBytes
+      expect([weights, kv]).toEqual([2 * alone.peakBytes.weights, 2 * alone.peakBytes.kv])
+      expect(scratch).toBeGreaterThan(alone.peakBytes.scratch + 5e6)
+      expect(total).toBe(weights + kv + scratch + 170e6)
+    })
+
+    it('that it is not decided yet', async () => {
+      expect(await decided()).toMatchObject({
+        path: { backend: 'wasm', fallbacks: [] },
+        choice: {
+          backend: 'wasm',
+          source: 'skipped',
+          reason: expect.stringContaining('is measured when the model is loaded'),
+        },
+        expectedDecodeTokensPerSecond: 30,
+      })
+    })
   })
 
   it('tells the speed and the path that calibration chose', async () => {
