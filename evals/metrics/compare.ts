@@ -17,6 +17,7 @@ export interface Compared {
   readonly differ: number
   /** Log-likelihoods compared. */
   readonly answers: number
+  /** How far they are apart, for each token of the continuation: a sum of forty is less exact than one. */
   readonly median: number
   readonly most: number
   /** Generated texts that are not the same. */
@@ -40,7 +41,7 @@ export function compare(a: readonly Sample[], b: readonly Sample[]): Compared {
       if (answer.kind === 'generate') {
         if (other.kind !== 'generate' || other.text !== answer.text) texts++
       } else if (other.kind === 'generate') gaps.push(Number.POSITIVE_INFINITY)
-      else gaps.push(Math.abs(answer.logprob - other.logprob))
+      else gaps.push(Math.abs(answer.logprob - other.logprob) / Math.max(1, answer.tokens))
     })
   }
   gaps.sort((x, y) => x - y)

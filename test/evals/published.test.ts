@@ -61,11 +61,11 @@ describe('files', () => {
 })
 
 it('two runs are compared over the documents that both have', () => {
-  const sample = (index: number, logprob: number, acc = 1): Sample => ({
+  const sample = (index: number, logprob: number, acc = 1, tokens = 1): Sample => ({
     task: 't',
     index,
     scores: { 'acc,none': acc, 'perplexity,none': logprob },
-    answers: [{ kind: 'loglikelihood', logprob, greedy: true, tokens: 1, cut: 0 }],
+    answers: [{ kind: 'loglikelihood', logprob, greedy: true, tokens, cut: 0 }],
   })
   const text = (words: string): Sample => ({
     task: 'g',
@@ -73,8 +73,8 @@ it('two runs are compared over the documents that both have', () => {
     scores: {},
     answers: [{ kind: 'generate', text: words, cut: 0 }],
   })
-  const a = [sample(0, -1), sample(1, -2), sample(2, -3), sample(3, -4), text('x')]
-  const b = [sample(2, -3.5, 0), sample(0, -1), sample(1, -2.25), text('y')]
+  const a = [sample(0, -1), sample(1, -12, 1, 40), sample(2, -3), sample(3, -4), text('x')]
+  const b = [sample(2, -3.5, 0), sample(0, -1), sample(1, -22, 1, 40), text('y')]
   expect(compare(a, b)).toEqual({
     documents: 4,
     differ: 1,
