@@ -184,7 +184,8 @@ function pageOf(all: readonly Row[]): string {
     'Each option against `strict`, over the same windows of text and the same documents: so the intervals (95 %, paired)',
     'are of the difference alone. Perplexity is over windows of 256 tokens of text that the model itself wrote',
     '(test/golden), each window without what came before it; the interval is a bootstrap over windows. Choices are',
-    'those of the documents of our own (evals/set): few, so they show large losses only.',
+    'those of the documents of our own (evals/set): few, so they show large losses only. A row over fewer windows says so:',
+    'its perplexity is of those alone, its difference is from strict over the same ones.',
   ]
   for (const model of new Set(all.map(row => row.model))) {
     const own = all.filter(row => row.model === model)
