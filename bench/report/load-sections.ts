@@ -238,7 +238,7 @@ export function qualitySection(quality: Quality = {}): string {
 What every rounding costs stands in [ACCURACY.md](ACCURACY.md). The original names no model. Ours is ryz-chat of the demo, 17 million
 parameters: it answers these benchmarks by chance or little better (a guess is right 25 % of the time, 20 % for CommonSense), so the
 figure to read is the difference from the full model: the same weights with activations as they are and f16 KV,
-document by document, with its 95 % interval (\`make benchmarks\`).
+document by document, with its 95 % interval (\`make benchmarks\`).${quality.documents ? ` ${quality.documents}` : ''}
 
 Tasks: ${quality.suite ?? '`npx tsx evals/suite.ts`'}; memory as the engine counts it. Answers are compared with those of the
 full model, since one so small has few right ones.

@@ -71,7 +71,8 @@ ${table(
   ]),
 )}
 
-The first documents again on the other backends (of MMLU: of two subjects). The kernels must give the bits of the reference;
+The first documents again on the other backends (of MMLU: of two subjects; WebGPU in
+software, where there is no GPU). The kernels must give the bits of the reference;
 WebGPU may differ by 0.05 a token in the median and by 0.5 at most ([why](../evals/README.md#published-files-in-the-page)).
 
 ${table(
