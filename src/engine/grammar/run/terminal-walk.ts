@@ -1,6 +1,7 @@
 // The walk of the vocabulary through one terminal: the same as mask.ts does for any state, with the
 // states of the automaton as plain numbers where a byte is a character. Patterns need it: each character
 // of a text may lead to a new state, and so to a new walk (200,000 nodes, 2 ms).
+import { canDiffer, type Seen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { BYTE_CLASS, type Vocabulary } from './vocabulary.ts'
 
@@ -34,12 +35,16 @@ function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
 /**
  * Marks the tokens that stay inside the terminal.
  * @param start  a state between or within characters
+ * @param root  the trie node at which it begins; only what is below is looked at
+ * @param unlike  texts that must not come again, of which none is told: some other text must stay possible
  * @returns the trie nodes at whose byte the terminal may end
  */
 export function walkTerminal(
   vocabulary: Vocabulary,
   start: TerminalState,
   bits: Uint32Array,
+  root = 0,
+  unlike?: Seen,
 ): number[] {
   const { terminal } = start
   const { byte, depth, end, first, order, below } = vocabulary
@@ -58,10 +63,12 @@ export function walkTerminal(
   /** By depth: the automaton's state between characters, or -1 and the state within one. */
   const between = new Int32Array(vocabulary.longest + 2)
   const within: (TerminalState | undefined)[] = []
-  between[0] = start.whole ? start.q : -1
-  within[0] = start
-  const nodes = byte.length
-  let node = 1
+  const base = depth[root]
+  between[base] = start.whole ? start.q : -1
+  within[base] = start
+  const tight = unlike !== undefined && terminal.tight
+  const nodes = end[root]
+  let node = root + 1
   while (node < nodes) {
     const d = depth[node]
     const b = byte[node]
@@ -89,6 +96,7 @@ export function walkTerminal(
     } else if (bounded && to >= 0) {
       if (!terminal.alive(to, Math.max(0, low - read - 1), high - read - 1)) to = -1
     }
+    if (tight && to >= 0 && terminal.textsFrom(to, high - read - 1) <= unlike.count) to = -1
     if (to < 0) {
       node = end[node]
       continue
