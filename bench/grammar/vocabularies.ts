@@ -17,8 +17,8 @@ function randomFrom(seed: number): () => number {
   }
 }
 
-/** Bytes, signs of JSON, spaces, numbers, and words of Latin, Cyrillic and Chinese letters. */
-function large(size: number): VocabularySource {
+/** Made up: bytes, signs of JSON, spaces, numbers, and words of Latin, Cyrillic and Chinese letters. */
+export function large(size: number): VocabularySource {
   const random = randomFrom(7)
   const scripts = [
     'etaoinshrdlucmfwypvbgkjqxz',

@@ -79,6 +79,38 @@ export function pendingOf(state: Within): number[] {
   }
 }
 
+/** How far a character is read in UTF-8: bytes still to come, and what the next one may be. */
+export interface Utf8Place {
+  readonly left: number
+  readonly first: number
+  readonly last: number
+}
+
+export const BETWEEN: Utf8Place = { left: 0, first: 0, last: 0 }
+const LAST: Utf8Place = { left: 1, first: 0x80, last: 0xbf }
+const TWO: Utf8Place = { left: 2, first: 0x80, last: 0xbf }
+const THREE: Utf8Place = { left: 3, first: 0x80, last: 0xbf }
+
+/** By first byte: without characters that fit in fewer bytes, halves of pairs, and what is beyond 0x10ffff. */
+const FIRST: readonly (Utf8Place | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
+  if (byte < 0x80) return BETWEEN
+  if (byte < 0xc2 || byte > 0xf4) return undefined
+  if (byte < 0xe0) return LAST
+  if (byte < 0xf0) {
+    if (byte === 0xe0) return { left: 2, first: 0xa0, last: 0xbf }
+    return byte === 0xed ? { left: 2, first: 0x80, last: 0x9f } : TWO
+  }
+  if (byte === 0xf0) return { left: 3, first: 0x90, last: 0xbf }
+  return byte === 0xf4 ? { left: 3, first: 0x80, last: 0x8f } : THREE
+})
+
+/** Where a byte of UTF-8 leads; undefined where it cannot stand. */
+export function utf8After({ left, first, last }: Utf8Place, byte: number): Utf8Place | undefined {
+  if (left === 0) return FIRST[byte]
+  if (byte < first || byte > last) return undefined
+  return left === 1 ? BETWEEN : left === 2 ? LAST : TWO
+}
+
 /** Of an ASCII digit, -1 for others. */
 export function hexDigit(byte: number): number {
   if (byte >= 0x30 && byte <= 0x39) return byte - 0x30

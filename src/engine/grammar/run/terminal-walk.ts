@@ -1,26 +1,57 @@
 // The walk of the vocabulary through one terminal: the same as mask.ts does for any state, with the
 // states of the automaton as plain numbers where a byte is a character. Patterns need it: each character
 // of a text may lead to a new state, and so to a new walk (200,000 nodes, 2 ms).
+import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
 import { canDiffer, type Seen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { BYTE_CLASS, type Vocabulary } from './vocabulary.ts'
 
-/** A byte that no table answers: a quote, an escape, more than ASCII. */
+/** A byte that no table answers: a quote, an escape, a character that is told apart from others beyond ASCII. */
 const SLOW = -2
+/** Within a character beyond ASCII, all of which lead to the same state. */
+const FOREIGN = -3
+/** The classes of bytes beyond ASCII. */
+const BEYOND = 0xf << 28
+/** Characters that may still come where one byte is missing. */
+const PENDING = 64
 
 interface Rows {
   /** Next state of the automaton by ASCII byte, -1 for none. */
   readonly next: (Int32Array | undefined)[]
+  /** The state to which all characters beyond ASCII lead, -1 for none, or SLOW. */
+  readonly beyond: number[]
   /** Classes of bytes that all lead back to the state. */
   readonly loops: number[]
+  /** Classes of the characters beyond ASCII; none where only some of them can be written. */
+  readonly foreign: readonly number[]
 }
 
 const rowsOf = new WeakMap<Terminal, Rows>()
 
+function newRows({ dfa: { classes }, writesAll }: Terminal): Rows {
+  const foreign = new Set<number>()
+  for (const [i, c] of classes.classes.entries()) {
+    const from = classes.cuts[i]
+    const to = (classes.cuts[i + 1] ?? 0x110000) - 1
+    // Halves of pairs are no characters.
+    if (to >= 0x80 && !(from >= 0xd800 && to <= 0xdfff)) foreign.add(c)
+  }
+  return { next: [], beyond: [], loops: [], foreign: writesAll ? [...foreign] : [] }
+}
+
 function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
   const { dfa, form } = terminal
   const row = new Int32Array(128).fill(-1)
-  let away = 0xf << 28
+  let beyond = SLOW
+  for (const [i, c] of rows.foreign.entries()) {
+    const to = c < 0 ? -1 : dfa.table[q * dfa.classes.count + c]
+    if (i > 0 && to !== beyond) {
+      beyond = SLOW
+      break
+    }
+    beyond = to
+  }
+  let away = beyond === q ? 0 : BEYOND
   for (let byte = 0; byte < 128; byte++) {
     if (form !== 'raw' && (byte === 0x22 || byte === 0x5c)) row[byte] = SLOW
     else if (form === 'raw' || (byte >= 0x20 && terminal.writes(byte)))
@@ -28,6 +59,7 @@ function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
     if (row[byte] !== q) away |= 1 << BYTE_CLASS[byte]
   }
   rows.next[q] = row
+  rows.beyond[q] = beyond
   rows.loops[q] = ~away
   return row
 }
@@ -47,12 +79,12 @@ export function walkTerminal(
   unlike?: Seen,
 ): number[] {
   const { terminal } = start
-  const { byte, depth, end, first, order, below } = vocabulary
+  const { byte, depth, end, first, order, below, height, broken } = vocabulary
   const raw = terminal.form === 'raw'
   const { accept } = terminal.dfa
   let rows = rowsOf.get(terminal)
   if (rows === undefined) {
-    rows = { next: [], loops: [] }
+    rows = newRows(terminal)
     rowsOf.set(terminal, rows)
   }
   const { low, high } = start
@@ -68,6 +100,9 @@ export function walkTerminal(
   within[base] = start
   const tight = unlike !== undefined && terminal.tight
   const nodes = end[root]
+  /** By depth, within a character beyond ASCII: how far, and where it leads. */
+  const places: Utf8Place[] = []
+  const goals = new Int32Array(vocabulary.longest + 2)
   let node = root + 1
   while (node < nodes) {
     const d = depth[node]
@@ -75,7 +110,34 @@ export function walkTerminal(
     const q = between[d - 1]
     const read = chars[d - 1]
     let to = SLOW
-    if (q >= 0 && b < 128) to = (rows.next[q] ?? rowOf(terminal, rows, q))[b]
+    let goal = SLOW
+    if (q >= 0) {
+      const row = rows.next[q] ?? rowOf(terminal, rows, q)
+      if (b < 128) to = row[b]
+      else goal = rows.beyond[q]
+    } else if (q === FOREIGN) goal = goals[d - 1]
+    if (goal !== SLOW) {
+      const place = goal < 0 ? undefined : utf8After(q < 0 ? places[d - 1]! : BETWEEN, b)
+      if (place === undefined) to = -1
+      else if (place.left === 0) to = goal
+      else {
+        const more = high - read - 1
+        if (
+          (bounded && !terminal.alive(goal, Math.max(0, low - read - 1), more)) ||
+          (tight && PENDING * terminal.textsFrom(goal, more) <= unlike.count)
+        ) {
+          node = end[node]
+          continue
+        }
+        for (let t = first[node]; t < first[node + 1]; t++) mark(bits, order[t])
+        between[d] = FOREIGN
+        places[d] = place
+        goals[d] = goal
+        chars[d] = read
+        node++
+        continue
+      }
+    }
     if (to === SLOW) {
       const from =
         q < 0 ? within[d - 1]! : terminal.between(q, Math.max(0, low - read), high - read)
@@ -93,7 +155,8 @@ export function walkTerminal(
         node++
         continue
       }
-    } else if (bounded && to >= 0) {
+    }
+    if (bounded && to >= 0) {
       if (!terminal.alive(to, Math.max(0, low - read - 1), high - read - 1)) to = -1
     }
     if (tight && to >= 0 && terminal.textsFrom(to, high - read - 1) <= unlike.count) to = -1
@@ -105,10 +168,15 @@ export function walkTerminal(
     if (ends) exits.push(node)
     const after = end[node]
     let whole = false
-    // Near its greatest length a text may go on with one character and not with two.
-    if (after > node + 1 && high === Number.POSITIVE_INFINITY) {
+    if (after > node + 1) {
       if (rows.next[to] === undefined) rowOf(terminal, rows, to)
-      whole = (below[node] & ~rows.loops[to]) === 0
+      whole = (below[node] & ~rows.loops[to]) === 0 && broken[node] === 0
+      if (whole && high !== Number.POSITIVE_INFINITY) {
+        // Near its greatest length a text may go on with one character and not with two.
+        const left = high - read - 1 - height[node]
+        whole = left >= 0 && (terminal.free || (low <= read + 1 && terminal.alive(to, 0, left)))
+        if (tight) whole &&= terminal.textsFrom(to, left) > unlike.count
+      }
     }
     const last = whole ? after : node + 1
     for (let t = first[node], stop = first[last]; t < stop; t++) mark(bits, order[t])

@@ -192,6 +192,11 @@ export class Terminal {
     return this.#writable === undefined || has(this.#writable, char)
   }
 
+  /** It writes every character as it is. */
+  get writesAll(): boolean {
+    return this.#writable === undefined
+  }
+
   /** It has so few texts that each counts. */
   get few(): boolean {
     return this.texts < FEW

@@ -3,6 +3,7 @@
 // `order`. Control, added and padding tokens are left out. Made once per tokenizer; read by mask.ts.
 import { type CharSet, charSet } from '../automata/charset.ts'
 import type { Work } from '../work.ts'
+import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
 
 /** What is needed of a tokenizer. */
 export interface VocabularySource {
@@ -40,6 +41,10 @@ export class Vocabulary {
   readonly order: Int32Array
   /** The byte classes below node i, its own byte left out. */
   readonly below: Uint32Array
+  /** The most bytes of a path below node i. */
+  readonly height: Uint16Array
+  /** 1 where the bytes below node i, read from a whole character on, are no UTF-8; a token may end within a character. */
+  readonly broken: Uint8Array
   /** The most characters that a token holds, halves counted. */
   readonly longest: number
   /**
@@ -61,6 +66,8 @@ export class Vocabulary {
     this.first = parts.first
     this.order = parts.order
     this.below = parts.below
+    this.height = parts.height
+    this.broken = parts.broken
     this.longest = parts.longest
     this.writable = parts.writable
     this.bytesOf = parts.bytesOf
@@ -177,11 +184,46 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
     size: source.size,
     endTokens: source.endTokens,
     ...flat,
+    ...(yield* belowNodes(flat.byte, flat.depth)),
     longest,
     writable,
     bytesOf: id => source.bytes(id),
     isText: id => id < source.size && source.isText(id) && !source.endTokens.has(id),
   })
+}
+
+/** How far down paths go below each node, and where they are no UTF-8. */
+function* belowNodes(
+  byte: Uint8Array,
+  depth: Uint16Array,
+): Work<Pick<Vocabulary, 'height' | 'broken'>> {
+  const height = new Uint16Array(byte.length)
+  const broken = new Uint8Array(byte.length)
+  /** By depth: what is left of the character, and the bytes that may come next. */
+  const ways: Utf8Place[] = [BETWEEN]
+  for (let node = 1; node < byte.length; node++) {
+    if ((node & 8191) === 8191) yield
+    const d = depth[node]
+    const place = utf8After(ways[d - 1]!, byte[node])
+    // Also as the first byte after a whole character, whatever it is here.
+    if (place === undefined) broken[node] = 1
+    ways[d] = place ?? BETWEEN
+  }
+  /** By depth: of the nodes that have been passed below the next one that is one less deep. */
+  const heights: number[] = []
+  const bad: number[] = []
+  for (let node = byte.length - 1; node >= 0; node--) {
+    if ((node & 8191) === 8191) yield
+    const d = depth[node]
+    const wrong = broken[node]
+    height[node] = heights[d + 1] ?? 0
+    broken[node] = bad[d + 1] ?? 0
+    heights[d + 1] = 0
+    bad[d + 1] = 0
+    heights[d] = Math.max(heights[d] ?? 0, height[node] + 1)
+    if (wrong === 1 || broken[node] === 1) bad[d] = 1
+  }
+  return { height, broken }
 }
 
 /** The characters that have a token of their own, where some byte has none; else undefined. */
