@@ -85,14 +85,16 @@ export const KINDS: Readonly<Record<string, Kind>> = {
   'any JSON': schema({}, '{"answer": {"text": "It is 12 degrees.", "sure": true}, "n": [1, null]}'),
   grammar: {
     spec: {
-      kind: 'grammar',
+      kind: 'ebnf',
+      root: 'root',
       ebnf: 'root ::= line+\nline ::= name ": " text "\\n"\nname ::= [A-Z] [a-z]{1,20}\ntext ::= [^\\n]*\n',
     },
     text: 'Anna: Is it far?\nBob: No, it is near the sea.\n',
   },
   'grammar of sums': {
     spec: {
-      kind: 'grammar',
+      kind: 'ebnf',
+      root: 'root',
       ebnf: 'root ::= sum\nsum ::= product (" "? [-+] " "? product)*\nproduct ::= value ("*" value)*\nvalue ::= [0-9]+ ("." [0-9]+)? | [a-z]+ | "(" sum ")"\n',
     },
     text: '(12.5 + apples*3) - (x + 144)*day',

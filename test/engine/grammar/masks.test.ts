@@ -76,6 +76,35 @@ const SPECS: Record<string, GrammarSpec> = {
     schema: { type: 'string', pattern: '^(abc|é😀)*$', minLength: 4, maxLength: 9 },
     strict: true,
   },
+  'strings of one of several patterns and lengths': {
+    kind: 'schema',
+    schema: {
+      type: 'array',
+      items: {
+        anyOf: [
+          { type: 'string', pattern: '^[a-z ]+$', maxLength: 6 },
+          { type: 'string', pattern: '^[0-9]{2}é', maxLength: 9 },
+          { enum: ['a"b', 'c\\d', 'once'] },
+        ],
+      },
+    },
+    strict: true,
+  },
+  'strings of bounded length that differ': {
+    kind: 'schema',
+    schema: {
+      type: 'array',
+      items: { type: 'string', minLength: 1, maxLength: 4 },
+      uniqueItems: true,
+      minItems: 2,
+    },
+    strict: true,
+  },
+  'everything but some letters beyond ASCII': {
+    kind: 'schema',
+    schema: { type: 'array', items: { type: 'string', pattern: '^[^a-cйж😀]*$', maxLength: 30 } },
+    strict: true,
+  },
   'a class and a greatest length': {
     kind: 'schema',
     schema: { type: 'array', items: { type: 'string', pattern: '^[a-zé ]+$', maxLength: 4 } },

@@ -227,6 +227,18 @@ export class Machine {
     )
   }
 
+  /** The state after a terminal of this frame that leaves no text behind has ended; without places where the text ends. */
+  ended(frame: Frame): State {
+    return this.state(
+      frame.entries.map(({ node, registers, frame }) => ({
+        node,
+        terminal: undefined,
+        registers,
+        frame,
+      })),
+    )
+  }
+
   /** Follows returns, silent steps and calls from the places of a kernel. */
   close(kernel: readonly Item[]): { items: Item[]; accepts: boolean } {
     const items: Item[] = []

@@ -192,7 +192,7 @@ export class Masks {
     const bits = new Uint32Array(this.#words)
     const exits: number[] = []
     this.#walk(0, state, bits, exits)
-    return compact(bits, exits)
+    return compact(bits, [...new Set(exits)])
   }
 
   /**
@@ -243,26 +243,34 @@ export class Masks {
    */
   #strings(root: number, from: State, bits: Uint32Array, exits?: number[]): State | null {
     const { machine, vocabulary } = this
-    const { depth, end, first, order } = vocabulary
-    const inside = from.items.filter(isString)
-    const ends = new Set<number>()
-    for (const { terminal, registers } of inside) {
-      const seen = registers.text === undefined ? undefined : registers.seen
-      for (const node of walkTerminal(vocabulary, terminal!, bits, root, seen)) ends.add(node)
-    }
-    const strings = machine.state(inside)
-    for (const node of ends) {
-      const bytes = vocabulary.bytesOf(order[first[node]])
-      let state: State | null = strings
-      for (let i = depth[root]; i < depth[node] && state !== null; i++) state = state.next(bytes[i])
-      if (state === null) continue
-      if (exits !== undefined && state.accepts) exits.push(node)
-      if (exits !== undefined && state.items.length === 0) continue
-      for (let t = first[node]; t < first[node + 1]; t++) set(bits, order[t])
-      if (end[node] > node + 1) this.#walk(node, state, bits, exits)
+    const { end, first, order } = vocabulary
+    for (const item of from.items) {
+      if (!isString(item)) continue
+      const { terminal, registers, frame } = item
+      const free = registers.text === undefined
+      const start = machine.state([item])
+      const after = free ? machine.ended(frame) : undefined
+      const seen = free ? undefined : registers.seen
+      for (const node of walkTerminal(vocabulary, terminal!, bits, root, seen)) {
+        const state = after ?? this.#follow(start, root, node)
+        if (state === null) continue
+        if (exits !== undefined && (state.accepts || frame === BASE)) exits.push(node)
+        if (exits !== undefined && state.items.length === 0) continue
+        for (let t = first[node]; t < first[node + 1]; t++) set(bits, order[t])
+        if (end[node] > node + 1) this.#walk(node, state, bits, exits)
+      }
     }
     const others = from.items.filter(item => !isString(item))
     return others.length === 0 ? null : machine.state(others)
+  }
+
+  /** The state at a trie node below another, byte by byte. */
+  #follow(from: State, root: number, node: number): State | null {
+    const { bytesOf, order, first, depth } = this.vocabulary
+    const bytes = bytesOf(order[first[node]])
+    let state: State | null = from
+    for (let i = depth[root]; i < depth[node] && state !== null; i++) state = state.next(bytes[i])
+    return state
   }
 }
 

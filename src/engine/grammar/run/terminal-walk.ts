@@ -79,7 +79,7 @@ export function walkTerminal(
   unlike?: Seen,
 ): number[] {
   const { terminal } = start
-  const { byte, depth, end, first, order, below, height, broken } = vocabulary
+  const { byte, depth, end, first, order, below, height, broken, rare, signs } = vocabulary
   const raw = terminal.form === 'raw'
   const { accept } = terminal.dfa
   let rows = rowsOf.get(terminal)
@@ -103,8 +103,39 @@ export function walkTerminal(
   /** By depth, within a character beyond ASCII: how far, and where it leads. */
   const places: Utf8Place[] = []
   const goals = new Int32Array(vocabulary.longest + 2)
+  /** A subtree that is marked but for the signs in it: where it ends, its state, what was read before, at which depth. */
+  let marked = 0
+  let ground = 0
+  let groundRead = 0
+  let groundDepth = 0
+  /** The first of its tokens that is not marked yet, and where the subtree of the sign at hand ends. */
+  let open = 0
+  let signEnd = 0
+  /** Signs that lead away from the state; bytes beyond ASCII are never among them. */
+  let leaving = 0
+  const apart = rare & ~BEYOND
   let node = root + 1
   while (node < nodes) {
+    if (node < marked && node >= signEnd) {
+      let at = atLeast(signs, node)
+      let sign = at < signs.length ? signs[at] : marked
+      while (sign < marked && (leaving & (1 << BYTE_CLASS[byte[sign]])) === 0) {
+        sign = ++at < signs.length ? signs[at] : marked
+      }
+      sign = Math.min(sign, marked)
+      for (; open < first[sign]; open++) mark(bits, order[open])
+      node = sign
+      if (sign === marked) continue
+      signEnd = end[sign]
+      open = first[signEnd]
+      let read = groundRead
+      if (bounded) {
+        const bytes = vocabulary.bytesOf(order[first[sign]])
+        for (let i = groundDepth; i < depth[sign] - 1; i++) if ((bytes[i] & 0xc0) !== 0x80) read++
+      }
+      between[depth[sign] - 1] = ground
+      chars[depth[sign] - 1] = read
+    }
     const d = depth[node]
     const b = byte[node]
     const q = between[d - 1]
@@ -148,6 +179,10 @@ export function walkTerminal(
         to = -1
       } else if (state.whole) to = state.q
       else {
+        if (tight && !canDiffer(terminal, state, '', unlike)) {
+          node = end[node]
+          continue
+        }
         for (let t = first[node]; t < first[node + 1]; t++) mark(bits, order[t])
         between[d] = -1
         within[d] = state
@@ -168,15 +203,30 @@ export function walkTerminal(
     if (ends) exits.push(node)
     const after = end[node]
     let whole = false
+    let away = 0
     if (after > node + 1) {
       if (rows.next[to] === undefined) rowOf(terminal, rows, to)
-      whole = (below[node] & ~rows.loops[to]) === 0 && broken[node] === 0
+      away = below[node] & ~rows.loops[to]
+      // Among signs there are few tokens.
+      const within = node < marked || (raw && accept[to] === 1)
+      whole = (within ? away : away & ~apart) === 0 && broken[node] === 0
       if (whole && high !== Number.POSITIVE_INFINITY) {
         // Near its greatest length a text may go on with one character and not with two.
         const left = high - read - 1 - height[node]
         whole = left >= 0 && (terminal.free || (low <= read + 1 && terminal.alive(to, 0, left)))
         if (tight) whole &&= terminal.textsFrom(to, left) > unlike.count
       }
+    }
+    if (whole && away !== 0) {
+      marked = after
+      ground = to
+      leaving = away
+      groundRead = read + 1
+      groundDepth = d
+      open = first[node]
+      signEnd = 0
+      node++
+      continue
     }
     const last = whole ? after : node + 1
     for (let t = first[node], stop = first[last]; t < stop; t++) mark(bits, order[t])
@@ -189,6 +239,18 @@ export function walkTerminal(
     node++
   }
   return exits
+}
+
+/** Of ascending numbers, the index of the first that is so large. */
+function atLeast(list: Int32Array, least: number): number {
+  let low = 0
+  let high = list.length
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (list[middle] < least) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function mark(bits: Uint32Array, id: number): void {

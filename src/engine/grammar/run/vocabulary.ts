@@ -29,6 +29,9 @@ export const BYTE_CLASS = Uint8Array.from({ length: 256 }, (_, byte) => {
   return byte < 0x20 || byte === 0x7f ? 26 : 27
 })
 
+/** One node of so many at most is a sign. */
+const SIGN_OF = 32
+
 export class Vocabulary {
   readonly size: number
   readonly endTokens: ReadonlySet<number>
@@ -41,6 +44,9 @@ export class Vocabulary {
   readonly order: Int32Array
   /** The byte classes below node i, its own byte left out. */
   readonly below: Uint32Array
+  /** The classes of bytes that few nodes have, most often signs, and these nodes. */
+  readonly rare: number
+  readonly signs: Int32Array
   /** The most bytes of a path below node i. */
   readonly height: Uint16Array
   /** 1 where the bytes below node i, read from a whole character on, are no UTF-8; a token may end within a character. */
@@ -66,6 +72,8 @@ export class Vocabulary {
     this.first = parts.first
     this.order = parts.order
     this.below = parts.below
+    this.rare = parts.rare
+    this.signs = parts.signs
     this.height = parts.height
     this.broken = parts.broken
     this.longest = parts.longest
@@ -192,11 +200,12 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
   })
 }
 
-/** How far down paths go below each node, and where they are no UTF-8. */
+/** How far down paths go below each node, where they are no UTF-8, and the nodes of signs. */
 function* belowNodes(
   byte: Uint8Array,
   depth: Uint16Array,
-): Work<Pick<Vocabulary, 'height' | 'broken'>> {
+): Work<Pick<Vocabulary, 'height' | 'broken' | 'rare' | 'signs'>> {
+  const counts = new Int32Array(32)
   const height = new Uint16Array(byte.length)
   const broken = new Uint8Array(byte.length)
   /** By depth: what is left of the character, and the bytes that may come next. */
@@ -204,6 +213,7 @@ function* belowNodes(
   for (let node = 1; node < byte.length; node++) {
     if ((node & 8191) === 8191) yield
     const d = depth[node]
+    counts[BYTE_CLASS[byte[node]]]++
     const place = utf8After(ways[d - 1]!, byte[node])
     // Also as the first byte after a whole character, whatever it is here.
     if (place === undefined) broken[node] = 1
@@ -223,7 +233,21 @@ function* belowNodes(
     heights[d] = Math.max(heights[d] ?? 0, height[node] + 1)
     if (wrong === 1 || broken[node] === 1) bad[d] = 1
   }
-  return { height, broken }
+  let rare = 0
+  let some = 0
+  const rising = Array.from(counts.keys()).sort((a, b) => counts[a] - counts[b])
+  for (const c of rising) {
+    if ((some + counts[c]) * SIGN_OF > byte.length) break
+    some += counts[c]
+    rare |= 1 << c
+  }
+  const signs = new Int32Array(some)
+  let made = 0
+  for (let node = 1; node < byte.length; node++) {
+    if ((node & 8191) === 8191) yield
+    if ((rare & (1 << BYTE_CLASS[byte[node]])) !== 0) signs[made++] = node
+  }
+  return { height, broken, rare, signs }
 }
 
 /** The characters that have a token of their own, where some byte has none; else undefined. */
