@@ -3,7 +3,8 @@
 // tokens, in steps of less than a millisecond. Driven by part.ts while the first grammar is compiled.
 import { compile, type GrammarSpec } from './compile.ts'
 import { CompiledGrammar } from './run/filter.ts'
-import { Masks, prepareFreeString } from './run/mask.ts'
+import { prepareFreeString } from './run/free-string.ts'
+import { Masks } from './run/mask.ts'
 import { buildVocabulary, type VocabularySource } from './run/vocabulary.ts'
 import type { Json } from './schema/document.ts'
 import { Budget, GrammarFault, type Work } from './work.ts'

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Compiled, compile } from '../../../src/engine/grammar/compile.ts'
-import { prepareFreeString } from '../../../src/engine/grammar/run/mask.ts'
+import { prepareFreeString } from '../../../src/engine/grammar/run/free-string.ts'
 import {
   buildVocabulary,
   type Vocabulary,

@@ -2,16 +2,13 @@
 // inside one call depends on that call alone, not on what surrounds it, so its result is kept and shared;
 // only tokens that leave the call are looked at again in each surrounding. Called by filter.ts.
 
-import { ANYTHING } from '../automata/dfa.ts'
-import { Budget, type Work } from '../work.ts'
 import type { Frame, Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
 import { BLANK, canDiffer, wasSeen } from './registers.ts'
-import { Terminal, type TerminalState } from './terminal.ts'
+import type { TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
 import { BYTE_CLASS, type FreeString, type Vocabulary } from './vocabulary.ts'
 
-const NOT_INSIDE = 0xffff
 /** Bytes of kept results, of a grammar. */
 const KEEP_BYTES = 24e6
 /** Below a node: so few are walked as they are. */
@@ -73,7 +70,7 @@ export class Masks {
       for (const item of items) this.#group(frame, [item], bits)
       return
     }
-    const { longest, order, first, end } = vocabulary
+    const { longest, order, first, end, below } = vocabulary
     const local = items.map(({ node, terminal, registers }) => ({
       node,
       terminal: terminal?.terminal.local(terminal, longest),
@@ -89,9 +86,10 @@ export class Masks {
 
     // What the call read is not known here, and only matters to a token that holds two such texts.
     const after = machine.returned(frame)
+    const reads = readsOf(after)
     for (const node of inside.exits) {
       for (let t = first[node]; t < first[node + 1]; t++) set(open, order[t])
-      if (end[node] > node + 1) this.#walk(node, after, open)
+      if ((below[node] & reads) !== 0) this.#walk(node, after, open)
     }
     if (barred.length === 0) return
     for (const node of barred) {
@@ -280,78 +278,20 @@ function isString({ terminal, registers }: Item): boolean {
   return registers.text === undefined || registers.ahead || registers.seen === undefined
 }
 
-/** Fills in what the tokens of a vocabulary do inside free strings. */
-export function* prepareFreeString(vocabulary: Vocabulary): Work<void> {
-  const free = new Terminal(ANYTHING, { form: 'json', writable: vocabulary.writable }, new Budget())
-  const { byte, depth, end, first, order } = vocabulary
-  const needs = new Uint16Array(vocabulary.size).fill(NOT_INSIDE)
-  const exits: number[] = []
-  const exitChars: number[] = []
-  const path: TerminalState[] = [free.start]
-  const chars: number[] = [0]
-  let node = 1
-  while (node < byte.length) {
-    if ((node & 8191) === 8191) yield
-    const d = depth[node]
-    const from = path[d - 1]
-    const next = from.next(byte[node])
-    if (next === null) {
-      node = end[node]
-      continue
-    }
-    if (next.closed) {
-      exits.push(node)
-      exitChars.push(chars[d - 1])
-      node = end[node]
-      continue
-    }
-    chars[d] = chars[d - 1] + (free.completed(from, byte[node]) >= 0 ? 1 : 0)
-    const need = Math.min(chars[d] + (next.whole ? 0 : 1), NOT_INSIDE - 1)
-    for (let t = first[node]; t < first[node + 1]; t++) needs[order[t]] = need
-    path[d] = next
-    node++
-  }
-  vocabulary.freeString = {
-    ...(yield* sortedByNeed(needs)),
-    exits: Int32Array.from(exits),
-    exitChars: Uint16Array.from(exitChars),
-  }
-}
-
-/** Counting sort. */
-function* sortedByNeed(needs: Uint16Array): Work<Pick<FreeString, 'all' | 'byNeed' | 'upTo'>> {
-  const all = new Uint32Array((needs.length + 31) >> 5)
-  const counts: number[] = []
-  for (let id = 0; id < needs.length; id++) {
-    if ((id & 8191) === 8191) yield
-    const need = needs[id]
-    if (need === NOT_INSIDE) continue
-    set(all, id)
-    while (counts.length <= need) counts.push(0)
-    counts[need]++
-  }
-  const upTo = new Int32Array(counts.length)
-  const next: number[] = []
-  let sum = 0
-  counts.forEach((count, need) => {
-    next.push(sum)
-    sum += count
-    upTo[need] = sum
-  })
-  const byNeed = new Int32Array(sum)
-  for (let id = 0; id < needs.length; id++) {
-    if ((id & 8191) === 8191) yield
-    if (needs[id] !== NOT_INSIDE) byNeed[next[needs[id]]++] = id
-  }
-  return { all, byNeed, upTo }
-}
-
 function ahead(item: Item): Item {
   return { ...item, registers: item.registers.lookAhead() }
 }
 
 function isFree(state: TerminalState): boolean {
   return state.terminal.free && state.terminal.form === 'json' && state.whole
+}
+
+/** The classes of the bytes that the state can read: where texts may end at every node, most go no further. */
+function readsOf(state: State): number {
+  let reads = 0
+  for (const [c, bytes] of BYTES_OF.entries())
+    if (bytes.some(byte => state.next(byte) !== null)) reads |= 1 << c
+  return reads
 }
 
 /** Whether all bytes of these classes lead from the state to itself; each class is tried once. */

@@ -60,7 +60,7 @@ export class Vocabulary {
   readonly writable: CharSet | undefined
   readonly bytesOf: (id: number) => Uint8Array
   readonly isText: (id: number) => boolean
-  /** Kept by mask.ts. */
+  /** Kept by free-string.ts. */
   freeString: FreeString | undefined
 
   constructor(parts: Omit<Vocabulary, 'freeString'>) {
@@ -83,7 +83,7 @@ export class Vocabulary {
   }
 }
 
-/** What tokens do inside a JSON string without a pattern; see mask.ts. */
+/** What tokens do inside a JSON string without a pattern; see free-string.ts. */
 export interface FreeString {
   /** A bit for each token that can stay inside. */
   all: Uint32Array
