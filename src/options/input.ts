@@ -176,6 +176,7 @@ function chatTools(value: unknown): ChatTool[] {
   return reading('tools', () => {
     check('tools', value, listOfObjects)
     const tools = plainCopy('tools', value) as ChatTool[]
+    const names = new Set<string>()
     tools.forEach((tool, i) => {
       const { type, function: called } = Object(tool) as Partial<ChatTool>
       if (type !== 'function') throw badOption(`tools[${i}].type`, type, "'function'")
@@ -183,6 +184,11 @@ function chatTools(value: unknown): ChatTool[] {
       const { name, parameters } = called!
       check(`tools[${i}].function.name`, name, isText)
       if (name === '') throw badOption(`tools[${i}].function.name`, name, 'a name')
+      // A call names its tool, so two of one name could not be told apart.
+      if (names.has(name)) {
+        throw badOption(`tools[${i}].function.name`, name, 'a name that no other tool has')
+      }
+      names.add(name)
       if (parameters !== undefined && kindOf(parameters) !== 'Object') {
         throw badOption(`tools[${i}].function.parameters`, parameters, 'a JSON schema, an object')
       }

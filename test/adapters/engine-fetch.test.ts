@@ -362,6 +362,13 @@ describe('what is wrong', () => {
       'tools[0].function.name',
     ],
     [
+      'two tools of one name',
+      chat({ tools: ['f', 'f'].map(name => ({ type: 'function', function: { name } })) }),
+      400,
+      'bad_option',
+      'tools[1].function.name',
+    ],
+    [
       'a tool of another kind',
       chat({ tools: [{ type: 'custom', custom: { name: 'a' } }] }),
       400,

@@ -276,6 +276,10 @@ describe('openai facade', () => {
   } as const
   const tools = [{ type: 'function', function: { name: 'f', parameters: { type: 'object' } } }]
   const named = { type: 'function', function: { name: 'f' } }
+  const allowed = (mode: string, some: unknown[]) => ({
+    type: 'allowed_tools',
+    allowed_tools: { mode, tools: some },
+  })
 
   it('hands tools, the choice among them and template variables on', async () => {
     const engine = fakeEngine()
@@ -309,6 +313,14 @@ describe('openai facade', () => {
       { role: 'assistant', content: '', reasoning: 'Hm.', tool_calls: [call] },
       { role: 'tool', content: '7', tool_call_id: 'a' },
     ])
+  })
+
+  it.each(['auto', 'required'])('hands on only the tools that are allowed, %s', async mode => {
+    const engine = fakeEngine()
+    const some = ['f', 'g', 'h'].map(name => ({ type: 'function', function: { name } }))
+    const tool_choice = allowed(mode, [some[2], some[0]])
+    await create(engine, { messages, tools: some, tool_choice })
+    expect(engine.asked[0]!.options).toMatchObject({ tools: [some[0], some[2]], toolChoice: mode })
   })
 
   it.each<[string, unknown, string]>([
@@ -354,6 +366,14 @@ describe('openai facade', () => {
     ['tools that are no list', { tools: {} }, 'tools'],
     ['functions, which came before tools', { functions: [{ name: 'f' }] }, 'functions'],
     ['an odd tool choice', { tools, tool_choice: 'always' }, 'tool_choice'],
+    [
+      'an allowed tool that is none of the tools',
+      { tools, tool_choice: allowed('auto', [{ type: 'function', function: { name: 'g' } }]) },
+      'tool_choice.allowed_tools.tools[0]',
+    ],
+    ['allowed tools in an odd mode', { tools, tool_choice: allowed('any', tools) }, 'tool_choice'],
+    ['no allowed tools', { tools, tool_choice: allowed('auto', []) }, 'tool_choice'],
+    ['allowed tools without tools', { tool_choice: allowed('auto', tools) }, 'tool_choice'],
     ['a required call without tools', { tool_choice: 'required' }, 'tool_choice'],
     ['a named call without tools', { tools: [], tool_choice: named }, 'tool_choice'],
     [

@@ -256,6 +256,15 @@ describe('BAD_OPTION names what is wrong', () => {
       'undefined',
     ],
     [
+      'two tools of one name',
+      () =>
+        engine.chat(messages, {
+          tools: ['f', 'g', 'f'].map(name => ({ type: 'function', function: { name } })),
+        }).result,
+      'tools[2].function.name',
+      '"f"',
+    ],
+    [
       'messages as a variable',
       () => engine.chat(messages, { templateOptions: { messages: [] } }).result,
       'templateOptions.messages',

@@ -51,9 +51,11 @@ export const REQUEST_RULES: Rules<ChatCompletionRequest> = {
   reasoning_effort: oneOf('none'),
   tools: value => (Array.isArray(value) ? undefined : 'a list of functions'),
   tool_choice: value =>
-    ['none', 'auto', 'required'].includes(value as string) || nameOf(value) !== undefined
+    ['none', 'auto', 'required'].includes(value as string) ||
+    nameOf(value) !== undefined ||
+    allowedOf(value) !== undefined
       ? undefined
-      : "'none', 'auto', 'required' or { type: 'function', function: { name } }",
+      : "'none', 'auto', 'required', { type: 'function', function: { name } } or { type: 'allowed_tools', allowed_tools: { mode: 'auto' or 'required', tools } }",
   parallel_tool_calls: flag,
   // Their successors are tools and tool_choice.
   functions: empty,
@@ -131,9 +133,24 @@ function toolsOf({
   parallel_tool_calls: parallel,
 }: ChatCompletionRequest): Partial<ChatOptions> {
   const name = nameOf(choice)
+  const allowed = allowedOf(choice)
   if (!tools || tools.length === 0) {
-    if (choice !== 'required' && name === undefined) return {}
+    if (choice !== 'required' && name === undefined && allowed === undefined) return {}
     throw badOption('tool_choice', choice, 'left out without tools')
+  }
+  if (allowed !== undefined) {
+    // The others are kept from the model: what it does not know it does not call.
+    const names = allowed.tools.map((tool, i) => {
+      const one = nameOf(tool)
+      if (one !== undefined && tools.some(known => nameOf(known) === one)) return one
+      const place = `tool_choice.allowed_tools.tools[${i}]`
+      throw badOption(place, one ?? tool, 'the function of one of the tools')
+    })
+    return {
+      tools: tools.filter(tool => names.includes(nameOf(tool)!)) as ChatOptions['tools'],
+      toolChoice: allowed.mode,
+      parallelToolCalls: parallel ?? undefined,
+    }
   }
   if (name !== undefined && !tools.some(tool => nameOf(tool) === name)) {
     throw badOption('tool_choice', name, 'the name of one of the tools')
@@ -143,6 +160,19 @@ function toolsOf({
     toolChoice: name === undefined ? (choice as ChatOptions['toolChoice']) : { name },
     parallelToolCalls: parallel ?? undefined,
   }
+}
+
+interface AllowedTools {
+  readonly mode: 'auto' | 'required'
+  readonly tools: readonly unknown[]
+}
+
+/** A tool_choice that leaves some of the tools. */
+function allowedOf(choice: unknown): AllowedTools | undefined {
+  if (Object(choice).type !== 'allowed_tools') return undefined
+  const { mode, tools } = Object(Object(choice).allowed_tools)
+  const known = (mode === 'auto' || mode === 'required') && Array.isArray(tools) && tools.length > 0
+  return known ? { mode, tools } : undefined
 }
 
 /** The function of a tool or a tool_choice. */
