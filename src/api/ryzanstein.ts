@@ -180,7 +180,9 @@ export class Ryzanstein {
   async score(input: string | readonly number[], options: ScoreOptions = {}): Promise<ScoreResult> {
     const sent = textOrTokens('input', input)
     const { signal, ...wire } = checkOptions(SCORE_RULES, options, 'score()')
-    return this.#ask('scored', signal, (remote, port) => remote.score(sent, wire, port))
+    const send: PortSend = (remote, port, given) =>
+      remote.score(sent, wire, port, given !== undefined)
+    return this.#ask('scored', signal, send)
   }
 
   /**
@@ -196,7 +198,8 @@ export class Ryzanstein {
   ): Promise<EmbedResult> {
     const sent = embedTexts('texts', texts)
     const { signal, onQueue, ...wire } = checkOptions(EMBED_RULES, options, 'embed()')
-    const send: PortSend = (remote, port) => remote.embed(sent, wire, port)
+    const send: PortSend = (remote, port, given) =>
+      remote.embed(sent, wire, port, given !== undefined)
     return this.#ask('embedded', signal, send, onQueue)
   }
 
@@ -326,7 +329,8 @@ export class Ryzanstein {
       // What is sent again must come out the same.
       if (this.#connection.replays) wire.seed ??= crypto.getRandomValues(new Uint32Array(1))[0]
       const request = this.#connection.request(
-        (remote, port) => remote.generate(input, wire, port),
+        (remote, port, given) =>
+          remote.generate(input, given === undefined ? wire : { ...wire, given }, port),
         message => {
           if (message.type === 'token') stream.push(message.chunk)
           else if (message.type === 'queue') tell(onQueue, message.event)

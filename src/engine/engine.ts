@@ -136,9 +136,18 @@ export class Engine {
     return this.#scheduler.measure()
   }
 
-  /** Starts a request; whatever happens, `events` gets done or error once. */
-  generate(input: Input, options: GenerateOptions, events: GenerateEvents): Submitted {
-    return this.#start(input, options, events, async (prompt, signal) => {
+  /**
+   * Starts a request; whatever happens, `events` gets done or error once.
+   * @param given  see GenerationSpec
+   */
+  generate(
+    input: Input,
+    options: GenerateOptions,
+    events: GenerateEvents,
+    given?: readonly number[],
+  ): Submitted {
+    const place = { ...options, resent: given !== undefined }
+    return this.#start(input, place, events, async (prompt, signal) => {
       const { network, tokenizer } = this.#parts
       const resolved = resolveGenerate(options, network.config.vocab, drawSeed)
       const { responseFormat, seed } = resolved
@@ -154,6 +163,7 @@ export class Engine {
         contextLength: network.kv.contextLength,
         ...(plan && { plan: plan.answer(prompt, seed, format !== undefined) }),
         constrained: held !== undefined,
+        ...(given && { given }),
         events,
       })
       // Compiled while it waits and is read.
@@ -175,16 +185,21 @@ export class Engine {
   }
 
   /** Starts scoring; whatever happens, `events` gets scored or error once. */
-  score(input: Input, options: ScoreOptions, events: ScoreEvents): Submitted {
+  score(input: Input, options: ScoreOptions, events: ScoreEvents, resent = false): Submitted {
     const vocab = this.#parts.network.config.vocab
-    return this.#start(input, options, events, prompt => [
+    return this.#start(input, { ...options, resent }, events, prompt => [
       new Scoring(prompt, vocab, options, events),
     ])
   }
 
   /** Starts embedding; whatever happens, `events` gets embedded or error once. */
-  embed(inputs: readonly PlainInput[], options: EmbedOptions, events: EmbedEvents): Submitted {
-    return this.#requests.start(options, events, async signal => {
+  embed(
+    inputs: readonly PlainInput[],
+    options: EmbedOptions,
+    events: EmbedEvents,
+    resent = false,
+  ): Submitted {
+    return this.#requests.start({ ...options, resent }, events, async signal => {
       const spec = await embedSpec(inputs, options, this.#parts, { signal, events })
       return { submit: place => new Embedding(spec, this.#scheduler, place) }
     })

@@ -8,7 +8,8 @@ import { orderOf } from './schedule/queue.ts'
 import type { Scheduler } from './schedule/scheduler.ts'
 import type { Placed, SubmitOptions, Submitted } from './schedule/task.ts'
 
-export type PlaceOptions = Pick<GenerateOptions, 'queueTimeoutMs' | 'priority'>
+export type PlaceOptions = Pick<GenerateOptions, 'queueTimeoutMs' | 'priority'> &
+  Pick<SubmitOptions, 'resent'>
 
 /** What a request is when it is prepared. */
 export interface Prepared {
@@ -99,7 +100,7 @@ export class Requests {
         options
       check('queueTimeoutMs', queueTimeoutMs, GENERATE_RULES.queueTimeoutMs)
       check('priority', priority, GENERATE_RULES.priority)
-      return { submitted, queueTimeoutMs, priority }
+      return { submitted, queueTimeoutMs, priority, resent: options.resent === true }
     } catch (caught) {
       this.#spec.scheduler.counters.count('failed')
       throw caught

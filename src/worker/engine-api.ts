@@ -6,7 +6,14 @@ import { Engine, type EngineExtras } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/load/engine-parts.ts'
 import type { Submitted } from '../engine/schedule/scheduler.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
-import type { RunForecast } from '../types/index.ts'
+import type {
+  EmbedResult,
+  GenerateResult,
+  QueueEvent,
+  RunForecast,
+  ScoreResult,
+  TokenChunk,
+} from '../types/index.ts'
 import {
   type EngineApi,
   type PortMessage,
@@ -109,44 +116,41 @@ export function createEngineApi(
       }
     },
 
-    generate(input, options, port) {
-      serve(port, () =>
-        loaded().generate(input, options, {
-          queue: event => send(port, { type: 'queue', event }),
-          token: chunk => mail.add(port, chunk),
-          done: result => end(port, { type: 'done', result }),
-          error: error => end(port, failure(error)),
-        }),
-      )
+    generate(input, { given, ...options }, port) {
+      const events = {
+        queue: (event: QueueEvent) => send(port, { type: 'queue', event }),
+        token: (chunk: TokenChunk) => mail.add(port, chunk),
+        done: (result: GenerateResult) => end(port, { type: 'done', result }),
+        error: (error: RyzError) => end(port, failure(error)),
+      }
+      serve(port, () => loaded().generate(input, options, events, given))
     },
 
-    score(input, options, port) {
-      serve(port, () =>
-        loaded().score(input, options, {
-          scored: result => {
-            const { logprobs, likeliest, alternatives, logits } = result
-            const given = [logprobs, likeliest, alternatives, logits].filter(
-              list => list !== undefined,
-            )
-            const buffers = given.map(list => list.buffer as ArrayBuffer)
-            end(port, { type: 'scored', result }, buffers)
-          },
-          error: error => end(port, failure(error)),
-        }),
-      )
+    score(input, options, port, resent) {
+      const events = {
+        scored: (result: ScoreResult) => {
+          const { logprobs, likeliest, alternatives, logits } = result
+          const lists = [logprobs, likeliest, alternatives, logits].filter(
+            list => list !== undefined,
+          )
+          const buffers = lists.map(list => list.buffer as ArrayBuffer)
+          end(port, { type: 'scored', result }, buffers)
+        },
+        error: (error: RyzError) => end(port, failure(error)),
+      }
+      serve(port, () => loaded().score(input, options, events, resent))
     },
 
-    embed(inputs, options, port) {
-      serve(port, () =>
-        loaded().embed(inputs, options, {
-          queue: event => send(port, { type: 'queue', event }),
-          embedded: result => {
-            const buffers = result.embeddings.map(vector => vector.buffer as ArrayBuffer)
-            end(port, { type: 'embedded', result }, buffers)
-          },
-          error: error => end(port, failure(error)),
-        }),
-      )
+    embed(inputs, options, port, resent) {
+      const events = {
+        queue: (event: QueueEvent) => send(port, { type: 'queue', event }),
+        embedded: (result: EmbedResult) => {
+          const buffers = result.embeddings.map(vector => vector.buffer as ArrayBuffer)
+          end(port, { type: 'embedded', result }, buffers)
+        },
+        error: (error: RyzError) => end(port, failure(error)),
+      }
+      serve(port, () => loaded().embed(inputs, options, events, resent))
     },
 
     tokenize: (text, options) => loaded().tokenize(text, options),
@@ -172,8 +176,8 @@ export function createEngineApi(
         {
           ...api,
           generate: (input, options, own) => api.generate(input, options, track(own)),
-          score: (input, options, own) => api.score(input, options, track(own)),
-          embed: (inputs, options, own) => api.embed(inputs, options, track(own)),
+          score: (input, options, own, resent) => api.score(input, options, track(own), resent),
+          embed: (inputs, options, own, resent) => api.embed(inputs, options, track(own), resent),
           load: leadersOnly,
           willItRun: leadersOnly,
           attach: leadersOnly,

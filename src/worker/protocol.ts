@@ -41,7 +41,10 @@ export interface WireLoadOptions
   /** Paths that failed before, and how. */
   avoid?: readonly (PathRef & { readonly reason: string })[]
 }
-export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'>
+export type WireGenerateOptions = Omit<GenerateOptions, 'signal' | 'onQueue'> & {
+  /** Sent again: tokens that an engine before this one drew for the request, and that its answer begins with. */
+  readonly given?: readonly number[]
+}
 export type WireScoreOptions = Omit<ScoreOptions, 'signal'>
 export type WireEmbedOptions = Omit<EmbedOptions, 'signal' | 'onQueue'>
 /** A URL travels as its text. */
@@ -86,8 +89,14 @@ export interface EngineApi {
   /** Reads the header only; a worker that is asked needs no model. Rejects with ABORTED | BAD_OPTION | NETWORK. */
   willItRun(source: WireSource, options: WireLoadOptions): Promise<RunForecast>
   generate(input: Input, options: WireGenerateOptions, port: MessagePort): void
-  score(input: Input, options: WireScoreOptions, port: MessagePort): void
-  embed(inputs: readonly PlainInput[], options: WireEmbedOptions, port: MessagePort): void
+  /** @param resent  see SubmitOptions */
+  score(input: Input, options: WireScoreOptions, port: MessagePort, resent?: boolean): void
+  embed(
+    inputs: readonly PlainInput[],
+    options: WireEmbedOptions,
+    port: MessagePort,
+    resent?: boolean,
+  ): void
   tokenize(text: string, options: TokenizeOptions): Promise<number[]>
   detokenize(ids: readonly number[], options: DetokenizeOptions): Promise<string>
   countTokens(input: Input): Promise<number>

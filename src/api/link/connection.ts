@@ -54,8 +54,13 @@ export interface EngineLink {
   /** Why the engine was started again, in order. */
   readonly restarts?: readonly { readonly code: ErrorCode; readonly message: string }[]
   call<T>(send: (remote: Remote<EngineApi>) => Promise<T>): Promise<T>
+  /** `given`: the request is sent again, and its caller has these tokens of an engine before. */
   request(
-    send: (remote: Remote<EngineApi>, port: MessagePort) => Promise<unknown>,
+    send: (
+      remote: Remote<EngineApi>,
+      port: MessagePort,
+      given?: readonly number[],
+    ) => Promise<unknown>,
     receive: (message: Exclude<PortMessage, { type: 'error' }>) => void,
     failed: (error: RyzError) => void,
   ): PortCall

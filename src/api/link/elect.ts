@@ -3,9 +3,9 @@
 // crashes the browser passes the lock on, the next tab loads (from the cache), and what was in flight is
 // asked again. Used by shared.ts; knows the calls, not what they mean.
 //
-// Going on with a stream: the request is sent again as it was, and the chunks that were delivered already
-// are compared and left out. That is exact for every request, because results depend on prompt, options
-// and seed only, and replayed requests always carry a seed; it costs the computing of them again.
+// Going on with a stream: the request is sent again with the tokens that were delivered. The next engine begins its
+// answer with them, whatever it would draw itself (it may compute on another GPU, or on none), and draws on with
+// the seed, which replayed requests always carry; the chunks of those tokens are left out (replay.ts).
 import { transfer } from 'comlink'
 import { type ErrorCode, RyzError } from '../../errors.ts'
 import type { LoadProgress, ModelInfo } from '../../types/index.ts'

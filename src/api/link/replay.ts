@@ -15,6 +15,11 @@ export class Replay {
   #textAt = 0
   #reasoningAt = 0
 
+  /** What the reader has, for the next engine to begin with. */
+  get tokens(): readonly number[] {
+    return [...this.#tokens]
+  }
+
   /** The request begins again. */
   restart(): void {
     this.#at = 0

@@ -10,7 +10,7 @@ import type { Replay } from './replay.ts'
 
 /** Where a link finds its engine. */
 export interface Provider {
-  /** How often a call is sent at most: an engine that dies of it must not take every next one along. */
+  /** How often a call is sent at most without getting on: an engine that dies of it must not take every next one along. */
   readonly tries: number
   /**
    * Present where a request goes on in the next engine as if nothing had happened. Without it, only what
@@ -78,6 +78,7 @@ export class RevivingLink implements EngineLink {
     let running: PortCall | undefined
     let over = false
     let tries = 0
+    let again = false
     const fail = (error: RyzError): void => {
       if (!over) failed(error)
       over = true
@@ -86,8 +87,11 @@ export class RevivingLink implements EngineLink {
       if (over) return
       tries++
       replay?.restart()
+      // None yet, where it waited: it had a place all the same.
+      const given = again ? replay?.tokens : undefined
+      again = true
       const call = opened.connection.request(
-        send,
+        (remote, port) => send(remote, port, given),
         message => {
           if (message.type !== 'token') {
             if (message.type !== 'queue') this.#provider.served(opened)
@@ -95,7 +99,10 @@ export class RevivingLink implements EngineLink {
           }
           try {
             const chunk = replay === undefined ? message.chunk : replay.take(message.chunk)
-            if (chunk !== undefined) receive({ type: 'token', chunk })
+            if (chunk === undefined) return
+            // It got further than any engine before: what ended those was not this request.
+            tries = 1
+            receive({ type: 'token', chunk })
           } catch (caught) {
             call.cancel()
             fail(caught as RyzError)

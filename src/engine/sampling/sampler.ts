@@ -96,6 +96,11 @@ export class Sampler {
     this.#coming.shift()
   }
 
+  /** The next token is known: what drawing it would take of the random numbers is used up. */
+  skip(): void {
+    if (this.#o.temperature !== 0) this.#uniform()
+  }
+
   #uniform(): number {
     return this.#coming.length > 0 ? this.#coming.shift()! : this.#random.uniform()
   }

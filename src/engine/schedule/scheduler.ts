@@ -11,7 +11,7 @@ import { asRyzError, RyzError } from '../../errors.ts'
 import type { Network } from '../../model/network.ts'
 import type { DrawStats } from '../../types/index.ts'
 import { Speculation } from '../draft/speculation.ts'
-import { type Job, newJob, type Share, shareOf } from './job.ts'
+import { type Job, newJob, type Share, shareOf, tokensOf } from './job.ts'
 import { Room } from './kv-room.ts'
 import { measureToken, PieceSize } from './piece-size.ts'
 import type { PrefixIndex } from './prefix-index.ts'
@@ -161,7 +161,7 @@ export class Scheduler {
     const job = newJob(task, submitted, deadline, orderOf(submitted, priority), part)
     this.#waiting.insert(job)
     this.#admit(job)
-    if (part !== 'later' && this.#waiting.length > this.#options.queueLimit) {
+    if (part !== 'later' && !options.resent && this.#waiting.length > this.#options.queueLimit) {
       this.#waiting.remove(job) // a seat is free, but memory is short
       throw this.#refused(this.#full(options, [], 0)!)
     }
@@ -298,8 +298,7 @@ export class Scheduler {
     if (job.over) return
     job.over = true
     this.#waiting.remove(job)
-    const paused = this.#paused.indexOf(job)
-    if (paused >= 0) this.#paused.splice(paused, 1)
+    this.#paused = this.#paused.filter(other => other !== job)
     // What failed may have left numbers behind that nobody should begin with.
     if (outcome === 'failed') this.#room.distrust(job)
     this.#leave(job)
@@ -358,15 +357,16 @@ export class Scheduler {
 
   #requireFit(task: Task): void {
     const { kv } = this.#network
-    const tokens = task.prompt.length
+    const tokens = tokensOf(task)
     const limit = kv.contextLength - (task.grows ? 1 : 0)
     if (tokens <= limit && kv.blocksFor(tokens) <= kv.blocks) return
     throw this.#refused(contextFull(tokens, kv.contextLength), 'failed')
   }
 
   #full(options: SubmitOptions, prepared: readonly number[], seats: number): RyzError | undefined {
-    const { submitted = this.#now(), priority = 0 } = options
+    const { submitted = this.#now(), priority = 0, resent } = options
     const { queueLimit } = this.#options
+    if (resent) return undefined
     return this.#waiting.refusal(orderOf(submitted, priority), prepared, seats, queueLimit)
   }
 

@@ -85,6 +85,8 @@ export interface SubmitOptions {
   /** When the caller asked, on the scheduler's clock. */
   submitted?: number
   part?: Part
+  /** Of an engine before this one, which had given it a place: no limit of the queue refuses it. */
+  resent?: boolean
 }
 
 /**

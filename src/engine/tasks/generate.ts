@@ -1,7 +1,7 @@
 // One generate request: takes logits, samples, turns tokens into text, decides when it ends. Knows
 // sampling and stopping; knows nothing of kernels, memory or other requests. Called by scheduler.ts.
 import { type Drawing, KV_BLOCK } from '../../backend/backend.ts'
-import type { RyzError } from '../../errors.ts'
+import { RyzError } from '../../errors.ts'
 import { createStreamDecoder } from '../../tokenizer/stream-decoder.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type {
@@ -50,6 +50,8 @@ export interface GenerationSpec {
   readonly plan?: AnswerPlan
   /** A grammar will come: no token is drawn before. */
   readonly constrained: boolean
+  /** How the answer begins: tokens that another engine drew for the same request, and that its reader has. */
+  readonly given?: readonly number[]
   readonly events: GenerateEvents
 }
 
@@ -82,6 +84,8 @@ export class Generation implements Task {
   #reasoned = 0
   /** Tokens that come next, whatever the model would draw. */
   #forced: readonly number[] = []
+  /** Tokens of spec.given that are still to come. */
+  #given: number[] = []
   #finish: FinishReason | undefined
 
   constructor(spec: GenerationSpec) {
@@ -95,6 +99,18 @@ export class Generation implements Task {
     for (const token of spec.prompt) this.#sampler.accept(token)
     if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
       this.#slide(spec.contextLength)
+    }
+    this.#given = [...(spec.given ?? [])]
+    if (!spec.constrained) this.#readGiven()
+  }
+
+  /**
+   * Given tokens are read along with the prompt, but for the last one, which may end the answer. Those of an answer
+   * with a grammar take a step each, as that comes later.
+   */
+  #readGiven(): void {
+    while (this.#given.length > 1) {
+      if (this.#take(this.#next(NO_ROW, 0), NO_ROW, 0) === 'end') throw noRoom(this.#spec)
     }
   }
 
@@ -120,6 +136,7 @@ export class Generation implements Task {
     const { options, plan, contextLength } = this.#spec
     if (options.logprobs !== undefined) return 'logprobs'
     if (!this.ready) return 'responseFormat'
+    if (this.#given.length > 0) return 'an answer that goes on'
     if (this.#forced.length > 0 || plan?.reader.reasons) return 'reasoning'
     if (this.#tokens.length + ahead >= options.maxTokens) return undefined
     // The one before ends the answer, or lets it slide.
@@ -140,7 +157,9 @@ export class Generation implements Task {
     this.answer.push(token)
     this.#tokens.push(token)
     const chunk: TokenChunk = { text: '', tokens: [token] }
-    if (options.logprobs !== undefined) {
+    if (options.logprobs !== undefined && row === NO_ROW)
+      chunk.logprobs = [[]] // whoever gave it has told
+    else if (options.logprobs !== undefined) {
       const found = logprobsOf(row, at, token, options.logprobs, scratch)
       chunk.logprobs = [found.map(entry => ({ ...entry, ...written(entry.token, tokenizer) }))]
     }
@@ -263,7 +282,12 @@ export class Generation implements Task {
       this.#reasoned = Number.NEGATIVE_INFINITY // once
     }
     const [forced, ...rest] = this.#forced
-    if (forced === undefined) return this.#sampler.sample(row, at)
+    const given = this.#given.shift()
+    if (forced === undefined) {
+      if (given === undefined) return this.#sampler.sample(row, at)
+      this.#sampler.skip()
+      return given
+    }
     this.#forced = rest
     return forced
   }
@@ -299,6 +323,16 @@ export class Generation implements Task {
     this.answer.length = 0
     this.#slides++
   }
+}
+
+/** Of an answer that was begun where there was more room. */
+function noRoom({ prompt, given = [], contextLength }: GenerationSpec): RyzError {
+  const tokens = prompt.length + given.length
+  return new RyzError(
+    'CONTEXT_FULL',
+    `the engine ended, and the next one has room for ${contextLength} tokens; prompt and answer so far have ${tokens}; ask again for a shorter answer`,
+    { tokens, contextLength },
+  )
 }
 
 /** A token as it is written by itself. */

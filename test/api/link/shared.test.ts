@@ -150,21 +150,97 @@ describe('tabs with one engine', () => {
     ])
   })
 
-  it('an engine that writes another text than before ends the stream, not garbles it', async () => {
+  it('an engine that writes another text goes on behind the tokens that were delivered', async () => {
     // 'once' and its bos are five tokens.
     const writes = (text: string): FakeOptions => ({ ...slow, logits: spelling(text, 5) })
-    const { open } = await group([writes('abcdefghijklmnop'), writes('abXdefghijklmnop')])
+    const { open } = await group([writes('abcdefghijklmnop'), writes('ABCDEFGHIJKLMNOP')])
     const first = await open()
     const second = await open()
     const stream = second.engine.generate('once', greedy)
+    let [pieces, text] = [0, '']
+    for await (const piece of stream) {
+      text += piece.text
+      if (++pieces === 4) await first.engine.close()
+    }
+    // None lost, none twice: what was delivered stands, and the next engine writes the rest.
+    expect(text).toMatch(/^[a-z]{4,}[A-Z]+$/)
+    expect(text.toLowerCase()).toBe('abcdefghijkl')
+    const { text: whole, tokens } = await stream.result
+    expect(whole).toBe(text)
+    expect(tokens).toHaveLength(12)
+  })
+
+  it('all requests of all followers go on so, each behind what it has', async () => {
+    const writes = (text: string): FakeOptions => ({ ...slow, logits: spelling(text, 5) })
+    const { open } = await group([writes('abcdefghijklmnop'), writes('ABCDEFGHIJKLMNOP')])
+    const first = await open()
+    const others = [await open(), await open()]
+    const had: string[] = []
+    const texts = others.flatMap((tab, t) =>
+      [0, 1].map(async r => {
+        const at = 2 * t + r
+        had[at] = ''
+        let text = ''
+        for await (const piece of tab.engine.generate('once', greedy)) {
+          text += piece.text
+          if (piece.text === piece.text.toLowerCase()) had[at] += piece.text
+        }
+        return text
+      }),
+    )
+    await vi.waitFor(() => expect(had.every(text => text.length > 2)).toBe(true))
+    await first.engine.close()
+    for (const [i, text] of (await Promise.all(texts)).entries()) {
+      expect(text).toBe(had[i]! + 'ABCDEFGHIJKL'.slice(had[i]!.length))
+    }
+    const roles = await Promise.all(others.map(async tab => (await tab.engine.stats()).tab))
+    expect(roles.sort()).toEqual(['follower', 'leader'])
+  })
+
+  it('outlives any number of leaders, as long as it gets on', async () => {
+    const { open } = await group()
+    const tabs = [await open(), await open(), await open(), await open(), await open()]
+    const whole = await tabs[0]!.engine.generate('once', { ...greedy, maxTokens: 60 }).text()
+    const stream = tabs[4]!.engine.generate('once', { ...greedy, maxTokens: 60 })
+    let text = ''
+    let closed = 0
+    for await (const piece of stream) {
+      text += piece.text
+      // Whoever leads, in whatever order they got the lock.
+      if (closed < 4 && text.length > 8 * (closed + 1)) {
+        const roles = await Promise.all(
+          tabs.slice(0, 4).map(tab =>
+            tab.engine.stats().then(
+              stats => stats.tab,
+              () => 'gone',
+            ),
+          ),
+        )
+        const leader = roles.indexOf('leader')
+        if (leader < 0) closed = 4
+        else await tabs[leader]!.engine.close()
+        closed++
+      }
+    }
+    expect(closed).toBeGreaterThanOrEqual(4)
+    expect(text).toBe(whole)
+  })
+
+  it('what the next engine has no room for ends with that, and the others go on', async () => {
+    const { open } = await group([slow, { ...slow, contextLength: 16 }])
+    const first = await open()
+    const second = await open()
+    const long = second.engine.generate('once', { ...greedy, maxTokens: 200 })
+    const short = second.engine.generate('once', { ...greedy, maxTokens: 5 })
     let pieces = 0
-    const code = await codeOf(
+    const failed = codeOf(
       (async () => {
-        for await (const _ of stream) if (++pieces === 4) await first.engine.close()
+        for await (const _ of long) if (++pieces === 30) await first.engine.close()
       })(),
     )
-    expect(code).toBe('WORKER_DIED')
-    expect(pieces).toBeGreaterThanOrEqual(4)
+    expect(await failed).toBe('CONTEXT_FULL')
+    expect((await short.result).tokens).toHaveLength(5)
+    expect((await second.engine.stats()).tab).toBe('leader')
   })
 
   it('a request that kills every engine is given up after three', async () => {
