@@ -6,7 +6,7 @@ import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
-import type { GenerateOptions, GenerateResult } from '../../src/types/index.ts'
+import type { GenerateOptions, GenerateResult, LoadOptions } from '../../src/types/index.ts'
 import { CASES, caseFiles } from '../golden/load.ts'
 import { wasmFactory } from '../support/wasm.ts'
 import { adapterHere, nodeGpu } from '../support/webgpu.ts'
@@ -23,8 +23,13 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
   /** One device for both models, and what was compiled on it. */
   const factory = webGpuFactory(() => nodeGpu(), { allowSoftwareAdapter: true })
 
-  async function open(model: File, path: BackendFactory, ahead?: number): Promise<Engine> {
-    const options = { contextLength: 128, maxSequences: 2 }
+  async function open(
+    model: File,
+    path: BackendFactory,
+    ahead?: number,
+    speculation?: LoadOptions['speculation'],
+  ): Promise<Engine> {
+    const options = { contextLength: 128, maxSequences: 2, speculation }
     const hooks = { progress: () => undefined, signal: new AbortController().signal }
     const parts = await openEngineParts(model, options, hooks, [path])
     return new Engine(parts, options, { grammar: async () => grammarPart, ahead })
@@ -83,6 +88,35 @@ describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, (
     expect(gpu.stats().gpu!.drawing!.read).toContainEqual({ reason: 'logprobs', tokens: 33 })
     await ahead.close()
   })
+
+  it('writes the same with guessed tokens, where an object asks for them', async () => {
+    const guessing = await open(SMALL, factory, undefined, { maxTokens: 3, adaptive: false })
+    // A text that repeats itself, so that there is something to guess.
+    const prompt = 'a b c d a b c d a b c d a b'
+    const repeats = { repetitionPenalty: 0.5, maxTokens: 16, ignoreEos: true }
+    const regex = { responseFormat: { type: 'regex', pattern: '(ab){6}' }, maxTokens: 16 } as const
+    for (const options of [
+      { ...repeats, temperature: 0 },
+      { ...repeats, seed: 5 },
+      { ...regex, seed: 3 },
+    ]) {
+      const want = await run(gpu, prompt, options)
+      expect((await run(guessing, prompt, options)).tokens).toEqual(want.tokens)
+    }
+    const { backend, speculation } = guessing.stats()
+    expect(backend).toBe('webgpu')
+    expect(speculation).toMatchObject({ on: true })
+    expect(speculation.proposed).toBeGreaterThan(5)
+    expect(speculation.accepted).toBeGreaterThan(0)
+    await guessing.close()
+  }, 120_000)
+
+  it('guesses nothing on a GPU where "auto" asks, as a row there depends on how many there are', async () => {
+    const auto = await open(SMALL, factory, undefined, 'auto')
+    expect(auto.stats().speculation).toMatchObject({ on: false, proposed: 0 })
+    expect(auto.stats().speculation.reason).toContain('an object as speculation')
+    await auto.close()
+  }, 120_000)
 
   it('tells the log-probabilities that the kernels tell', async () => {
     const options = { temperature: 0, maxTokens: 3, logprobs: 2, ignoreEos: true } as const

@@ -14,6 +14,9 @@ const PIECE = 64
 const BELOW = [0.3, 0.5, 0.7, 0.85, 0.95, 0.99]
 const ODDS = [0.3, 0.4, 0.55, 0.7, 0.85, 0.95, 0.99]
 
+/** Logits so far below the best add at most a thousandth to a sum of 8,192: their powers are not taken. */
+const NEGLIGIBLE = -16
+
 /** What it has read of one sequence. */
 interface Reader {
   job: Job
@@ -193,7 +196,11 @@ export class ModelDraft {
     let best = 0
     for (let i = 1; i < vocab; i++) if (masked[i]! > masked[best]!) best = i
     let sum = 0
-    for (let i = 0; i < vocab; i++) sum += Math.exp(masked[i]! - masked[best]!)
+    const most = masked[best]!
+    for (let i = 0; i < vocab; i++) {
+      const x = masked[i]! - most
+      if (x > NEGLIGIBLE) sum += Math.exp(x)
+    }
     if (!mayCome(best)) return false
     let kind = 0
     while (kind < BELOW.length && 1 / sum >= BELOW[kind]!) kind++

@@ -11,6 +11,8 @@ export interface Usual {
 export interface LogitFilter {
   /** Sets the logits of all tokens that may not come next to -Infinity. Never changes the filter. */
   mask(logits: Float32Array): void
+  /** Whether mask() would leave this token. Never changes the filter. */
+  allows(token: number): boolean
   /**
    * The token was drawn (or is being tried, on a fork); end tokens are not told.
    * @throws RyzError BAD_OPTION when the token was not allowed

@@ -124,28 +124,25 @@ export class Sampler {
   sample(row: Float32Array, at = 0): number {
     const { logits } = this.#s
     const vocab = logits.length
-    if (this.#greedy && this.#filters.length === 0) return likeliest(row, at, vocab)
-    for (let i = 0; i < vocab; i++) {
-      const x = row[at + i]!
-      if (!(x < Number.POSITIVE_INFINITY)) throw badLogit(i, x)
-      logits[i] = x
-    }
+    const best = likeliest(row, at, vocab)
+    // The likeliest of all that is allowed: nothing has to be copied and masked.
+    if (this.#greedy && this.#filters.every(filter => filter.allows(best))) return best
+    logits.set(row.subarray(at, at + vocab))
     if (this.#penalises) this.#penalise()
     for (let i = 0; i < this.#biasIds.length; i++) {
       const id = this.#biasIds[i]!
       logits[id] = held(logits[id]!, logits[id]! + this.#biasValues[i]!, this.#biasValues[i]!)
     }
     for (const filter of this.#filters) filter.mask(logits)
-    const best = argMax(logits)
-    if (logits[best] === Number.NEGATIVE_INFINITY) {
-      likeliest(row, at, vocab) // the model's own fault, where it allows none
+    const left = argMax(logits)
+    if (logits[left] === Number.NEGATIVE_INFINITY) {
       const what =
         this.#filters.length === 0
           ? 'logitBias forbids every token'
           : 'no token is left that responseFormat allows here and logitBias does not forbid'
       throw new RyzError('BAD_OPTION', `${what}; allow at least one`)
     }
-    return this.#o.temperature === 0 ? best : this.#draw(logits[best]!)
+    return this.#o.temperature === 0 ? left : this.#draw(logits[left]!)
   }
 
   #penalise(): void {

@@ -219,6 +219,10 @@ class NamedFilter implements LogitFilter {
     this.#guard(() => this.#inner.mask(logits))
   }
 
+  allows(token: number): boolean {
+    return this.#guard(() => this.#inner.allows(token))
+  }
+
   accept(token: number): void {
     this.#guard(() => this.#inner.accept(token))
   }

@@ -9,6 +9,7 @@ import type { LogitFilter, Usual } from '../../../src/engine/sampling/logit-filt
 function filterOf(path: readonly number[], usual: readonly (Usual | undefined)[] = [], at = 0) {
   const filter: LogitFilter = {
     mask: () => undefined,
+    allows: () => true,
     accept: token => void filter.take(token),
     take: token => {
       if (at >= path.length || (path[at] !== -1 && path[at] !== token)) return false

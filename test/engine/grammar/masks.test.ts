@@ -220,6 +220,9 @@ describe('masks', () => {
     const logits = new Float32Array(tokenizer.vocabSize + 100)
     grammar.begin().mask(logits)
     expect(logits.slice(tokenizer.vocabSize).every(x => x === Number.NEGATIVE_INFINITY)).toBe(true)
+    const passes = (x: number, id: number) =>
+      grammar.begin().allows(id) === x > Number.NEGATIVE_INFINITY
+    expect(logits.every(passes)).toBe(true)
   })
 
   it('of a fork and of what it is restored to are those of the state', () => {

@@ -2,6 +2,7 @@
 // penalties, its refusals.
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import type { LogitFilter } from '../../../src/engine/sampling/logit-filter.ts'
 import { Random } from '../../../src/engine/sampling/random.ts'
 import { logprobsOf, Sampler, SamplerScratch } from '../../../src/engine/sampling/sampler.ts'
 import { type ResolvedSampling, resolveGenerate } from '../../../src/engine/tasks/options.ts'
@@ -10,6 +11,22 @@ import type { SamplingOptions } from '../../../src/types/index.ts'
 
 const resolve = (options: SamplingOptions, vocab: number) =>
   resolveGenerate(options, vocab, () => 1)
+
+/** Lets these tokens pass, always. */
+function only(allowed: ReadonlySet<number>): LogitFilter {
+  return {
+    mask: logits => {
+      for (const id of logits.keys()) if (!allowed.has(id)) logits[id] = Number.NEGATIVE_INFINITY
+    },
+    allows: token => allowed.has(token),
+    accept: () => undefined,
+    take: token => allowed.has(token),
+    fork: () => only(allowed),
+    restore: () => undefined,
+    complete: false,
+    ended: false,
+  }
+}
 
 /** Everything by sorting, in the documented order of stages. */
 function slowSample(
@@ -358,6 +375,34 @@ describe('sampler', () => {
     expect(() => sampler.sample(Float32Array.from([0, 1]))).toThrow(
       expect.objectContaining({ code: 'BAD_OPTION' }),
     )
+  })
+
+  it('draws of what a filter allows, the lowest of equals, also where it allows the likeliest of all', () => {
+    const random = new Random(6)
+    for (let round = 0; round < 300; round++) {
+      const vocab = 1 + Math.floor(random.uniform() * 12)
+      const row = Float32Array.from({ length: vocab }, () => Math.floor(random.uniform() * 4))
+      const allowed = new Set([...row.keys()].filter(() => random.uniform() < 0.6))
+      allowed.add(Math.floor(random.uniform() * vocab))
+      const [want] = [...allowed].sort((a, b) => row[b]! - row[a]! || a - b)
+      const sampler = new Sampler(resolve({ temperature: 0 }, vocab), new SamplerScratch(vocab))
+      sampler.addFilter(only(allowed))
+      expect(sampler.sample(row)).toBe(want)
+    }
+  })
+
+  it('refuses a damaged row with a filter, too, wherever the damage is', () => {
+    for (const row of [
+      [3, Number.NaN, 1],
+      [3, 1, Number.POSITIVE_INFINITY],
+      [0, 0, 0].map(() => Number.NEGATIVE_INFINITY),
+    ]) {
+      const sampler = new Sampler(resolve({ temperature: 0 }, 3), new SamplerScratch(3))
+      sampler.addFilter(only(new Set([0])))
+      expect(() => sampler.sample(Float32Array.from(row))).toThrow(
+        expect.objectContaining({ code: 'BAD_WEIGHTS' }),
+      )
+    }
   })
 
   it('reports log-probabilities of the raw distribution, best first', () => {
