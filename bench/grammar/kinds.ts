@@ -1,5 +1,5 @@
 // Grammars of one kind each, with a text that meets it: what the first masks of a process are measured with. Used by
-// fresh.ts, and by a page of the browser's tests.
+// fresh.ts.
 import type { GrammarSpec } from '../../src/engine/grammar/compile.ts'
 import type { Json } from '../../src/engine/grammar/schema/document.ts'
 

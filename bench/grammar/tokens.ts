@@ -1,6 +1,5 @@
 // What a token takes with and without a format, as the engine decodes: the same number of tokens with none, with a
-// JSON schema, a pattern and a grammar that never end. Rounds alternate. `npx tsx bench/grammar/tokens.ts --help`
-// shows what can be chosen; run by `make bench-grammar`.
+// JSON schema, a pattern and a grammar that never end. Rounds alternate. Run by `make bench-grammar`.
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
