@@ -50,12 +50,12 @@ faults: build
 
 # The benchmarks in the browser and their report; QUICK=1 only proves that they work, ONLY=a,b measures
 # some jobs again; BACKEND=webgpu (or wasm, reference) runs them there: a GPU's go to docs/bench/webgpu. ONLY=busy runs models beside busy processes: BASE=folder/dist lets another built version take
-# part, PARTS=idle,busy,switching,native and ROUNDS=4 choose how much. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
+# part, PARTS=idle,busy,switching,native, PLACES=large-page,large-node,small-page,small-node and ROUNDS=4 choose how much. bench-peers runs wllama and node-llama-cpp (fetched into build/peers) beside ours;
 # PEERS='--rounds 5 --shape bitnet-2b-4t' passes options on.
 bench: build
 	npm run build:demo
 	npx tsx bench/run.ts $(if $(QUICK),--quick) $(if $(BACKEND),--backend $(BACKEND)) $(if $(ONLY),--only $(ONLY)) $(if $(BASE),--base $(BASE)) \
-	  $(if $(PARTS),--parts $(PARTS)) $(if $(ROUNDS),--rounds $(ROUNDS))
+	  $(if $(PARTS),--parts $(PARTS)) $(if $(PLACES),--places $(PLACES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What structured output costs, in Node: compiling ten schemas, the masks of texts that meet them, the first masks of fresh
 # processes, and a token with and without a format. ARGS="--rounds 3 --only chat" for others of the last.

@@ -9,7 +9,7 @@ import { planCells } from '../demo/bench/plan.ts'
 import type { BenchReport, BenchRow } from '../demo/bench/results.ts'
 import { LOAD_BACKENDS } from '../src/options/load.ts'
 import { commitText, machineText } from '../tools/machine.ts'
-import { PARTS, runBusy } from './busy/busy.ts'
+import { PARTS, PLACES, runBusy } from './busy/busy.ts'
 import { allJobs, type Job, jobsOn, quickJobs } from './jobs.ts'
 import { openBenchHost } from './lib/bench-page.ts'
 import { GPU_ARGS } from './lib/chromium.ts'
@@ -30,6 +30,7 @@ const { values } = parseArgs({
     /** Of the job busy: rounds, some of its parts, and the dist folder of another version beside this one. */
     rounds: { type: 'string' },
     parts: { type: 'string', default: PARTS.join(',') },
+    places: { type: 'string', default: PLACES.join(',') },
     base: { type: 'string' },
   },
 })
@@ -115,12 +116,8 @@ for (const { job, reason } of report.problems ?? []) console.log(`${job}: ${reas
 process.exit((report.problems ?? []).length > 0 || busyFailed ? 1 : 0)
 
 async function busyJob(): Promise<void> {
-  const named = values.parts.split(',')
-  const unknown = named.find(name => !PARTS.some(part => part === name))
-  if (unknown !== undefined) {
-    console.error(`--parts ${unknown} is none of ${PARTS.join(', ')}`)
-    process.exit(2)
-  }
+  const parts = chosenOf(PARTS, values.parts, '--parts')
+  const places = chosenOf(PLACES, values.places, '--places')
   const { entries, problems } = await runBusy({
     dist: 'dist',
     ...(values.base ? { base: values.base } : {}),
@@ -128,9 +125,21 @@ async function busyJob(): Promise<void> {
     out,
     quick: values.quick,
     rounds: Number(values.rounds ?? (values.quick ? 1 : 4)),
-    parts: PARTS.filter(part => named.includes(part)),
+    parts,
+    places,
   })
   busyFailed = problems.length > 0 || entries.some(e => e.wrong)
+}
+
+/** Those of `all` that a comma-separated text names. */
+function chosenOf<T extends string>(all: readonly T[], text: string, option: string): T[] {
+  const named = text.split(',')
+  const unknown = named.find(name => !all.some(one => one === name))
+  if (unknown !== undefined) {
+    console.error(`${option} ${unknown} is none of ${all.join(', ')}`)
+    process.exit(2)
+  }
+  return all.filter(one => named.includes(one))
 }
 
 /** Why the rows so far did not run on a GPU. */

@@ -1,5 +1,6 @@
 // `make bench ONLY=busy`: how fast two models run while 0, 1 and 2 other processes keep cores busy, and beside a load that
-// comes and goes. BASE=dist-folder lets another built version take part; PARTS=idle,busy,switching,native chooses.
+// comes and goes. BASE=dist-folder lets another built version take part; PARTS=idle,busy,switching,native and
+// PLACES=large-page,large-node,small-page,small-node choose; what is not measured again stays in the file.
 // Writes busy.json. Called by bench/run.ts.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -17,6 +18,10 @@ import { switching } from './switching.ts'
 export const PARTS = ['idle', 'busy', 'switching', 'native'] as const
 export type Part = (typeof PARTS)[number]
 
+/** Model and where it runs. */
+export const PLACES = ['large-page', 'large-node', 'small-page', 'small-node'] as const
+export type Place = (typeof PLACES)[number]
+
 export interface BusyOptions {
   /** Built packages: of this version, and of one to compare with. */
   readonly dist: string
@@ -27,6 +32,7 @@ export interface BusyOptions {
   readonly quick: boolean
   readonly rounds: number
   readonly parts: readonly Part[]
+  readonly places: readonly Place[]
 }
 
 const LARGE = {
@@ -34,12 +40,13 @@ const LARGE = {
   synth: ['--shape', 'bitnet-large', '--type', 'tq2_0'],
 }
 const TINY = { file: 'tiny-tq2_0.gguf', synth: ['--shape', 'tiny', '--type', 'tq2_0'] }
+const LARGE_SHAPE = 'bitnet-large'
 const EMBEDDED = 'demo/public/models'
 const EMBEDDED_FILE = 'ryz-tales-tq2_0-embq8_0.gguf'
 const LOADS = [0, 1, 2]
 
 export async function runBusy(options: BusyOptions): Promise<BusyReport> {
-  const { quick, parts } = options
+  const { quick, parts, places } = options
   const file = quick ? TINY : LARGE
   await ensureModel(options.models, file)
   const report = keepOthers(await startReport(options), options)
@@ -47,7 +54,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     writeFileSync(join(options.out, 'busy.json'), `${JSON.stringify(report, null, 1)}\n`)
   }
   const large: BusyModel = {
-    shape: quick ? 'tiny' : 'bitnet-large',
+    shape: quick ? 'tiny' : LARGE_SHAPE,
     path: join(options.models, file.file),
     url: `/synth/${file.file}`,
     prompt: quick ? 16 : 64,
@@ -73,7 +80,8 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
   for (const model of [large, small]) {
     for (const inPage of [true, false]) {
       const switches = parts.includes('switching') && !inPage
-      if (loads.length === 0 && !switches) continue
+      const place: Place = `${model === large ? 'large' : 'small'}-${inPage ? 'page' : 'node'}`
+      if ((loads.length === 0 && !switches) || !places.includes(place)) continue
       await guarded(report, `${model.shape} in ${inPage ? 'Chromium' : 'Node'}`, async () => {
         const page = inPage ? await openPage(options) : undefined
         const entrants: Entrant[] = []
@@ -118,14 +126,27 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
 }
 
 /** Parts that were measured before and are not now stay, with their own commit and date. */
-function keepOthers(report: BusyReport, { out, parts, quick }: BusyOptions): BusyReport {
+function keepOthers(report: BusyReport, options: BusyOptions): BusyReport {
+  const { out, parts, places, quick } = options
   const file = join(out, 'busy.json')
-  if (quick || parts.length === PARTS.length || !existsSync(file)) return report
+  const isAll = parts.length === PARTS.length && places.length === PLACES.length
+  if (quick || isAll || !existsSync(file)) return report
   const old = JSON.parse(readFileSync(file, 'utf8')) as BusyReport
   if (old.head.quick || old.head.machine !== report.head.machine) return report
-  const again = (part: Part) => parts.includes(part)
+  /** Measured again: the part, in this place. */
+  const again = (part: Part, shape: string, where: string) => {
+    const size = shape === LARGE_SHAPE ? 'large' : 'small'
+    return parts.includes(part) && places.includes(`${size}-${where === 'Node' ? 'node' : 'page'}`)
+  }
   const { commit, date, others, before } = old.head
-  const kept = PARTS.filter(part => !again(part)).map(part => ({ part, commit, date, others }))
+  const kept = PARTS.filter(part => !parts.includes(part) || places.length < PLACES.length).map(
+    part => ({
+      part: parts.includes(part) ? `${part}, the other places` : part,
+      commit,
+      date,
+      others,
+    }),
+  )
   return {
     ...report,
     head: {
@@ -133,9 +154,9 @@ function keepOthers(report: BusyReport, { out, parts, quick }: BusyOptions): Bus
       ...(report.head.before === undefined && before !== undefined ? { before } : {}),
       kept: kept.map(now => old.head.kept?.find(({ part }) => part === now.part) ?? now),
     },
-    entries: old.entries.filter(e => !again(e.busy === 0 ? 'idle' : 'busy')),
-    switching: again('switching') ? [] : old.switching,
-    native: again('native') ? [] : old.native,
+    entries: old.entries.filter(e => !again(e.busy === 0 ? 'idle' : 'busy', e.model, e.where)),
+    switching: old.switching.filter(s => !again('switching', s.model, 'Node')),
+    native: parts.includes('native') ? [] : old.native,
   }
 }
 
