@@ -7,6 +7,10 @@ constexpr int32_t LOOKUP_TOKENS = 32;
 // Units of a call at most: 1024 have 260 kB of sums, which a second-level cache of 512 kB still holds beside the
 // tables. Half as many would build all tables twice for qkv, gate and up of the 0.7B shape.
 constexpr int32_t LOOKUP_UNITS = 1024;
+// Where threads are late a call should take no longer than this, as it may be done again: a quarter of a time slice. But tables
+// cost as much as 65 units, so it has so many at least.
+constexpr int32_t FINER_NS = 750000;
+constexpr int32_t FINER_UNITS = 192;
 // Parts of a stack at most.
 constexpr int32_t LOOKUP_PARTS = 3;
 // A byte of a t2 tile row holds 4 codes of 0..2, so it is at most 0xaa: 171 entries, 81 of them used.

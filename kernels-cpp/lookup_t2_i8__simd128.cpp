@@ -220,14 +220,16 @@ inline void add_part(v128_t*& kept, v128_t*& totals, const LookupPart& part, con
   totals += rows * (T / 4);
 }
 
+constexpr int32_t TOTALS = LOOKUP_TABLE_BYTES + LOOKUP_SUMS_BYTES;
+
 template <int T>
-void lookup(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, uint8_t* scratch) {
+void lookup(const ActsI8& x, const LookupPart* parts, int32_t n_parts, uint8_t* scratch) {
   const RyzMatrix& w = *parts[0].w;
   const int32_t tiles = div_up(w.cols, TILE_COLS);
   const int32_t close_tiles = w.scale_block != 0 ? w.scale_block / TILE_COLS : SUM_TILES;
   auto* tables = reinterpret_cast<int16_t*>(scratch);
   auto* all_sums = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES);
-  auto* all_totals = reinterpret_cast<v128_t*>(scratch + LOOKUP_TABLE_BYTES + LOOKUP_SUMS_BYTES);
+  auto* all_totals = reinterpret_cast<v128_t*>(scratch + TOTALS);
 
   for (int32_t tile = 0; tile < tiles; tile++) {
     alignas(16) int8_t x_t[TILE_COLS * T];
@@ -237,7 +239,11 @@ void lookup(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y
     v128_t* totals = all_totals;
     for (int32_t p = 0; p < n_parts; p++) add_part<T>(kept, totals, parts[p], tables, tile, tiles, close_tiles);
   }
-  const v128_t* totals = all_totals;
+}
+
+template <int T>
+void write_parts(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, const uint8_t* scratch) {
+  auto* totals = reinterpret_cast<const v128_t*>(scratch + TOTALS);
   for (int32_t p = 0; p < n_parts; p++) {
     for (int32_t unit = parts[p].begin; unit < parts[p].end; unit++, totals += TILE_ROWS * (T / 4)) {
       write_unit<T>(x, *parts[p].w, parts[p].y, y_stride, unit * TILE_ROWS, totals);
@@ -247,7 +253,12 @@ void lookup(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y
 
 }  // namespace
 
-void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, void* scratch) {
+void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, void* scratch) {
   auto* kernel = x.count <= 8 ? lookup<8> : x.count <= 16 ? lookup<16> : lookup<LOOKUP_TOKENS>;
-  kernel(x, parts, n_parts, y_stride, static_cast<uint8_t*>(scratch));
+  kernel(x, parts, n_parts, static_cast<uint8_t*>(scratch));
+}
+
+void lookup_write(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, const void* scratch) {
+  auto* kernel = x.count <= 8 ? write_parts<8> : x.count <= 16 ? write_parts<16> : write_parts<LOOKUP_TOKENS>;
+  kernel(x, parts, n_parts, y_stride, static_cast<const uint8_t*>(scratch));
 }

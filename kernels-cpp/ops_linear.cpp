@@ -114,6 +114,11 @@ struct OwnLinear {
 };
 static_assert(sizeof(OwnLinear) <= OWN_ARGS, "pool.h has less room");
 
+// At most LOOKUP_PARTS parts.
+void copy_stack(RyzLinear* to, const RyzLinear& w) {
+  __builtin_memcpy(to, &w, sizeof(RyzLinear) + (w.n_parts - 1) * sizeof(RyzMatrix));
+}
+
 float* own_place(int32_t thread) {
   return reinterpret_cast<float*>(scratch_of(thread) + LOOKUP_BYTES - OWN_BYTES);
 }
@@ -135,7 +140,7 @@ void copy_linear(void* to, const void* args, int32_t begin, int32_t end, int32_t
   auto& own = *static_cast<OwnLinear*>(to);
   own.args = a;
   own.args.w = &own.w;
-  __builtin_memcpy(&own.w, a.w, sizeof(RyzLinear) + (a.w->n_parts - 1) * sizeof(RyzMatrix));
+  copy_stack(&own.w, *a.w);
   const int32_t first = output_of(*a.w, begin);
   own.args.stride = output_of(*a.w, end) - first;
   // linear_task adds `first` again.
@@ -163,16 +168,26 @@ int32_t own_units(const RyzLinear& w, int32_t count, int32_t stride) {
 
 // A stack that goes through tables, cut into (units of all parts laid end to end, group of tokens).
 struct LookupArgs {
-  const LinearArgs* linear;
+  LinearArgs linear;
   int32_t cuts;    // see lookup_cuts
   int32_t groups;  // of LOOKUP_TOKENS tokens
 };
 
+// What a unit takes for a group of tokens.
+int32_t lookup_ns(int32_t cols) { return ns_of(static_cast<int64_t>(TILE_ROWS) * cols * LOOKUP_TOKENS, 110); }
+
+// Units of a call at most.
+int32_t lookup_most(int32_t cols) {
+  if (pool_threads() == 1 || !pool_is_late()) return LOOKUP_UNITS;
+  const int32_t most = FINER_NS / lookup_ns(cols);
+  return most < FINER_UNITS ? FINER_UNITS : most < LOOKUP_UNITS ? most : LOOKUP_UNITS;
+}
+
 // As few cuts as the kernel can take, times the least that gives every thread the same number of items, or
 // four and more: every cut pays for tables of its own.
-int32_t lookup_cuts(int32_t units, int32_t groups) {
+int32_t lookup_cuts(int32_t units, int32_t cols, int32_t groups) {
   const int32_t threads = pool_threads();
-  const int32_t least = div_up(units, LOOKUP_UNITS);
+  const int32_t least = div_up(units, lookup_most(cols));
   int32_t splits = 1;
   for (; splits < 4 * threads; splits++) {
     const int32_t items = least * splits * groups;
@@ -182,32 +197,69 @@ int32_t lookup_cuts(int32_t units, int32_t groups) {
 }
 
 // One item: a cut, for one group of tokens. Tokens vary fastest: they share weights.
-void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
-  const auto& job = *static_cast<const LookupArgs*>(args);
-  const LinearArgs& a = *job.linear;
+struct LookupItem {
+  ActsI8 x;
+  LookupPart parts[LOOKUP_PARTS];
+  int32_t n_parts;
+};
+
+LookupItem lookup_item(const LookupArgs& job, int32_t item) {
+  const LinearArgs& a = job.linear;
   const ActsI8& all = a.x_i8;
-  for (int32_t item = begin; item < end; item++) {
-    const int32_t t = item % job.groups * LOOKUP_TOKENS;
-    const int32_t cut = item / job.groups;
-    const int32_t left = all.count - t;
-    const ActsI8 x{all.q + static_cast<size_t>(t) * all.stride, all.stride, all.inv + t, all.sums + t,
-                   all.tile_sums + static_cast<size_t>(t) * (all.stride / TILE_COLS),
-                   left < LOOKUP_TOKENS ? left : LOOKUP_TOKENS};
-    float* y = a.out + static_cast<size_t>(t) * a.w->outputs;
-    int32_t first = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * cut / job.cuts);
-    int32_t last = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * (cut + 1) / job.cuts);
-    LookupPart parts[LOOKUP_PARTS];
-    int32_t n = 0;
-    for (int32_t p = 0; p < a.w->n_parts && last > 0; p++) {
-      const RyzMatrix& w = a.w->parts[p];
-      const int32_t units = div_up(w.rows, TILE_ROWS);
-      if (first < units) parts[n++] = {&w, y, first > 0 ? first : 0, last < units ? last : units};
-      first -= units;
-      last -= units;
-      y += w.rows;
-    }
-    lookup_t2_i8(x, parts, n, a.w->outputs, scratch_of(thread));
+  const int32_t t = item % job.groups * LOOKUP_TOKENS;
+  const int32_t cut = item / job.groups;
+  const int32_t left = all.count - t;
+  LookupItem found{{all.q + static_cast<size_t>(t) * all.stride, all.stride, all.inv + t, all.sums + t,
+                    all.tile_sums + static_cast<size_t>(t) * (all.stride / TILE_COLS),
+                    left < LOOKUP_TOKENS ? left : LOOKUP_TOKENS},
+                   {},
+                   0};
+  float* y = a.out + static_cast<size_t>(t) * a.stride;
+  int32_t first = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * cut / job.cuts);
+  int32_t last = static_cast<int32_t>(static_cast<int64_t>(a.w->units) * (cut + 1) / job.cuts);
+  for (int32_t p = 0; p < a.w->n_parts && last > 0; p++) {
+    const RyzMatrix& w = a.w->parts[p];
+    const int32_t units = div_up(w.rows, TILE_ROWS);
+    if (first < units) found.parts[found.n_parts++] = {&w, y, first > 0 ? first : 0, last < units ? last : units};
+    first -= units;
+    last -= units;
+    y += w.rows;
   }
+  return found;
+}
+
+// The results stay in the thread's scratch.
+void lookup_own_task(const void* args, int32_t begin, int32_t, int32_t thread) {
+  const LookupItem item = lookup_item(*static_cast<const LookupArgs*>(args), begin);
+  lookup_t2_i8(item.x, item.parts, item.n_parts, scratch_of(thread));
+}
+
+void bring_lookup(const void* args, int32_t begin, int32_t, int32_t thread) {
+  const auto& job = *static_cast<const LookupArgs*>(args);
+  const LookupItem item = lookup_item(job, begin);
+  lookup_write(item.x, item.parts, item.n_parts, job.linear.stride, scratch_of(thread));
+}
+
+void lookup_task(const void* args, int32_t begin, int32_t end, int32_t thread) {
+  for (int32_t item = begin; item < end; item++) {
+    lookup_own_task(args, item, item + 1, thread);
+    bring_lookup(args, item, item + 1, thread);
+  }
+}
+
+struct OwnLookup {
+  LookupArgs args;
+  RyzLinear w;
+  RyzMatrix more[LOOKUP_PARTS - 1];
+};
+static_assert(sizeof(OwnLookup) <= OWN_ARGS, "pool.h has less room");
+
+void copy_lookup(void* to, const void* args, int32_t, int32_t, int32_t) {
+  const auto& a = *static_cast<const LookupArgs*>(args);
+  auto& own = *static_cast<OwnLookup*>(to);
+  own.args = a;
+  own.args.linear.w = &own.w;
+  copy_stack(&own.w, *a.linear.w);
 }
 
 }  // namespace
@@ -239,13 +291,14 @@ int32_t ryz_linear(float* out, const float* x, const RyzLinear* w, int32_t count
                         round != 0};
   if (by_lookup(*w, args.round, count)) {
     const int32_t groups = div_up(count, LOOKUP_TOKENS);
-    const LookupArgs lookup{&args, lookup_cuts(w->units, groups), groups};
+    const LookupArgs lookup{args, lookup_cuts(w->units, w->cols, groups), groups};
     const int64_t products = static_cast<int64_t>(TILE_ROWS) * w->units * w->cols * count;
     const int32_t items = lookup.cuts * groups;
-    return pool_run(lookup_task, &lookup, items, 1, ns_of(products / items, 110));
+    const OwnPlace own{copy_lookup, lookup_own_task, bring_lookup, 1, 1};
+    return pool_run(lookup_task, &lookup, items, 1, ns_of(products / items, 110), &own);
   }
   constexpr int32_t LEAST_UNITS = 4;
-  const OwnPlace own{copy_linear, bring_linear, own_units(*w, count, stride)};
+  const OwnPlace own{copy_linear, linear_task, bring_linear, own_units(*w, count, stride), 0};
   return pool_run(linear_task, &args, w->units, LEAST_UNITS, static_cast<int32_t>(linear_ns(args) / w->units),
                   own.at_most < LEAST_UNITS ? nullptr : &own);
 }

@@ -13,9 +13,12 @@ using PoolTask = void(const void* args, int32_t begin, int32_t end, int32_t thre
 struct OwnPlace {
   // Makes a copy of the arguments, of at most OWN_ARGS bytes, whose results of items begin..end-1 go there.
   void (*copy)(void* to, const void* args, int32_t begin, int32_t end, int32_t thread);
+  PoolTask* task;  // with the copy, in the place of pool_run's
   void (*bring)(const void* args, int32_t begin, int32_t end, int32_t thread);
   int32_t at_most;  // items that have room
+  int32_t kind;     // of kernel, below OWN_KINDS: what its pieces take is measured
 };
+constexpr int32_t OWN_KINDS = 2;
 constexpr int32_t OWN_ARGS = 256;
 
 // Runs `task` over items 0..items-1 and returns when all are done. `args` must stay valid until then.
@@ -26,6 +29,9 @@ constexpr int32_t OWN_ARGS = 256;
 // writing.
 int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_least, int32_t item_ns,
                  const OwnPlace* own = nullptr);
+
+// Whether a thread was late with a piece in the last tenth of a second: what is waited for, or done again, should be short.
+bool pool_is_late();
 
 // Threads that share tasks now, the caller included.
 int32_t pool_threads();

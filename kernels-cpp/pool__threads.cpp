@@ -47,6 +47,14 @@ int32_t n_threads = 1;
 int32_t spin_limit = 0;
 int32_t join_limit_ms = 0;
 int32_t alone_ns = 0;
+// When a thread was late last.
+double late_at = -1e9;
+
+// What thread 0 has seen each worker hold in this region, and when first.
+struct Seen {
+  uint32_t held;
+  double since_ms;
+} seen_held[MAX_THREADS];
 
 // A region is cut into so many pieces a thread, as long as none is longer than this, or shorter than a part of what
 // thread 0 does alone. Shorter ones cost more than they share out; of longer ones thread 0 would wait for the
@@ -55,10 +63,8 @@ constexpr int32_t PIECES_A_THREAD = 4;
 constexpr int32_t LONGEST_NS = 250000;
 constexpr int32_t SHORTEST_OF_ALONE = 3;
 
-// What pieces that can be done again take, over what ops.h says they do: 2 until it is measured, in one region of so
-// many, as asking for the time twice costs 0.1 us.
-double pace = 2;
-constexpr uint32_t MEASURE_EVERY = 32;
+// What pieces that can be done again take, over what ops.h says they do, by kind: 2 until it is measured.
+double pace[OWN_KINDS] = {2, 2};
 
 void count(uint32_t& counter, uint32_t more) {
   __atomic_store_n(&counter, __atomic_load_n(&counter, __ATOMIC_RELAXED) + more, __ATOMIC_RELAXED);
@@ -86,8 +92,10 @@ bool run_held(int32_t piece, int32_t thread) {
   }
   alignas(16) uint8_t args[OWN_ARGS];
   r.own->copy(args, r.args, begin, end, thread);
+  PoolTask* const task = r.own->task;
+  // From here on, what the region points to may be gone, until the piece is known to be kept.
   holders.hold(thread, piece);
-  r.task(args, begin, end, thread);
+  task(args, begin, end, thread);
   if (!holders.keep(thread, piece)) return false;
   r.own->bring(r.args, begin, end, thread);
   holders.let_go(thread);
@@ -136,25 +144,65 @@ bool spin_to_the_end(int32_t limit) {
   return false;
 }
 
-bool spin_for(double ms) {
-  const double end = host_now_ms() + ms;
+bool spin_until(double end) {
   do {
     if (spin_to_the_end(500)) return true;
   } while (host_now_ms() < end);
   return false;
 }
 
-// Does again what others are in the middle of; true where nothing is left then.
-bool do_again() {
-  for (int32_t t = 1; t < n_threads; t++) {
-    const int32_t piece = holders.take_back(t);
-    if (piece == NO_PIECE) continue;
-    run_piece(piece, 0);
-    count(done[0].pieces, 1);
-    waits.again++;
-    if (subtract(left, 1) == 1) return true;
+// Spins first; who is waited for may need this very core.
+bool wait_until(double end) {
+  constexpr double SPIN_MS = 0.1;
+  const double now = host_now_ms();
+  if (spin_until(end - now < SPIN_MS ? end : now + SPIN_MS)) return true;
+  store(joining, 1);
+  for (double rest_ms; (rest_ms = end - host_now_ms()) > 0;) {
+    const uint32_t pieces = load(left);
+    if (pieces == 0) break;
+    wait(left, pieces, static_cast<int64_t>(rest_ms * 1e6));
   }
+  store(joining, 0);
   return load(left) == 0;
+}
+
+// Notes what others are in the middle of.
+void look_at_held(double now) {
+  for (int32_t t = 1; t < n_threads; t++) {
+    const uint32_t held = load(holders.held[t]);
+    if (held != seen_held[t].held) seen_held[t] = {held, now};
+  }
+}
+
+// Until nothing is left, does again what others have been in the middle of for longer than `piece_ms`. True when nothing is
+// left; false when all that is left must be waited for.
+bool do_again(double piece_ms) {
+  for (;;) {
+    const double now = host_now_ms();
+    look_at_held(now);
+    constexpr double NEVER = 1e300;
+    double soonest = NEVER;
+    for (int32_t t = 1; t < n_threads; t++) {
+      const Seen& seen = seen_held[t];
+      if (seen.held == HOLDS_NONE || seen.held == BRINGS) continue;
+      const double due = seen.since_ms + piece_ms;
+      if (due > now) {
+        if (due < soonest) soonest = due;
+        continue;
+      }
+      const int32_t piece = holders.take_back(t);
+      if (piece == NO_PIECE) continue;
+      run_piece(piece, 0);
+      count(done[0].pieces, 1);
+      waits.again++;
+      late_at = host_now_ms();
+      waits.ms -= late_at - now;  // that was work
+      if (subtract(left, 1) == 1) return true;
+      soonest = 0;
+    }
+    if (soonest == NEVER) return load(left) == 0;
+    if (wait_until(soonest)) return true;
+  }
 }
 
 // Waits for the pieces that others are in the middle of.
@@ -192,17 +240,21 @@ int32_t join(int32_t piece_ns) {
   const double began = host_now_ms();
   if (region.own && !load(failed)) {
     // Who runs would be through with a piece by now. Too soon costs the piece, too late as much of the wait.
-    constexpr double NO_LONGER = 1.5;
+    constexpr double NO_LONGER = 2;
     constexpr double LEAST_MS = 0.01;
-    const double piece_ms = NO_LONGER * pace * piece_ns * 1e-6;
-    const bool ended = spin_for(piece_ms > LEAST_MS ? piece_ms : LEAST_MS);
-    waits.ms += host_now_ms() - began;
-    if (ended || do_again()) return RYZ_OK;
+    const double piece_ms = NO_LONGER * pace[region.own->kind] * piece_ns * 1e-6;
+    if (do_again(piece_ms > LEAST_MS ? piece_ms : LEAST_MS)) {
+      waits.ms += host_now_ms() - began;
+      return RYZ_OK;
+    }
   }
   const int32_t status = await_pieces();
   const double waited = host_now_ms() - began;
   waits.ms += waited;
-  if (waited > LATE_MS) waits.late_ms += waited;
+  if (waited > LATE_MS) {
+    waits.late_ms += waited;
+    late_at = host_now_ms();
+  }
   return status;
 }
 
@@ -229,16 +281,35 @@ int32_t grain_of(int32_t items, int32_t at_least, int32_t item_ns, int32_t threa
 }
 
 // Thread 0's own pieces of a region should have taken `ns`.
-void learn_pace(double began, double ns) {
-  double sample = (host_now_ms() - began) * 1e6 / ns;
-  // It may have been off its core itself.
-  if (sample > 2 * pace) sample = 2 * pace;
-  pace += (sample - pace) / 4;
+void learn_pace(double& of, double ms, double ns) {
+  const double sample = ms * 1e6 / ns;
+  // Where it was long it may have been off its core itself.
+  of += (sample < 2 * of ? sample - of : of) / 8;
   constexpr double LEAST = 0.1;
-  if (pace < LEAST) pace = LEAST;
+  if (of < LEAST) of = LEAST;
+}
+
+// Thread 0's share of a region whose pieces can be done again; @returns how many it did.
+uint32_t do_own(int32_t threads, int32_t piece_ns) {
+  // To ask for the time costs 0.05 us and more: after short pieces nobody looks.
+  constexpr int32_t WORTH_A_LOOK_NS = 50000;
+  for (int32_t t = 1; t < n_threads; t++) seen_held[t].held = HOLDS_NONE;
+  const double began = host_now_ms();
+  uint32_t mine = 0;
+  for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; mine++) {
+    run_piece(piece, 0);
+    if (piece_ns >= WORTH_A_LOOK_NS) look_at_held(host_now_ms());
+  }
+  if (mine > 0) learn_pace(pace[region.own->kind], host_now_ms() - began, static_cast<double>(mine) * piece_ns);
+  return mine;
 }
 
 }  // namespace
+
+bool pool_is_late() {
+  constexpr double LATELY_MS = 100;
+  return host_now_ms() - late_at < LATELY_MS;
+}
 
 int32_t pool_threads() { return static_cast<int32_t>(__atomic_load_n(&active.value, __ATOMIC_RELAXED)); }
 
@@ -252,11 +323,13 @@ int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_lea
     const int32_t pieces = (items + grain - 1) / grain;
     if (pieces > 1 && pieces <= MAX_PIECES) {
       open_region({task, args, items, grain, own}, pieces, threads);
-      const double began = own && waits.regions % MEASURE_EVERY == 0 ? host_now_ms() : 0;
-      uint32_t mine = 0;
-      for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; mine++) run_piece(piece, 0);
       const int32_t piece_ns = grain * item_ns;
-      if (began > 0 && mine > 0) learn_pace(began, static_cast<double>(mine) * piece_ns);
+      uint32_t mine = 0;
+      if (own) {
+        mine = do_own(threads, piece_ns);
+      } else {
+        for (int32_t piece; (piece = claims.next(0, threads)) != NO_PIECE; mine++) run_piece(piece, 0);
+      }
       count(done[0].pieces, mine);
       return subtract(left, mine) == mine ? RYZ_OK : join(piece_ns);
     }

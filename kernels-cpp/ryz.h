@@ -128,7 +128,10 @@ struct LookupPart {
   float* y;
   int32_t begin, end;
 };
-void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, void* scratch);
+// The results stay in scratch, in a form of the build's own, until lookup_write brings them to y with the same arguments:
+// between the two a piece can be taken back from its thread (OwnPlace in pool.h).
+void lookup_t2_i8(const ActsI8& x, const LookupPart* parts, int32_t n_parts, void* scratch);
+void lookup_write(const ActsI8& x, const LookupPart* parts, int32_t n_parts, int32_t y_stride, const void* scratch);
 // Tokens from which lookup_t2_i8 beats linear_t2_i8; measured, one value per build.
 int32_t lookup_from();
 // What ryz_dots chose for few tokens, of builds that have both kinds of dot.

@@ -75,7 +75,10 @@ int main(int argc, char** argv) {
     for (int32_t begin = 0; begin < units; begin += LOOKUP_UNITS) {
       const int32_t end = begin + LOOKUP_UNITS < units ? begin + LOOKUP_UNITS : units;
       const LookupPart part{&w, y, begin, end};
-      if (lookup) lookup_t2_i8(x, &part, 1, w.rows, scratch);
+      if (lookup) {
+        lookup_t2_i8(x, &part, 1, scratch);
+        lookup_write(x, &part, 1, w.rows, scratch);
+      }
       if (multiply) linear_t2_i8(x, w, y, w.rows, begin, end, scratch);
     }
   }

@@ -89,10 +89,9 @@ int main(int argc, char** argv) {
     const int32_t items = 1 + random.below(MOST_ITEMS);
     // On this stack, as in the ops: a thread that reads it after the region would see another one's.
     const Args args{number, done, &wrong};
-    const OwnPlace own{copy_args, bring_results, 1 + random.below(MOST_ITEMS)};
+    const OwnPlace own{copy_args, own_task, bring_results, 1 + random.below(MOST_ITEMS), 0};
     const bool again = number % 2 == 0;
-    CHECK(pool_run(again ? own_task : task, &args, items, 1 + random.below(4), 1 + random.below(3000),
-                   again ? &own : nullptr) == 0);
+    CHECK(pool_run(task, &args, items, 1 + random.below(4), 1 + random.below(3000), again ? &own : nullptr) == 0);
     int32_t missing = 0;
     for (int32_t i = 0; i < items; i++) missing += done[i] != number;
     CHECK(missing == 0, "region %d: %d of %d items", number, missing, items);

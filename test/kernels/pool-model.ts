@@ -60,6 +60,7 @@ const PC = [
   'check',
   'wait',
   'joined',
+  'looks up',
   'over',
   'active?',
   'park',
@@ -84,8 +85,8 @@ const ON_ACTIVE = 3
 const [DESCRIPTOR, LEFT, JOINING, EPOCH, SLEEPERS, ACTIVE, CURRENT, WORDS] = [
   0, 1, 2, 3, 4, 5, 6, 7,
 ]
-const [PC_, ASLEEP, SEEN_EPOCH, FIRST, END, VICTIM, PIECE, READ, OWN, HELD, THREAD_BYTES] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10,
+const [PC_, ASLEEP, SEEN_EPOCH, FIRST, END, VICTIM, PIECE, READ, OWN, HELD, SAW, THREAD_BYTES] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11,
 ]
 /** HELD, beside pieces + 1 and nothing. */
 const BRINGS = 255
@@ -151,8 +152,9 @@ export class PoolModel {
    */
   #aloneToTheEnd(state: Uint8Array): void {
     const first = PC[state[this.#threads + PC_]!]!
-    const sleeps = ['joining', 'check', 'wait', 'joined'].includes(first)
-    const takesBack = ['held?', 'take back', 'again', 'one less'].includes(first)
+    const looksAgain = state[this.#threads + SAW] === 1
+    const sleeps = !looksAgain && ['joining', 'check', 'wait', 'joined'].includes(first)
+    const takesBack = !looksAgain && ['held?', 'take back', 'again', 'one less'].includes(first)
     for (let t = 1; t < this.#setup.threads; t++) {
       const at = this.#at(t)
       const pc = PC[state[at + PC_]!]!
@@ -211,6 +213,7 @@ export class PoolModel {
       'take back',
       'again',
       'one less',
+      'looks up',
     ]
     if (!victims.includes(pc)) s[at + VICTIM] = t
   }
@@ -289,6 +292,7 @@ export class PoolModel {
         // It has waited for as long as a piece takes.
         const holder = s[at + VICTIM]!
         if (holder >= this.#setup.threads) {
+          // It sleeps for some time and looks again where somebody has held a piece; else until nothing is left.
           go('joining')
           return true
         }
@@ -296,6 +300,7 @@ export class PoolModel {
         if (held === 0 || held === BRINGS) s[at + VICTIM] = holder + 1
         else {
           s[at + FIRST] = held
+          s[at + SAW] = 1
           go('take back')
         }
         return true
@@ -329,12 +334,24 @@ export class PoolModel {
         go(s[LEFT] === 0 ? 'joined' : 'wait')
         return true
       case 'wait':
-        if (s[LEFT] === s[at + FIRST]) s[at + ASLEEP] = ON_LEFT
-        go('check')
+        // A sleep that ends by itself is none here: whatever others do meanwhile they may also do before.
+        if (s[at + SAW]) go('joined')
+        else {
+          if (s[LEFT] === s[at + FIRST]) s[at + ASLEEP] = ON_LEFT
+          go('check')
+        }
         return true
       case 'joined':
         s[JOINING] = 0
-        this.#close(s, go)
+        if (s[at + SAW]) {
+          s[at + VICTIM] = 1
+          go('looks up')
+        } else this.#close(s, go)
+        return true
+      case 'looks up':
+        s[at + SAW] = 0
+        if (s[LEFT] === 0) this.#close(s, go)
+        else go('held?')
         return true
       default:
         return false
@@ -513,6 +530,7 @@ export class PoolModel {
       if (s[this.#done + region * this.#most + p] !== 1) throw new Fault('a piece was left out')
     }
     s[CURRENT] = region + 1
+    s[this.#threads + SAW] = 0
     go(region + 1 < regions.length ? 'use' : 'over')
   }
 
