@@ -30,8 +30,12 @@ function pool(threads: number, more: Partial<PoolWatchOptions> = {}) {
     used,
     clock,
     /** A step whose regions were shared, and all active workers came; its milliseconds by threads. */
-    step(cost: number | ((threads: number) => [ms: number, lateMs: number]), came = true) {
-      const answered = watch.begin(1)
+    step(
+      cost: number | ((threads: number) => [ms: number, lateMs: number]),
+      came = true,
+      rows = 1,
+    ) {
+      const answered = watch.begin(rows)
       watch.between()
       words[(WAITS + 16) / 4]!++
       const { active } = watch.stats()
@@ -115,6 +119,18 @@ describe('the watch over the pool', () => {
       })
     }
     expect(watch.stats()).toMatchObject({ active: 2, othersBusy: true })
+  })
+
+  it('tries one thread no more often where pieces are done again', () => {
+    const onOneThread = (rows: number, pieces: number) => {
+      const { watch, step, again } = pool(2)
+      for (let i = 0; i < 200; i++) {
+        again(pieces)
+        step(idle, true, rows)
+      }
+      return watch.stats().msByActive[0]!
+    }
+    for (const rows of [1, 64]) expect(onOneThread(rows, 4)).toBe(onOneThread(rows, 0))
   })
 
   it('misses a worker that was wanted and does not come, when the limit is over, and not before', () => {
