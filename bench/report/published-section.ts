@@ -41,9 +41,11 @@ export interface OtherBackend {
 }
 
 export function publishedSection(rows: readonly PublishedRow[] = []): string {
-  const places = [
-    ...new Set(rows.map(r => `${r.model} on ${r.machine}, ${r.date.slice(0, 10)}, ${r.commit}`)),
-  ]
+  const places = [...new Set(rows.map(r => `${r.model} on ${r.machine}`))].map(place => {
+    const own = rows.filter(r => `${r.model} on ${r.machine}` === place)
+    const facts = [own.map(r => r.date.slice(0, 10)), own.map(r => r.commit)]
+    return [place, ...facts.map(list => [...new Set(list)].join(' and '))].join(', ')
+  })
   return `## Published task files in the page
 
 Each task's file as it is published, dropped on the evaluation page in Chromium, from the first document to the last: killed
@@ -71,9 +73,8 @@ ${table(
   ]),
 )}
 
-The first documents again on the other backends (of MMLU: of two subjects; WebGPU in
-software, where there is no GPU). The kernels must give the bits of the reference;
-WebGPU may differ by 0.05 a token in the median and by 0.5 at most ([why](../evals/README.md#published-files-in-the-page)).
+The first documents again on the other backends (of MMLU: of two subjects; WebGPU in software, where there is
+no GPU). The kernels must give the bits of the reference; WebGPU may differ by 0.05 a token in the median and by 0.5 at most ([why](../evals/README.md#published-files-in-the-page)).
 
 ${table(
   [
