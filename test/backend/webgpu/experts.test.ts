@@ -6,15 +6,12 @@ import { kindName, LINEAR_KINDS } from '../../../src/backend/cases.ts'
 import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
 import type { Gpu } from '../../../src/backend/webgpu/device.ts'
 import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
-import { openModel } from '../../../src/format/open.ts'
-import { readConfig } from '../../../src/model/config.ts'
-import { loadWeights } from '../../../src/model/load-weights.ts'
-import { BackendNetwork } from '../../../src/model/run-network.ts'
-import { CASES, caseFiles } from '../../golden/load.ts'
+import type { BackendNetwork } from '../../../src/model/run-network.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
 import { FLOAT_SUMS, near } from '../near.ts'
 import * as ops from '../ops.ts'
 import { counted } from './counted.ts'
+import { openCase } from './open-case.ts'
 
 const SEED = Number(process.env.RYZ_SEED ?? 20261128)
 const adapter = await adapterHere()
@@ -37,23 +34,8 @@ const SMALL_BINDING = 16_384
 const TINY_BINDING = 1024
 
 async function openMixture(name: string, gpu: Gpu, fuse = true) {
-  const file = await openModel(caseFiles(CASES.find(c => c.name === name)!)[0]!, {})
-  const config = readConfig(file)
-  const { used, shared } = config.experts!
-  const maxCols = Math.max(config.hidden, config.ffn, shared?.ffn ?? 0)
-  const limits = { maxRows: 4, maxContext: 64, maxCols, routed: used }
-  const backend = createWebGpuBackend({ gpu, limits, fuse })
-  const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
-  const network = new BackendNetwork(config, backend, weights, {
-    activations: 'int8',
-    strict: false,
-    kv: 'f16',
-    kvBlocks: 4,
-    contextLength: 64,
-    maxRows: 4,
-    wantedRows: 4,
-  })
-  return { network, backend, layers: config.layers, used }
+  const { backend, config, run } = await openCase(name, gpu, { maxRows: 4, fuse })
+  return { network: run(), backend, layers: config.layers, used: config.experts!.used }
 }
 
 /** Feeds tokens one by one. @returns the logits of each */

@@ -9,20 +9,17 @@ import {
   type WebGpuBackend,
 } from '../../../src/backend/webgpu/webgpu-backend.ts'
 import { createGuard, type Guard } from '../../../src/engine/faults/guard.ts'
-import { openModel } from '../../../src/format/open.ts'
-import { readConfig } from '../../../src/model/config.ts'
-import { loadWeights } from '../../../src/model/load-weights.ts'
-import { BackendNetwork } from '../../../src/model/run-network.ts'
+import type { BackendNetwork } from '../../../src/model/run-network.ts'
 import { poke } from '../../engine/faults/broken.ts'
-import { CASES, caseFiles } from '../../golden/load.ts'
 import { argMax, referenceFactory } from '../../support/open.ts'
 import { wasmFactory } from '../../support/wasm.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
 import { near } from '../near.ts'
 import { type Counts, counted } from './counted.ts'
+import { CONTEXT, KV, openCase } from './open-case.ts'
 
 const adapter = await adapterHere()
-const CASE = CASES.find(c => c.name === 'b158-x86')!
+const CASE = 'b158-x86'
 
 interface Opened {
   readonly network: BackendNetwork
@@ -37,27 +34,18 @@ async function open(
   spoil?: (backend: Backend) => Backend,
   form: Form = 'once',
 ): Promise<Opened> {
-  const file = await openModel(caseFiles(CASE)[0]!, {})
-  const config = readConfig(file)
-  const limits = { maxRows: 16, maxContext: 64, maxCols: Math.max(config.hidden, config.ffn) }
-  const backend = createWebGpuBackend({ gpu, limits, fuse, form })
-  const { weights } = await loadWeights(file, config, backend, { head: 'int8', i2sLayout: 'x86' })
-  const kv = 'f16'
-  const contextLength = 64
-  const spec = { config, limits, network: { kv, contextLength }, main: backend } as const
+  const { config, limits, backend, run } = await openCase(CASE, gpu, { maxRows: 16, fuse, form })
+  const network = { kv: KV, contextLength: CONTEXT } as const
+  const spec = { config, limits, network, main: backend } as const
   const guards = { reference: referenceFactory, scalar: wasmFactory('scalar', 1) }
   const guard = createGuard(spec, guards, () => undefined)
-  const network = new BackendNetwork(config, spoil?.(backend) ?? backend, weights, {
-    activations: 'int8',
-    strict: false,
-    kv,
-    kvBlocks: 4,
-    contextLength,
-    maxRows: 16,
-    wantedRows: 4,
-    repair: guard.repair,
-  })
-  return { network, backend, layers: config.layers, guard }
+  const { repair } = guard
+  return {
+    network: run(spoil?.(backend), { repair }),
+    backend,
+    layers: config.layers,
+    guard,
+  }
 }
 
 /** Feeds tokens one by one. @returns the logits of each */
