@@ -23,7 +23,6 @@ const NONE = -3.0e38;
 var<workgroup> query: array<f32, DIM>;
 var<workgroup> sums: array<f32, DIM>;
 var<workgroup> weights: array<f32, WG>;
-var<workgroup> scores: array<f32, WG>;
 
 fn score(base: u32, t: u32) -> f32 {
   var s = 0.0;
@@ -40,26 +39,14 @@ fn score(base: u32, t: u32) -> f32 {
   return s;
 }
 
-fn fold_max(value: f32, t: u32) -> f32 {
-  workgroupBarrier(); // the last result was read
-  scores[t] = value;
-  workgroupBarrier(); // all values are there
-  for (var half = WG / 2u; half > 0u; half >>= 1u) {
-    if (t < half) { scores[t] = max(scores[t], scores[t + half]); }
-    workgroupBarrier(); // half as many are left
-  }
-  return scores[0];
+/** A number as a whole one of the same order, and back. */
+fn ordered(x: f32) -> u32 {
+  let bits = bitcast<u32>(x);
+  return select(bits | 0x80000000u, ~bits, bits > 0x7fffffffu);
 }
 
-fn fold_sum(value: f32, t: u32) -> f32 {
-  workgroupBarrier(); // the last result was read
-  scores[t] = value;
-  workgroupBarrier(); // all values are there
-  for (var half = WG / 2u; half > 0u; half >>= 1u) {
-    if (t < half) { scores[t] += scores[t + half]; }
-    workgroupBarrier(); // half as many are left
-  }
-  return scores[0];
+fn number(order: u32) -> f32 {
+  return bitcast<f32>(select(~order, order & 0x7fffffffu, order > 0x7fffffffu));
 }
 
 @compute @workgroup_size(WG)
@@ -87,12 +74,12 @@ fn attend(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_ind
     if (token < tokens) {
       s = score((first_base + block[table + token / 32u]) * p.head_words, token % 32u);
     }
-    let merged = max(most, fold_max(s, t));
+    let merged = max(most, number(max_all(ordered(s), t)));
     var weight = 0.0;
     if (token < tokens) { weight = exp(s - merged); }
     weights[t] = weight;
     let before = exp(most - merged);
-    total = total * before + fold_sum(weight, t); // its barriers show all weights
+    total = total * before + sum_all(weight, t); // its barriers show all weights
     most = merged;
     let last = min(WG, tokens - first);
     for (var d = t; d < p.head_dim; d += WG) {

@@ -17,13 +17,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read_write> out: array<f32>;
 @group(0) @binding(7) var<storage, read_write> residual: array<f32>;
 override GRID: u32 = 8192u; // workgroups in x; more go on in y
-override WG: u32 = 64u;
-override LANES: u32 = 16u;
-override MANY: bool = false; // more than one row
-override SUMS: u32 = 64u; // WG, or 4 * WG where MANY
-
-// Four sums of a lane side by side, for up to four rows.
-var<workgroup> lane_sums: array<vec4<i32>, SUMS>;
 
 @compute @workgroup_size(WG)
 fn linear_flat(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -55,24 +48,12 @@ fn linear_flat(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
       }
     }
   }
-  lane_sums[t] = s0;
-  if (MANY) {
-    lane_sums[WG + t] = s1;
-    lane_sums[2u * WG + t] = s2;
-    lane_sums[3u * WG + t] = s3;
-  }
-  workgroupBarrier(); // all lanes are in
-  for (var half = LANES / 2u; half > 0u; half >>= 1u) {
-    if (t % LANES < half) {
-      for (var r = 0u; r < more; r++) { lane_sums[r * WG + t] += lane_sums[r * WG + t + half]; }
-    }
-    workgroupBarrier(); // half as many are left
-  }
+  join_lanes(t, more, bitcast<vec4<u32>>(s0), bitcast<vec4<u32>>(s1), bitcast<vec4<u32>>(s2), bitcast<vec4<u32>>(s3));
   // Lane 4r + i writes matrix row n + i of row m + r.
   let r = t % LANES / 4u;
   let column = t % 4u;
   if (r >= more || n + column >= p.n) { return; }
-  let sum = lane_sums[r * WG + t - t % LANES][column];
+  let sum = bitcast<i32>(lane_sums[r * WG + t - t % LANES][column]);
   let y = f32(sum) * (scales[n + column] * bitcast<f32>(marks[m + r].x));
   let to = (m + r) * p.stride + p.first + n + column;
   out[to] = y;

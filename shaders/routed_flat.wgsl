@@ -17,11 +17,6 @@ struct Params {
 @group(0) @binding(6) var<storage, read> routes: array<f32>;
 @group(0) @binding(7) var<storage, read_write> out: array<f32>;
 override GRID: u32 = 8192u; // workgroups in x; more go on in y
-override WG: u32 = 64u;
-override LANES: u32 = 16u;
-
-// Four sums of a lane side by side.
-var<workgroup> lane_sums: array<vec4<i32>, WG>;
 
 @compute @workgroup_size(WG)
 fn routed_flat(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocation_index) t: u32) {
@@ -41,16 +36,12 @@ fn routed_flat(@builtin(workgroup_id) group: vec3<u32>, @builtin(local_invocatio
         flat_dot(base + min(n + 2u, last), j, p.row, v), flat_dot(base + min(n + 3u, last), j, p.row, v));
     }
   }
-  lane_sums[t] = s;
-  workgroupBarrier(); // all lanes are in
-  for (var half = LANES / 2u; half > 0u; half >>= 1u) {
-    if (t % LANES < half) { lane_sums[t] += lane_sums[t + half]; }
-    workgroupBarrier(); // half as many are left
-  }
+  let sums = bitcast<vec4<u32>>(s);
+  join_lanes(t, 1u, sums, sums, sums, sums);
   // Lane i writes matrix row n + i.
   let column = t % LANES;
   if (column >= 4u || n + column >= p.n) { return; }
-  let sum = lane_sums[t - column][column];
+  let sum = bitcast<i32>(lane_sums[t - column][column]);
   out[pair * p.stride + p.first + n + column] =
     f32(sum) * (scales[e * p.n + n + column] * bitcast<f32>(marks[m].x));
 }

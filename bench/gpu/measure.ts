@@ -11,7 +11,7 @@ import { planCells } from '../../demo/bench/plan.ts'
 import type { BenchRow } from '../../demo/bench/results.ts'
 import { runCells } from '../../demo/bench/run.ts'
 import packageJson from '../../package.json' with { type: 'json' }
-import { adapterName, type Gpu, openGpu } from '../../src/backend/webgpu/device.ts'
+import { adapterName, featuresOf, type Gpu, openGpu } from '../../src/backend/webgpu/device.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
 import { loadInNode } from '../../tools/node-engine.ts'
@@ -50,12 +50,12 @@ writeFileSync(out!, `${JSON.stringify(report, null, 1)}\n`)
 process.exit(0)
 
 async function measure(device: Gpu): Promise<void> {
-  const { description, software, features } = device.info
+  const { description, software } = device.info
   report.adapter = {
     name: adapterName(device.info),
     description,
     software,
-    features,
+    features: featuresOf(device.pipelines.choice),
     inner_loop: device.pipelines.choice.inner,
   }
   report.costs = await costsOf(device)

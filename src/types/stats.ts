@@ -65,6 +65,10 @@ export interface GpuTuning {
    */
   form: 'once' | 'fused' | 'producer'
   innerLoop: 'packed' | 'i32' | 'f32'
+  /** How a workgroup adds up: by halves through its memory, or by subgroups first (feature subgroups). */
+  reductions: 'tree' | 'subgroups'
+  /** How two halves of a word are read: unpacked by WGSL's built-in, or as the type f16 (feature shader-f16). */
+  halves: 'unpacked' | 'f16'
   source: 'measured' | 'skipped'
   reason: string
   /** Milliseconds of the same work, by variant; those that were measured. */

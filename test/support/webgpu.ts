@@ -38,3 +38,29 @@ export function sharedGpu(choice: GpuOptions['choice'] = {}): Promise<Gpu> {
   }
   return device
 }
+
+/**
+ * The same GPU, whose shaders are other ones than those that are handed in.
+ * @param pretended  a feature that the adapter has not; the new shaders must do without
+ */
+export function rewritten(
+  gpu: GPU,
+  rewrite: (code: string) => string,
+  pretended?: GPUFeatureName,
+): GPU {
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const adapter = await gpu.requestAdapter(options)
+    if (adapter === null) return null
+    const requestDevice = async (asked: GPUDeviceDescriptor = {}) => {
+      const requiredFeatures = [...(asked.requiredFeatures ?? [])].filter(f => f !== pretended)
+      const device = await adapter.requestDevice({ ...asked, requiredFeatures })
+      const create = device.createShaderModule.bind(device)
+      device.createShaderModule = given => create({ ...given, code: rewrite(given.code) })
+      return device
+    }
+    const features = new Set([...adapter.features, ...(pretended ? [pretended] : [])])
+    const { info, limits } = adapter
+    return { info, features, limits, requestDevice }
+  }
+  return { requestAdapter, wgslLanguageFeatures: gpu.wgslLanguageFeatures } as unknown as GPU
+}

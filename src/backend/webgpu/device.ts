@@ -24,8 +24,13 @@ export interface GpuInfo {
   readonly architecture: string
   readonly description: string
   readonly software: boolean
-  /** Optional features that are used. */
-  readonly features: readonly string[]
+}
+
+/** What a device may use beyond what every device can; which of it is faster is measured (tune.ts). */
+export interface GpuCan {
+  readonly packed: boolean
+  readonly subgroups: boolean
+  readonly f16: boolean
 }
 
 /** One device and what is made on it once. */
@@ -34,8 +39,7 @@ export interface Gpu {
   readonly info: GpuInfo
   readonly pipelines: Pipelines
   readonly limits: { readonly maxBuffer: number; readonly maxBinding: number }
-  /** It may use the packed dot product. */
-  readonly hasPackedDot: boolean
+  readonly can: GpuCan
   /** Which variants are fastest here; set by tune.ts, once. */
   tuning: GpuTuning | undefined
   /** Each dispatch is timed, and whether by the device's own clock. */
@@ -55,9 +59,21 @@ const ADAPTER_RETRY_MS = 300
 const LIMIT_MS = 10_000
 const NO_WEBGPU = 'this browser has no WebGPU'
 const SOFTWARE_NAMES = /swiftshader|llvmpipe|lavapipe|softpipe|warp|basic render/i
-const TIMESTAMPS = 'timestamp-query'
-/** Language features that shaders may use by name. */
-export const PACKED_DOT = 'packed_4x8_integer_dot_product'
+/** Having it on is said to cost speed: only where times are wanted. */
+const TIMESTAMPS: GPUFeatureName = 'timestamp-query'
+const SUBGROUPS: GPUFeatureName = 'subgroups'
+const F16: GPUFeatureName = 'shader-f16'
+/** A language feature that shaders may use by name. */
+const PACKED_DOT = 'packed_4x8_integer_dot_product'
+
+/** The features that variants use. */
+export function featuresOf({ inner, subgroups, f16 }: ShaderChoice): string[] {
+  return [
+    ...(inner === 'packed' ? [PACKED_DOT] : []),
+    ...(subgroups ? [SUBGROUPS] : []),
+    ...(f16 ? [F16] : []),
+  ]
+}
 
 /**
  * Opens a device on the best adapter.
@@ -68,11 +84,11 @@ export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): P
   const adapter = await requestAdapter(gpu, options)
   const refusal = refusalOf(adapter, options)
   if (refusal !== undefined) throw noGpu(refusal)
-  const wanted = chosen(gpu, adapter, options.choice)
-  const { device, choice } = await requestDevice(adapter, wanted, options)
+  const { device, ...has } = await requestDevice(adapter, options)
   const { profile = false } = options
-  const hasPackedDot = gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true
-  return watched(device, adapter, choice, { profile, hasPackedDot, software: isSoftware(adapter) })
+  const can = { ...has, packed: gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true }
+  const choice = chosen(can, options.choice)
+  return watched(device, adapter, choice, { profile, can, software: isSoftware(adapter) })
 }
 
 /**
@@ -128,38 +144,33 @@ async function requestAdapter(gpu: GPU, options: GpuOptions): Promise<GPUAdapter
 }
 
 /**
- * With the limits of the adapter, as that saves cuts, and the features that are wanted; what is refused is done
+ * With the limits of the adapter, as that saves cuts, and the features that variants need; what is refused is done
  * without. Everything runs on the default device.
  */
 async function requestDevice(
   adapter: GPUAdapter,
-  wanted: ShaderChoice,
   options: GpuOptions,
-): Promise<{ device: GPUDevice; choice: ShaderChoice }> {
+): Promise<{ device: GPUDevice } & Omit<GpuCan, 'packed'>> {
   const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
   const requiredLimits = { maxBufferSize, maxStorageBufferBindingSize }
-  const plain = { ...wanted, subgroups: false, f16: false }
+  const has = (name: GPUFeatureName): boolean => adapter.features.has(name)
+  const optional: GPUFeatureName[] = [SUBGROUPS, F16, ...(options.profile ? [TIMESTAMPS] : [])]
+  const wanted = optional.filter(has)
   const tries = [
-    { choice: wanted, requiredLimits },
-    { choice: wanted, requiredLimits: {} },
-    { choice: plain, requiredLimits: {} },
+    { requiredFeatures: wanted, requiredLimits },
+    { requiredFeatures: wanted, requiredLimits: {} },
+    { requiredFeatures: [], requiredLimits: {} },
   ]
   let refusal: unknown
-  for (const { choice, requiredLimits } of tries) {
-    const requiredFeatures: GPUFeatureName[] = []
-    if (choice.subgroups) requiredFeatures.push('subgroups')
-    if (choice.f16) requiredFeatures.push('shader-f16')
-    // Having it on is said to cost speed: only where times are wanted.
-    if (options.profile && choice !== plain && adapter.features.has(TIMESTAMPS)) {
-      requiredFeatures.push(TIMESTAMPS)
-    }
+  for (const { requiredFeatures, requiredLimits } of tries) {
     try {
       const device = await within(
         adapter.requestDevice({ label: 'ryzanstein', requiredFeatures, requiredLimits }),
         'the browser did not answer the request for a device',
         options,
       )
-      return { device, choice }
+      const given = (name: GPUFeatureName): boolean => requiredFeatures.includes(name)
+      return { device, subgroups: given(SUBGROUPS), f16: given(F16) }
     } catch (caught) {
       if (caught instanceof RyzError) throw caught
       refusal = caught
@@ -168,20 +179,14 @@ async function requestDevice(
   throw noGpu(`the GPU gives no device: ${String(refusal)}`)
 }
 
-/** What the device can, unless a test says otherwise. */
-function chosen(
-  gpu: GPU,
-  adapter: GPUAdapter,
-  forced: Partial<ShaderChoice> | undefined,
-): ShaderChoice {
-  const packed = gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true
+/** What runs until it is measured: the plain path and the packed dot product, unless a test says otherwise. */
+function chosen(can: GpuCan, forced: Partial<ShaderChoice> = {}): ShaderChoice {
   return {
     ...PLAIN,
-    inner: packed ? 'packed' : 'i32',
-    subgroups: adapter.features.has('subgroups') && forced?.subgroups === true,
-    f16: adapter.features.has('shader-f16') && forced?.f16 === true,
-    ...(forced?.inner !== undefined && { inner: forced.inner }),
-    ...(forced?.grid !== undefined && { grid: forced.grid }),
+    inner: can.packed ? 'packed' : 'i32',
+    ...forced,
+    subgroups: can.subgroups && forced.subgroups === true,
+    f16: can.f16 && forced.f16 === true,
   }
 }
 
@@ -189,9 +194,9 @@ function watched(
   device: GPUDevice,
   adapter: GPUAdapter,
   choice: ShaderChoice,
-  told: Pick<Gpu, 'profile' | 'hasPackedDot'> & Pick<GpuInfo, 'software'>,
+  told: Pick<Gpu, 'profile' | 'can'> & Pick<GpuInfo, 'software'>,
 ): Gpu {
-  const { software, profile, hasPackedDot } = told
+  const { software, profile, can } = told
   let failure: RyzError | undefined
   let tell: (error: RyzError) => void = () => undefined
   const lost = new Promise<RyzError>(resolve => {
@@ -210,21 +215,16 @@ function watched(
     fail(new RyzError('DEVICE_LOST', `the GPU refused a command: ${message}`, { message }))
   })
   const { vendor = '', architecture = '', description = '' } = adapter.info ?? {}
-  const features = [
-    ...(choice.inner === 'packed' ? [PACKED_DOT] : []),
-    ...(choice.subgroups ? ['subgroups'] : []),
-    ...(choice.f16 ? ['shader-f16'] : []),
-  ]
   return {
     device,
-    info: { vendor, architecture, description, software, features },
+    info: { vendor, architecture, description, software },
     pipelines: new Pipelines(device, choice),
     limits: {
       maxBuffer: device.limits.maxBufferSize,
       maxBinding: device.limits.maxStorageBufferBindingSize,
     },
     tuning: undefined,
-    hasPackedDot,
+    can,
     profile,
     timestamps: profile && device.features.has(TIMESTAMPS),
     lost,

@@ -1,7 +1,7 @@
 // What stats().gpu tells of a backend: the device and its variants, what steps are made of, what stands in its memory.
 // Called by webgpu-backend.ts.
 import type { GpuStats } from '../../types/index.ts'
-import { type Gpu, PACKED_DOT } from './device.ts'
+import { featuresOf, type Gpu } from './device.ts'
 import type { Form } from './forms.ts'
 import type { Profiler } from './profiler.ts'
 import type { Steps } from './steps.ts'
@@ -15,11 +15,11 @@ export function gpuStatsOf(gpu: Gpu, steps: Steps, figures: BackendFigures): Gpu
   const { info, pipelines, tuning } = gpu
   const { submits, dispatches, stepDispatches, layerDispatches, plans } = steps
   const { profiler, ...told } = figures
-  const { inner } = pipelines.choice
+  const { choice } = pipelines
   return {
     ...info,
-    features: info.features.filter(feature => feature !== PACKED_DOT || inner === 'packed'),
-    innerLoop: inner,
+    features: featuresOf(choice),
+    innerLoop: choice.inner,
     submits,
     dispatches,
     stepDispatches,

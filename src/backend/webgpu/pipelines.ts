@@ -33,6 +33,7 @@ export class Pipelines {
   choose(choice: ShaderChoice): void {
     this.#choice = choice
     this.#ready.clear()
+    this.#pending.clear()
   }
 
   /**
@@ -71,11 +72,12 @@ export class Pipelines {
   }
 
   async #compile(shader: Shader, key: string): Promise<void> {
+    const choice = this.#choice
     try {
       const pipeline = await this.#device.createComputePipelineAsync(this.#descriptor(shader))
-      this.#ready.set(key, this.#entry(shader, pipeline))
+      if (this.#choice === choice) this.#ready.set(key, this.#entry(shader, pipeline))
     } finally {
-      this.#pending.delete(key)
+      if (this.#choice === choice) this.#pending.delete(key)
     }
   }
 

@@ -32,9 +32,12 @@ import kvF16 from '../../../shaders/parts/kv_f16.wgsl?raw'
 import kvF32 from '../../../shaders/parts/kv_f32.wgsl?raw'
 import kvInt4 from '../../../shaders/parts/kv_int4.wgsl?raw'
 import kvInt8 from '../../../shaders/parts/kv_int8.wgsl?raw'
-import lanesT2 from '../../../shaders/parts/lanes_t2.wgsl?raw'
+import lanesSubgroups from '../../../shaders/parts/lanes_subgroups.wgsl?raw'
+import lanesTree from '../../../shaders/parts/lanes_tree.wgsl?raw'
 import reduceSubgroups from '../../../shaders/parts/reduce_subgroups.wgsl?raw'
 import reduceTree from '../../../shaders/parts/reduce_tree.wgsl?raw'
+import subgroupOps from '../../../shaders/parts/subgroup_ops.wgsl?raw'
+import sumsFlat from '../../../shaders/parts/sums_flat.wgsl?raw'
 import sumsT2 from '../../../shaders/parts/sums_t2.wgsl?raw'
 import valuesF16 from '../../../shaders/parts/values_f16.wgsl?raw'
 import valuesF32 from '../../../shaders/parts/values_f32.wgsl?raw'
@@ -133,7 +136,9 @@ export interface ShaderCode {
 /** The code and constants of a shader on a device. */
 export function codeOf(shader: Shader, choice: ShaderChoice): ShaderCode {
   const { texts, constants } = partsOf(shader, choice)
-  const text = texts.join('\n')
+  // What a text enables stands before all else.
+  const enables = [enableF16, enableSubgroups].filter(enable => texts.includes(enable))
+  const text = [...enables, ...texts.filter(part => !enables.includes(part))].join('\n')
   const spread = text.includes('override GRID:')
   return {
     entry: shader.name,
@@ -146,7 +151,9 @@ function partsOf(
   shader: Shader,
   choice: ShaderChoice,
 ): { texts: readonly string[]; constants: Record<string, number> } {
-  const reduce = choice.subgroups ? [enableSubgroups, reduceSubgroups] : [reduceTree]
+  const subgroups = choice.subgroups ? [enableSubgroups, subgroupOps] : []
+  const reduce = [...subgroups, choice.subgroups ? reduceSubgroups : reduceTree]
+  const lanes = [...subgroups, choice.subgroups ? lanesSubgroups : lanesTree]
   const halves = choice.f16 ? [enableF16, halvesF16] : [halvesPlain]
   const dots = DOTS[choice.inner]
   switch (shader.name) {
@@ -162,7 +169,7 @@ function partsOf(
       }
     case 'linear_t2':
       return {
-        texts: [dots, sumsT2, lanesT2, linearT2],
+        texts: [...lanes, dots, sumsT2, linearT2],
         constants: { BLOCKED: +shader.blocked, ...linearConstants(shader) },
       }
     case 'linear_t2_tile':
@@ -184,7 +191,7 @@ function partsOf(
       }
     case 'linear_flat':
       return {
-        texts: [dots, FLAT[shader.layout], linearFlat],
+        texts: [...lanes, dots, sumsFlat, FLAT[shader.layout], linearFlat],
         constants: linearConstants(shader),
       }
     case 'linear_float':
@@ -199,11 +206,14 @@ function partsOf(
       }
     case 'routed_t2':
       return {
-        texts: [dots, sumsT2, lanesT2, routedT2],
+        texts: [...lanes, dots, sumsT2, routedT2],
         constants: { BLOCKED: +shader.blocked, ...linearConstants(shader) },
       }
     case 'routed_flat':
-      return { texts: [dots, FLAT[shader.layout], routedFlat], constants: {} }
+      return {
+        texts: [...lanes, dots, sumsFlat, FLAT[shader.layout], routedFlat],
+        constants: {},
+      }
     case 'routed_float':
       return {
         texts: [...halvesFor(shader.layout, halves), VALUES[shader.layout], columns4, routedFloat],
@@ -224,7 +234,7 @@ function partsOf(
       }
     case 'attend':
       return {
-        texts: [...(shader.kv === 'f16' ? halves : []), KV[shader.kv], attend],
+        texts: [...reduce, ...(shader.kv === 'f16' ? halves : []), KV[shader.kv], attend],
         constants: { DIM: shader.dim },
       }
     case 'attend_tile':

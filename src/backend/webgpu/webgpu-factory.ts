@@ -7,7 +7,7 @@ import type { Backend } from '../backend.ts'
 import type { BackendFactory, BackendNeeds } from '../factory.ts'
 import { type Gpu, type GpuOptions, gpuIdentity, openGpu, whyNoGpu } from './device.ts'
 import { ALL_SHADERS, type ShaderNeeds, shadersFor } from './shaders.ts'
-import { tune } from './tune.ts'
+import { told, tune } from './tune.ts'
 import { createWebGpuBackend, scratchBytes, TRAITS } from './webgpu-backend.ts'
 
 const ENDED =
@@ -107,7 +107,10 @@ export function webGpuFactory(
       users++
       try {
         gpu.tuning ??= await tuned(gpu, limits.maxCols, needs, options)
-        const compiling = compile(gpu, limits.maxCols, needs, options)
+        const compiling = compile(gpu, limits.maxCols, needs, options).catch(async error => {
+          if (!withoutFeatures(gpu, error)) throw error
+          await compile(gpu, limits.maxCols, needs, options)
+        })
         compiling.catch(() => undefined) // told by who waits
         if (needs?.compiled === undefined) await compiling
         const onClose = (): void => {
@@ -158,7 +161,7 @@ async function tuned(
   let isOver = false
   const skipped = (reason: string): GpuTuning => {
     if (!isOver) gpu.pipelines.choose(choice)
-    return { form: 'once', innerLoop: choice.inner, source: 'skipped', reason, ms: {} }
+    return { form: 'once', ...told(choice), source: 'skipped', reason, ms: {} }
   }
   let timer: ReturnType<typeof setTimeout> | undefined
   const late = new Promise<GpuTuning>(resolve => {
@@ -168,7 +171,8 @@ async function tuned(
     throw error
   })
   const { linears, gates } = needs ?? ALL_SHADERS
-  const measured = tune(gpu, { cols, linears, gates, isOver: () => isOver }).catch(
+  const attention = needs && { kv: needs.kv, headDim: needs.headDim }
+  const measured = tune(gpu, { cols, linears, gates, ...attention, isOver: () => isOver }).catch(
     (cause: unknown) => skipped(`measuring failed: ${cause}`),
   )
   try {
@@ -177,6 +181,21 @@ async function tuned(
     isOver = true
     clearTimeout(timer)
   }
+}
+
+/**
+ * A feature may keep a shader from compiling that the measuring did not run.
+ * @returns whether the plain shaders are worth a try
+ */
+function withoutFeatures(gpu: Gpu, error: RyzError): boolean {
+  const { choice } = gpu.pipelines
+  const refused = error.cause !== undefined && gpu.failure === undefined
+  if (!refused || !(choice.subgroups || choice.f16)) return false
+  const plain = { ...choice, subgroups: false, f16: false }
+  gpu.pipelines.choose(plain)
+  const reason = `${gpu.tuning!.reason}; subgroups or f16 do not compile: ${error.message}`
+  gpu.tuning = { ...gpu.tuning!, ...told(plain), reason }
+  return true
 }
 
 /** All at once, raced with the loss of the device. */

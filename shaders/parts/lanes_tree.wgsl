@@ -1,4 +1,5 @@
-// The sums of all lanes, for up to four rows: linear_t2 and routed_t2.
+// The sums of all lanes, for up to four rows, by halves: linear_t2, linear_flat, routed_t2, routed_flat. The plain path;
+// twin: lanes_subgroups.wgsl. Call from uniform control flow.
 override WG: u32 = 64u;
 override LANES: u32 = 16u;
 override MANY: bool = false; // up to four rows, else one
