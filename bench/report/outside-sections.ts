@@ -17,6 +17,9 @@ import { SUSTAINED } from './original.ts'
 const PARTS = 4
 
 /** @param runs, losses  what `make soak` and `make losses` have written; none where they never ran */
+/** What a soak that ended before its pairs says, such as one of a GPU in software. */
+const TOO_SHORT = 'too few tokens'
+
 export function sustained(runs: readonly SoakRun[], losses: readonly LossReport[] = []): string {
   return `## Sustained load
 
@@ -101,8 +104,8 @@ function verdictRow(run: SoakRun): string[] {
   const least = run.failures.length === 0 ? 'more than ' : ''
   return [
     run.name,
-    drift ? `${percent(drift.change)} (${drift.range.map(percent).join(' to ')})` : NOT_MEASURED,
-    drift ? drift.soaked.map(speed => figure(speed)).join(' to ') : NOT_MEASURED,
+    drift ? `${percent(drift.change)} (${drift.range.map(percent).join(' to ')})` : TOO_SHORT,
+    drift ? drift.soaked.map(speed => figure(speed)).join(' to ') : TOO_SHORT,
     mb.map(size => figure(size)).join(' to '),
     new Set(run.logits).size === 1 ? `yes, ${run.logits.length} times` : '**no**',
     `${figure(100 * requests, 6)} % of ${figure(run.requests.asked, 7)}`,

@@ -185,6 +185,9 @@ describe('the report', () => {
       `| embedded | ${spread} | 10 to 9.9 | 302 to 304 | yes, 2 times | 100 % of 8 | 100 % | more than 0.33 h |`,
     )
     expect(text).toContain('All is met. `make soak`')
+    const short: SoakRun = { ...run, drift: null }
+    const without = performanceMarkdown({ results: report([]), plots: {}, soak: [short] })
+    expect(without).toContain('| embedded | too few tokens | too few tokens | 302 to 304 |')
     expect(text).toContain('| lookup tables, 32 | 2 | 1 | 10 % | 10 % | 0.01 |')
     expect(text).toContain('**simulated**')
   })
