@@ -1,7 +1,8 @@
 // The evaluation page on published files, in Chromium: each task of a folder from start to end, killed in the middle
 // and gone on with, and again on the other backends, whose figures and log-likelihoods are compared with the first's.
 //   npx tsx e2e/published/published.ts --files FOLDER [--task NAME] [--limit N] [--slow-limit N] [--model ryz-chat]
-// `--write` keeps the rows in docs/bench/published.json, for docs/PERFORMANCE.md. Needs `npm run build:demo`. Ends with 1
+// `--write` keeps the rows in docs/bench/published.json, for docs/PERFORMANCE.md; with `--again` only the other backends
+// run, and what was kept of them and of the whole run stays. Needs `npm run build:demo`. Ends with 1
 // when a figure is outside of the tolerance. Called by `make evals FILES=...`.
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     backend: { type: 'string', multiple: true, default: ['reference', 'webgpu'] },
     site: { type: 'string', default: 'demo/dist/' },
     write: { type: 'boolean', default: false },
+    again: { type: 'boolean', default: false },
   },
 })
 if (!values.files) {
@@ -122,56 +124,77 @@ async function again(
   }
 }
 
+const keptRows = (): PublishedRow[] =>
+  existsSync(KEPT) ? JSON.parse(readFileSync(KEPT, 'utf8')) : []
+
+/** The kept row of a task with other backends measured again. */
+function withOthers(task: string, others: readonly OtherBackend[]): PublishedRow {
+  const kept = keptRows().find(row => row.task === task)
+  if (!kept) throw new Error(`${KEPT} has no row of ${task}: run it whole first`)
+  if (kept.model !== values.model) throw new Error(`${task} was run on ${kept.model}`)
+  const names = new Set(others.map(({ backend }) => backend))
+  return {
+    ...kept,
+    others: [...kept.others.filter(({ backend }) => !names.has(backend)), ...others],
+  }
+}
+
 /** Rows by task: one that was measured again replaces the old one. */
 function keep(row: PublishedRow): void {
-  const old: PublishedRow[] = existsSync(KEPT) ? JSON.parse(readFileSync(KEPT, 'utf8')) : []
+  const old = keptRows()
   const tasks = publishedIn(values.files!).map(({ task }) => task)
   const rows = [...old.filter(({ task }) => task !== row.task), row]
   rows.sort((x, y) => tasks.indexOf(x.task) - tasks.indexOf(y.task))
   writeFileSync(KEPT, `${JSON.stringify(rows, null, 1)}\n`)
 }
 
+/** From start to end, but for a kill in the middle. */
+async function wholeRun(published: PublishedTask, link: Readonly<Record<string, string>>) {
+  const { task } = published
+  const files = filesOf(published)
+  const began = Date.now()
+  // Killed with signal 9 as soon as some documents are answered, and begun again.
+  await browser.runAndKill(link, files)
+  const whole = await browser.run(link, files)
+  const taken = seconds(began)
+  const { resumed } = whole.results.ryzanstein
+  const documents = whole.results['n-samples'][task]!.effective
+  if (resumed === 0 || resumed >= documents) {
+    failed++
+    console.error(`${task}: the run was not killed in the middle`)
+  }
+  return { documents, seconds: taken, resumed, figures: figuresOf(whole, task) }
+}
+
 try {
   for (const published of publishedIn(values.files)) {
     const { task } = published
     if (values.task && !values.task.includes(task)) continue
-    const files = filesOf(published)
     const few = filesOf(published, SLOW_PARTS)
     const shots = shotsOf(published)
     const link = { ...query, task, fewshot: String(shots), backend: 'wasm' }
-    const began = Date.now()
-    // Killed with signal 9 as soon as some documents are answered, and begun again.
-    await browser.runAndKill(link, files)
-    const whole = await browser.run(link, files)
-    const taken = seconds(began)
-    const { resumed } = whole.results.ryzanstein
-    const count = whole.results['n-samples'][task]!.effective
+    const whole = values.again ? undefined : await wholeRun(published, link)
     const others: OtherBackend[] = []
     for (const backend of values.backend) others.push(await again(backend, link, few))
-    const row: PublishedRow = {
-      task,
-      files: filesText(published.documents),
-      shots,
-      documents: count,
-      seconds: taken,
-      resumed,
-      figures: figuresOf(whole, task),
-      others,
-      model: values.model,
-      machine: machineText(),
-      commit: commitText(),
-      date: new Date().toISOString(),
-    }
+    const row: PublishedRow = whole
+      ? {
+          task,
+          files: filesText(published.documents),
+          shots,
+          ...whole,
+          others,
+          model: values.model,
+          machine: machineText(),
+          commit: commitText(),
+          date: new Date().toISOString(),
+        }
+      : withOthers(task, others)
     console.log(JSON.stringify(row, null, 1))
     if (values.write) keep(row)
     for (const { backend, isWithin } of others) {
       if (isWithin) continue
       failed++
       console.error(`${task}: ${backend} is outside of the tolerance`)
-    }
-    if (resumed === 0 || resumed >= count) {
-      failed++
-      console.error(`${task}: the run was not killed in the middle`)
     }
   }
 } finally {
