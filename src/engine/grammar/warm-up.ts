@@ -47,6 +47,14 @@ const CASES: readonly (readonly [spec: GrammarSpec, text: string])[] = [
   ),
   schemaCase({ type: 'object' }, '{"a": {"b": [1, 2.5, null]}, "c": "d e f", "g": false}'),
   [{ kind: 'regex', pattern: '(yes|no), [a-z ]{3,40}\\.' }, 'yes, it is so.'],
+  [
+    {
+      kind: 'ebnf',
+      root: 'root',
+      ebnf: 'root ::= (name ": " sum "\\n")+\nname ::= [A-Z] [a-z]{1,9}\nsum ::= value ([-+*] value)*\nvalue ::= [0-9]+ | [^\\n0-9()+*-]+ | "(" sum ")"\n',
+    },
+    'Area: (width+4)*long\nSize: 3\n',
+  ],
 ]
 
 function schemaCase(schema: Json, text: string): readonly [GrammarSpec, string] {

@@ -129,6 +129,16 @@ const SPECS: Record<string, GrammarSpec> = {
     strict: true,
   },
   'a class of letters of two to four bytes': { kind: 'regex', pattern: '[é-ü一-龥😀-🙏]{2,5}' },
+  'lines of names and any text': {
+    kind: 'ebnf',
+    ebnf: 'root ::= line+\nline ::= name ": " text "\\n"\nname ::= [A-Z] [a-zé]{1,3}\ntext ::= [^\\n]*\n',
+    root: 'root',
+  },
+  'sums of words and numbers, in brackets': {
+    kind: 'ebnf',
+    ebnf: 'root ::= value (" "? [-+] " "? value)*\nvalue ::= [0-9]+ | [a-z]+ | [À-ÿ一-龥]{2,4} | "(" root ")"\n',
+    root: 'root',
+  },
   'text without a quote': {
     kind: 'ebnf',
     ebnf: 'root ::= "\\"" [^"\\n]* "\\"" ("," root)?',

@@ -47,9 +47,8 @@ let stateIds = 1
 export class State {
   readonly id = stateIds++
   readonly kernel: readonly Item[]
-  /** Classes of bytes that all lead back here, and those of which some do not; kept by mask.ts. */
-  loops = 0
-  leaves = 0
+  /** By class of bytes: the one state to which they all lead, or null; kept by reads.ts. */
+  readonly towards: (State | null | undefined)[] = []
   readonly #machine: Machine
   #items: Item[] | undefined
   #accepts = false

@@ -4,10 +4,11 @@
 
 import type { Frame, Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
+import { BEYOND, holds, readsOf } from './reads.ts'
 import { BLANK, canDiffer, wasSeen } from './registers.ts'
 import type { TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
-import { BYTE_CLASS, type FreeString, type Vocabulary } from './vocabulary.ts'
+import type { FreeString, Vocabulary } from './vocabulary.ts'
 
 /** Bytes of kept results, of a grammar. */
 const KEEP_BYTES = 24e6
@@ -22,6 +23,14 @@ interface Inside {
   bits: Uint32Array | undefined
   ids: Int32Array | undefined
   exits: Int32Array
+  /** Nodes below which it returns at every character, and whose tokens all stay inside. */
+  open: Int32Array
+}
+
+/** What a walk inside a call finds: see Inside. */
+interface Exits {
+  readonly nodes: number[]
+  readonly open: number[]
 }
 
 export class Masks {
@@ -90,6 +99,13 @@ export class Masks {
     for (const node of inside.exits) {
       for (let t = first[node]; t < first[node + 1]; t++) set(open, order[t])
       if ((below[node] & reads) !== 0) this.#walk(node, after, open)
+    }
+    for (const root of inside.open) {
+      for (let node = root; node < end[root]; ) {
+        const some = (below[node] & reads) !== 0
+        if (some) this.#walk(node, after, open)
+        node = some ? node + 1 : end[node]
+      }
     }
     if (barred.length === 0) return
     for (const node of barred) {
@@ -160,7 +176,7 @@ export class Masks {
     else if (free !== undefined && isFree(only)) made = this.#insideFree(only, free)
     else {
       const bits = new Uint32Array(this.#words)
-      made = compact(bits, walkTerminal(this.vocabulary, only, bits))
+      made = compact(bits, walkTerminal(this.vocabulary, only, bits), [])
     }
     this.#bytes += bytesOf(made)
     this.#inside.set(key, made)
@@ -183,22 +199,22 @@ export class Masks {
     const exits = free.exits.filter(
       (_, i) => free.exitChars[i] >= state.low && free.exitChars[i] <= state.high,
     )
-    return { bits, ids: undefined, exits }
+    return { bits, ids: undefined, exits, open: new Int32Array(0) }
   }
 
   #insideWalk(state: State): Inside {
     const bits = new Uint32Array(this.#words)
-    const exits: number[] = []
+    const exits: Exits = { nodes: [], open: [] }
     this.#walk(0, state, bits, exits)
-    return compact(bits, [...new Set(exits)])
+    return compact(bits, [...new Set(exits.nodes)], [...new Set(exits.open)])
   }
 
   /**
    * Marks the tokens below a trie node that the state can read.
    * @param exits  gets the nodes at which the state accepts; without it tokens that end there count too
    */
-  #walk(root: number, from: State, bits: Uint32Array, exits?: number[]): void {
-    const { byte, depth, end, first, order, below } = this.vocabulary
+  #walk(root: number, from: State, bits: Uint32Array, exits?: Exits): void {
+    const { byte, depth, end, first, order, below, broken, height } = this.vocabulary
     const path = this.#path
     const base = depth[root]
     const stop = end[root]
@@ -213,22 +229,26 @@ export class Masks {
         node = end[node]
         continue
       }
-      if (exits !== undefined && next.accepts) exits.push(node)
+      const exit = exits !== undefined && next.accepts
       if (exits === undefined || next.items.length > 0) {
-        // A state that every byte below leads back to holds the whole subtree.
-        const whole = end[node] > node + 1 && loops(next, below[node])
+        const whole =
+          end[node] > node + 1 &&
+          ((below[node] & BEYOND) === 0 || broken[node] === 0) &&
+          holds(next, below[node], height[node], exits !== undefined)
         const last = whole ? end[node] : node + 1
         for (let t = first[node]; t < first[last]; t++) set(bits, order[t])
-        if (whole && !(exits !== undefined && next.accepts)) {
+        if (whole) {
+          if (exit) exits.open.push(node)
           node = last
           continue
         }
+        if (exit) exits.nodes.push(node)
         if (end[node] - node > FEW_NODES && next.items.some(isString)) {
           this.#walk(node, next, bits, exits)
           node = end[node]
           continue
         }
-      }
+      } else if (exit) exits.nodes.push(node)
       path[d] = next
       node++
     }
@@ -239,7 +259,7 @@ export class Masks {
    * string makes another state of the machine, and here none (3,500 nodes took 10 ms in a process's first mask).
    * @returns the state without these strings, or null
    */
-  #strings(root: number, from: State, bits: Uint32Array, exits?: number[]): State | null {
+  #strings(root: number, from: State, bits: Uint32Array, exits?: Exits): State | null {
     const { machine, vocabulary } = this
     const { end, first, order } = vocabulary
     for (const item of from.items) {
@@ -252,7 +272,7 @@ export class Masks {
       for (const node of walkTerminal(vocabulary, terminal!, bits, root, seen)) {
         const state = after ?? this.#follow(start, root, node)
         if (state === null) continue
-        if (exits !== undefined && (state.accepts || frame === BASE)) exits.push(node)
+        if (exits !== undefined && (state.accepts || frame === BASE)) exits.nodes.push(node)
         if (exits !== undefined && state.items.length === 0) continue
         for (let t = first[node]; t < first[node + 1]; t++) set(bits, order[t])
         if (end[node] > node + 1) this.#walk(node, state, bits, exits)
@@ -286,40 +306,13 @@ function isFree(state: TerminalState): boolean {
   return state.terminal.free && state.terminal.form === 'json' && state.whole
 }
 
-/** The classes of the bytes that the state can read: where texts may end at every node, most go no further. */
-function readsOf(state: State): number {
-  let reads = 0
-  for (const [c, bytes] of BYTES_OF.entries())
-    if (bytes.some(byte => state.next(byte) !== null)) reads |= 1 << c
-  return reads
-}
-
-/** Whether all bytes of these classes lead from the state to itself; each class is tried once. */
-function loops(state: State, classes: number): boolean {
-  if ((classes & state.leaves) !== 0) return false
-  // Inside a text that is remembered every byte makes another state.
-  if (state.items.some(({ registers }) => registers.text !== undefined)) return false
-  for (let open = classes & ~state.loops; open !== 0; open &= open - 1) {
-    const bit = open & -open
-    for (const byte of BYTES_OF[31 - Math.clz32(bit)]) {
-      if (state.next(byte) === state) continue
-      state.leaves |= bit
-      return false
-    }
-    state.loops |= bit
-  }
-  return true
-}
-
-const BYTES_OF: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, c) =>
-  Array.from(BYTE_CLASS.keys()).filter(byte => BYTE_CLASS[byte] === c),
-)
-
 /** A bit per token, or the ids where they are few. */
-function compact(bits: Uint32Array, exits: number[]): Inside {
+function compact(bits: Uint32Array, nodes: number[], below: number[]): Inside {
+  const exits = Int32Array.from(nodes)
+  const open = Int32Array.from(below)
   let count = 0
   for (const word of bits) count += popCount(word)
-  if (count * 32 >= bits.length) return { bits, ids: undefined, exits: Int32Array.from(exits) }
+  if (count * 32 >= bits.length) return { bits, ids: undefined, exits, open }
   const ids = new Int32Array(count)
   let at = 0
   for (let w = 0; w < bits.length; w++) {
@@ -327,7 +320,7 @@ function compact(bits: Uint32Array, exits: number[]): Inside {
       ids[at++] = w * 32 + (31 - Math.clz32(word & -word))
     }
   }
-  return { bits: undefined, ids, exits: Int32Array.from(exits) }
+  return { bits: undefined, ids, exits, open }
 }
 
 function set(bits: Uint32Array, id: number): void {
@@ -344,6 +337,7 @@ function popCount(word: number): number {
   return (((x + (x >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24
 }
 
-function bytesOf({ bits, ids, exits }: Inside): number {
-  return 200 + (bits?.byteLength ?? 0) + (ids?.byteLength ?? 0) + exits.byteLength
+function bytesOf({ bits, ids, exits, open }: Inside): number {
+  const { byteLength } = exits
+  return 200 + (bits?.byteLength ?? 0) + (ids?.byteLength ?? 0) + byteLength + open.byteLength
 }

@@ -2,6 +2,7 @@
 // states of the automaton as plain numbers where a byte is a character. Patterns need it: each character
 // of a text may lead to a new state, and so to a new walk (200,000 nodes, 2 ms).
 import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
+import { BEYOND } from './reads.ts'
 import { canDiffer, type Seen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { BYTE_CLASS, type Vocabulary } from './vocabulary.ts'
@@ -10,8 +11,6 @@ import { BYTE_CLASS, type Vocabulary } from './vocabulary.ts'
 const SLOW = -2
 /** Within a character beyond ASCII, all of which lead to the same state. */
 const FOREIGN = -3
-/** The classes of bytes beyond ASCII. */
-const BEYOND = 0xf << 28
 /** Characters that may still come where one byte is missing. */
 const PENDING = 64
 
