@@ -14,6 +14,8 @@ import type { FreeString, Vocabulary } from './vocabulary.ts'
 const KEEP_BYTES = 24e6
 /** Below a node: so few are walked as they are. */
 const FEW_NODES = 8
+/** Of one call, each looked up by itself. */
+const FEW_TERMINALS = 8
 /** States with more calls at once than this are walked as a whole. */
 const MAX_GROUPS = 48
 
@@ -75,7 +77,11 @@ export class Masks {
       this.#walk(0, machine.state(items.map(ahead)), bits)
       return
     }
-    if (items.length > 1 && items.some(({ registers }) => registers.text !== undefined)) {
+    const apart =
+      items.some(({ registers }) => registers.text !== undefined) ||
+      (items.length <= FEW_TERMINALS && items.every(({ terminal }) => terminal !== undefined))
+    if (items.length > 1 && apart) {
+      // What each of a few terminals reads is kept, whatever stands beside it.
       for (const item of items) this.#group(frame, [item], bits)
       return
     }

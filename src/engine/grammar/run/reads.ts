@@ -52,8 +52,11 @@ function towards(state: State, c: number): State | null {
   let to: State | null = null
   // Inside a text that is remembered every byte makes another state.
   if (!state.items.some(({ registers }) => registers.text !== undefined)) {
-    if (c === FIRST_BEYOND) to = beyondAscii(state, BETWEEN, new Map())
-    else {
+    if (c === FIRST_BEYOND) {
+      // Within a character, terminals have a state for each of its values: a million.
+      const plain = state.items.every(({ terminal }) => terminal === undefined)
+      if (plain) to = beyondAscii(state, BETWEEN, new Map())
+    } else {
       const [first, ...others] = BYTES_OF[c]
       to = state.next(first)
       if (to !== null && others.some(byte => state.next(byte) !== to)) to = null

@@ -11,6 +11,10 @@ import { BYTE_CLASS, type Vocabulary } from './vocabulary.ts'
 const SLOW = -2
 /** Within a character beyond ASCII, all of which lead to the same state. */
 const FOREIGN = -3
+/** Of a class, before its first byte. */
+const NOT_MET = -4
+/** The first class of bytes beyond ASCII; all of them lead to the same state. */
+const FIRST_BEYOND = 28
 /** Characters that may still come where one byte is missing. */
 const PENDING = 64
 
@@ -21,6 +25,8 @@ interface Rows {
   readonly beyond: number[]
   /** Classes of bytes that all lead back to the state. */
   readonly loops: number[]
+  /** By class of bytes: the one state to which they all lead, -1 for none, or SLOW; see towards(). */
+  readonly towards: (Int32Array | undefined)[]
   /** Classes of the characters beyond ASCII; none where only some of them can be written. */
   readonly foreign: readonly number[]
 }
@@ -35,7 +41,7 @@ function newRows({ dfa: { classes }, writesAll }: Terminal): Rows {
     // Halves of pairs are no characters.
     if (to >= 0x80 && !(from >= 0xd800 && to <= 0xdfff)) foreign.add(c)
   }
-  return { next: [], beyond: [], loops: [], foreign: writesAll ? [...foreign] : [] }
+  return { next: [], beyond: [], loops: [], towards: [], foreign: writesAll ? [...foreign] : [] }
 }
 
 function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
@@ -61,6 +67,45 @@ function rowOf(terminal: Terminal, rows: Rows, q: number): Int32Array {
   rows.beyond[q] = beyond
   rows.loops[q] = ~away
   return row
+}
+
+/** By class of bytes: see Rows. */
+function towards(terminal: Terminal, rows: Rows, q: number): Int32Array {
+  const known = rows.towards[q]
+  if (known !== undefined) return known
+  const row = rows.next[q] ?? rowOf(terminal, rows, q)
+  const to = new Int32Array(32).fill(NOT_MET)
+  for (let byte = 0; byte < 128; byte++) {
+    const c = BYTE_CLASS[byte]
+    if (to[c] === NOT_MET) to[c] = row[byte]
+    else if (to[c] !== row[byte]) to[c] = SLOW
+  }
+  to.fill(rows.beyond[q]!, FIRST_BEYOND)
+  rows.towards[q] = to
+  return to
+}
+
+/**
+ * Whether every text of so many bytes of these classes can be read from the state on, where counted classes lead from one
+ * state to the next: see holds() in reads.ts. In raw text it may end at each of its characters or at none.
+ */
+function holds(terminal: Terminal, rows: Rows, from: number, classes: number, bytes: number) {
+  const { accept } = terminal.dfa
+  const raw = terminal.form === 'raw'
+  let q = from
+  for (let i = 0; i < bytes; i++) {
+    const next = towards(terminal, rows, q)
+    let to = NOT_MET
+    for (let open = classes; open !== 0; open &= open - 1) {
+      const goal = next[31 - Math.clz32(open & -open)]
+      if (goal < 0 || (to !== NOT_MET && goal !== to)) return false
+      to = goal
+    }
+    if (to === q || to === NOT_MET) return true
+    if (raw && accept[to] !== accept[from]) return false
+    q = to
+  }
+  return true
 }
 
 /**
@@ -214,6 +259,10 @@ export function walkTerminal(
         const left = high - read - 1 - height[node]
         whole = left >= 0 && (terminal.free || (low <= read + 1 && terminal.alive(to, 0, left)))
         if (tight) whole &&= terminal.textsFrom(to, left) > unlike.count
+      }
+      if (!whole && !bounded && unlike === undefined && broken[node] === 0) {
+        whole = holds(terminal, rows, to, below[node], height[node])
+        if (whole) away = 0
       }
     }
     if (whole && away !== 0) {
