@@ -1,11 +1,6 @@
-// The sums of all lanes, for up to four rows, with subgroups of any size: each adds what it has of a group of lanes
-// by atomics, so integer sums have the bits of lanes_tree.wgsl. Sums of floats (BLOCKED) are joined by halves, as
-// there. Call from uniform control flow.
-override WG: u32 = 64u;
-override LANES: u32 = 16u;
-override MANY: bool = false; // up to four rows, else one
-override SUMS: u32 = 64u; // WG, or 4 * WG where MANY
-var<workgroup> lane_sums: array<vec4<u32>, SUMS>;
+// The sums of all lanes with subgroups of any size, after lanes.wgsl: each adds what it has of a group of lanes by
+// atomics, so integer sums have the bits of lanes_tree.wgsl. Sums of floats (BLOCKED) are joined by halves, as there.
+// Call from uniform control flow.
 /** Four sums of each row of each group of lanes. */
 var<workgroup> group_sums: array<atomic<u32>, 16u * WG / LANES>;
 
@@ -47,23 +42,9 @@ fn join_exact(t: u32, s0: vec4<u32>, s1: vec4<u32>, s2: vec4<u32>, s3: vec4<u32>
 
 /** Joins the sums of a group of lanes in its first: row r's are in lane_sums[r * WG + t - t % LANES] then. */
 fn join_lanes(t: u32, rows: u32, s0: vec4<u32>, s1: vec4<u32>, s2: vec4<u32>, s3: vec4<u32>) {
-  if (!BLOCKED) {
+  if (BLOCKED) {
+    join_halves(t, rows, s0, s1, s2, s3);
+  } else {
     join_exact(t, s0, s1, s2, s3);
-    return;
-  }
-  lane_sums[t] = s0;
-  if (MANY) {
-    lane_sums[WG + t] = s1;
-    lane_sums[2u * WG + t] = s2;
-    lane_sums[3u * WG + t] = s3;
-  }
-  workgroupBarrier(); // all lanes are in
-  for (var half = LANES / 2u; half > 0u; half >>= 1u) {
-    if (t % LANES < half) {
-      for (var r = 0u; r < rows; r++) {
-        lane_sums[r * WG + t] = joined(lane_sums[r * WG + t], lane_sums[r * WG + t + half]);
-      }
-    }
-    workgroupBarrier(); // half as many are left
   }
 }

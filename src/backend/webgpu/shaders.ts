@@ -32,6 +32,7 @@ import kvF16 from '../../../shaders/parts/kv_f16.wgsl?raw'
 import kvF32 from '../../../shaders/parts/kv_f32.wgsl?raw'
 import kvInt4 from '../../../shaders/parts/kv_int4.wgsl?raw'
 import kvInt8 from '../../../shaders/parts/kv_int8.wgsl?raw'
+import lanesHalves from '../../../shaders/parts/lanes.wgsl?raw'
 import lanesSubgroups from '../../../shaders/parts/lanes_subgroups.wgsl?raw'
 import lanesTree from '../../../shaders/parts/lanes_tree.wgsl?raw'
 import reduceSubgroups from '../../../shaders/parts/reduce_subgroups.wgsl?raw'
@@ -153,7 +154,7 @@ function partsOf(
 ): { texts: readonly string[]; constants: Record<string, number> } {
   const subgroups = choice.subgroups ? [enableSubgroups, subgroupOps] : []
   const reduce = [...subgroups, choice.subgroups ? reduceSubgroups : reduceTree]
-  const lanes = [...subgroups, choice.subgroups ? lanesSubgroups : lanesTree]
+  const lanes = [...subgroups, lanesHalves, choice.subgroups ? lanesSubgroups : lanesTree]
   const halves = choice.f16 ? [enableF16, halvesF16] : [halvesPlain]
   const dots = DOTS[choice.inner]
   switch (shader.name) {
