@@ -5,13 +5,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { layoutBytes } from '../../src/backend/backend.ts'
-import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
-import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/open-backend.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
 import type { GenerateResult, ModelInfo } from '../../src/types/index.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
-import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
+import { nodeKernels } from '../../tools/node-kernels.ts'
 import { type BenchModel, ensureModel } from '../models.ts'
 import { writeReport } from '../report/write.ts'
 import type { ExpertsReport, ExpertsRow } from './report.ts'
@@ -41,16 +39,7 @@ const MODELS: readonly (BenchModel & { readonly name: ExpertsRow['model'] })[] =
   },
 ]
 
-const kernels: BackendFactory = {
-  path: kernelPath('simd128', threads),
-  traits: EXACT,
-  scratchBytes: limits => scratchBytes(limits, threads),
-  create: async (memoryBytes, limits) => {
-    const { spawn } = await nodeSpawner()
-    const wasm = kernelModule('simd128', threads > 1)
-    return createWasmBackend({ variant: 'simd128', threads, memoryBytes, limits, wasm, spawn })
-  },
-}
+const kernels = nodeKernels('simd128', threads)
 
 interface Rival {
   readonly name: ExpertsRow['model']

@@ -3,15 +3,13 @@
 import { readFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
-import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/open-backend.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
 import type { Input } from '../../src/options/input.ts'
 import type { GenerateOptions, GenerateResult, KernelVariant } from '../../src/types/index.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
-import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
+import { nodeKernels } from '../../tools/node-kernels.ts'
 import { ensureModel } from '../models.ts'
 
 const { values } = parseArgs({
@@ -65,20 +63,10 @@ const FORMATS: Readonly<Record<string, GenerateOptions>> = {
 }
 
 async function open(path: string): Promise<Engine> {
-  const backend: BackendFactory = {
-    path: kernelPath(variant, threads),
-    traits: EXACT,
-    scratchBytes: limits => scratchBytes(limits, threads),
-    create: async (memoryBytes, limits) => {
-      const { spawn } = await nodeSpawner()
-      const wasm = kernelModule(variant, threads > 1)
-      return createWasmBackend({ variant, threads, memoryBytes, limits, wasm, spawn })
-    },
-  }
   const options = { contextLength: 512, maxSequences: 1, cache: 'off', memoryBudget: 2e9 } as const
   const hooks = { progress: () => undefined, signal: new AbortController().signal }
   const file = new File([readFileSync(path)], basename(path))
-  const parts = await openEngineParts(file, options, hooks, [backend])
+  const parts = await openEngineParts(file, options, hooks, [nodeKernels(variant, threads)])
   return new Engine(parts, options, { grammar: async () => grammarPart })
 }
 

@@ -4,8 +4,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
-import { createWasmBackend, scratchBytes } from '../../src/backend/wasm/open-backend.ts'
 import { Engine } from '../../src/engine/engine.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
@@ -17,7 +15,7 @@ import type {
   LoadOptions,
 } from '../../src/types/index.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
-import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
+import { nodeKernels } from '../../tools/node-kernels.ts'
 import { ensureModel } from '../models.ts'
 import { type TextKind, writing } from './copying.ts'
 import { CHATS } from './prompts.ts'
@@ -68,23 +66,7 @@ interface Question {
   readonly options: GenerateOptions
 }
 
-const kernels: BackendFactory[] = [threads, 1].map(count => ({
-  path: kernelPath(variant, count),
-  traits: EXACT,
-  scratchBytes: limits => scratchBytes(limits, count),
-  create: async (memoryBytes, limits) => {
-    const { spawn } = await nodeSpawner()
-    const wasm = kernelModule(variant, count > 1)
-    return createWasmBackend({
-      variant,
-      threads: count,
-      memoryBytes,
-      limits,
-      wasm,
-      spawn,
-    })
-  },
-}))
+const kernels = [threads, 1].map(count => nodeKernels(variant, count))
 
 async function open(path: string, guesses: string, load: LoadOptions, kind?: TextKind) {
   const file = (name: string) => new File([readFileSync(name)], basename(name))

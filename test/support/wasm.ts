@@ -1,13 +1,7 @@
-// The WASM rungs of the ladder in Node: kernels from build/wasm, pool workers as worker_threads.
-
-import { type BackendFactory, EXACT, kernelPath } from '../../src/backend/factory.ts'
-import {
-  createWasmBackend,
-  scratchBytes,
-  type WasmBackendOptions,
-} from '../../src/backend/wasm/open-backend.ts'
+// The WASM rungs of the ladder in Node with a pool that does the same in every run.
+import type { BackendFactory } from '../../src/backend/factory.ts'
 import type { KernelVariant } from '../../src/types/index.ts'
-import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
+import { nodeKernels, type PoolOptions } from '../../tools/node-kernels.ts'
 
 /**
  * One kernel build on a number of threads.
@@ -16,17 +10,7 @@ import { kernelModule, nodeSpawner } from '../../tools/node-pool.ts'
 export function wasmFactory(
   variant: KernelVariant,
   threads: number,
-  more: Pick<WasmBackendOptions, 'adapts' | 'aloneNs' | 'cores'> = {},
+  more: PoolOptions = {},
 ): BackendFactory {
-  return {
-    path: kernelPath(variant, threads),
-    traits: EXACT,
-    scratchBytes: limits => scratchBytes(limits, threads),
-    create: async (memoryBytes, limits) => {
-      const { spawn } = await nodeSpawner()
-      const wasm = kernelModule(variant, threads > 1)
-      const pool = { aloneNs: 0, adapts: false, ...more }
-      return createWasmBackend({ variant, threads, memoryBytes, limits, wasm, spawn, ...pool })
-    },
-  }
+  return nodeKernels(variant, threads, { aloneNs: 0, adapts: false, ...more })
 }
