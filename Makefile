@@ -58,11 +58,12 @@ bench: build
 	  $(if $(PARTS),--parts $(PARTS)) $(if $(PLACES),--places $(PLACES)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 # What structured output costs, in Node: compiling ten schemas, the masks of texts that meet them, the first masks of fresh
-# processes, and a token with and without a format. ARGS="--rounds 3 --only chat" for others of the last.
-bench-grammar: setup
+# processes, and a token with and without a format, in Chromium too. ARGS="--rounds 3 --only chat" for others of the last.
+bench-grammar: build
 	npx tsx bench/grammar/run.ts
 	node --import tsx bench/grammar/fresh.ts
 	node --no-liftoff --experimental-wasm-relaxed-simd --import tsx bench/grammar/tokens.ts $(ARGS)
+	npx tsx bench/grammar/browser.ts $(ARGS)
 
 # What guessing tokens gains, in Node: docs/bench/speculation.json. ARGS="--threads 1 --rounds 3" for others.
 bench-speculation: setup

@@ -5,12 +5,14 @@ import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { compile } from '../../src/engine/grammar/compile.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
-import { Budget, finish, type Work } from '../../src/engine/grammar/work.ts'
+import type { CompiledGrammar } from '../../src/engine/grammar/run/filter.ts'
+import { Budget, type Work } from '../../src/engine/grammar/work.ts'
 import { KINDS } from './kinds.ts'
 import { large } from './vocabularies.ts'
 
 /** As the engine's: src/engine/tasks/grammars.ts. */
 const SLICE_MS = 8
+const MAX_PREPARE_MS = 250
 const utf8 = new TextEncoder()
 
 interface Mask {
@@ -22,19 +24,41 @@ interface Mask {
 
 const rest = () => new Promise(done => setTimeout(done, 0))
 
-async function inSlices<T>(work: Work<T>): Promise<T> {
+/** What it came to, and how long it took and its longest piece was; given up after so much work. */
+async function inSlices<T>(
+  work: Work<T>,
+  limitMs = Number.POSITIVE_INFINITY,
+): Promise<{ made: T | undefined; ms: number; longestMs: number }> {
+  let ms = 0
+  let longestMs = 0
   for (;;) {
     const began = performance.now()
-    while (performance.now() - began < SLICE_MS) {
+    let made: { value: T } | undefined
+    while (made === undefined && performance.now() - began < SLICE_MS) {
       const { done, value } = work.next()
-      if (done) return value as T
+      if (done) made = { value: value as T }
     }
+    const took = performance.now() - began
+    ms += took
+    longestMs = Math.max(longestMs, took)
+    if (made !== undefined || ms > limitMs) return { made: made?.value, ms, longestMs }
     await rest()
   }
 }
 
+interface Run {
+  readonly masks: Mask[]
+  readonly compileMs: number
+  readonly prepareMs: number
+  /** The longest piece of either. */
+  readonly longestMs: number
+  /** Means of the same masks once more, and the dearest, with all states forgotten and code that is warm. */
+  readonly warmMs: number
+  readonly warmMostMs: number
+}
+
 /** In a process that has done nothing else. */
-async function masksOf(name: string): Promise<Mask[]> {
+async function runOf(name: string): Promise<Run> {
   const { spec, text } = KINDS[name]!
   const source = large(151_936)
   const ids = new Map<string, number>()
@@ -42,8 +66,33 @@ async function masksOf(name: string): Promise<Mask[]> {
   for (let id = 0; id < source.size; id++)
     if (source.isText(id)) ids.set(read.decode(source.bytes(id)), id)
   await rest()
-  const vocabulary = await inSlices(grammarPart.vocabulary(source))
-  const { grammar } = finish(compile(spec, vocabulary, new Budget()))
+  const vocabulary = (await inSlices(grammarPart.vocabulary(source))).made!
+  const prepared = async () => {
+    const compiling = await inSlices(compile(spec, vocabulary, new Budget()))
+    const { grammar } = compiling.made!
+    const preparing = await inSlices(grammarPart.prepare(compiling.made!), MAX_PREPARE_MS)
+    return { grammar, compiling, preparing }
+  }
+  const { grammar, compiling, preparing } = await prepared()
+  const masks = await masksOf(name, grammar, text, ids)
+  const again = await masksOf(name, (await prepared()).grammar, text, ids)
+  return {
+    masks,
+    compileMs: compiling.ms,
+    prepareMs: preparing.ms,
+    longestMs: Math.max(compiling.longestMs, preparing.longestMs),
+    warmMs: again.reduce((sum, { wallMs }) => sum + wallMs, 0) / again.length,
+    warmMostMs: Math.max(...again.map(({ wallMs }) => wallMs)),
+  }
+}
+
+/** Along a text. */
+async function masksOf(
+  name: string,
+  grammar: CompiledGrammar,
+  text: string,
+  ids: ReadonlyMap<string, number>,
+): Promise<Mask[]> {
   const filter = grammar.begin()
   const masks: Mask[] = []
   for (let at = 0; at < text.length; ) {
@@ -70,13 +119,15 @@ async function masksOf(name: string): Promise<Mask[]> {
   return masks
 }
 
+const median = (list: readonly number[]) => list.toSorted((a, b) => a - b)[list.length >> 1]!
+
 const [, , first, kind] = process.argv
-if (first === 'child') console.log(JSON.stringify(await masksOf(kind!)))
+if (first === 'child') console.log(JSON.stringify(await runOf(kind!)))
 else {
   const processes = Number(first ?? 10)
   const names = kind === undefined ? Object.keys(KINDS) : kind.split(',')
   const self = fileURLToPath(import.meta.url)
-  const got = new Map<string, Mask[][]>(names.map(name => [name, []]))
+  const got = new Map<string, Run[]>(names.map(name => [name, []]))
   for (let round = 0; round < processes; round++) {
     for (const name of names) {
       const text = execFileSync(process.execPath, [...process.execArgv, self, 'child', name], {
@@ -90,14 +141,14 @@ else {
   )
   let dearest = 0
   for (const [name, runs] of got) {
-    const worst = runs.map(masks => masks.reduce((a, b) => (b.wallMs > a.wallMs ? b : a)))
-    const of = worst.map(({ wallMs }) => wallMs).sort((a, b) => a - b)
-    const all = runs.flat()
+    const worst = runs.map(({ masks }) => masks.reduce((a, b) => (b.wallMs > a.wallMs ? b : a)))
+    const all = runs.flatMap(({ masks }) => masks)
     const mean = all.reduce((sum, { wallMs }) => sum + wallMs, 0) / all.length
     const top = worst.reduce((a, b) => (b.wallMs > a.wallMs ? b : a))
     dearest = Math.max(dearest, top.wallMs)
+    const of = (pick: (run: Run) => number) => median(runs.map(pick))
     console.log(
-      `${name.padEnd(20)} mean ${mean.toFixed(3)} ms; dearest of a process: median ${of[of.length >> 1]!.toFixed(2)}, most ${top.wallMs.toFixed(2)} ms (${top.cpuMs.toFixed(2)} ms of processor, after ${JSON.stringify(top.after)}), most processor time of a mask ${Math.max(...all.map(({ cpuMs }) => cpuMs)).toFixed(2)} ms`,
+      `${name.padEnd(20)} mean ${mean.toFixed(3)} ms; dearest of a process: median ${median(worst.map(({ wallMs }) => wallMs)).toFixed(2)}, most ${top.wallMs.toFixed(2)} ms (${top.cpuMs.toFixed(2)} ms of processor, after ${JSON.stringify(top.after)}), most processor time of a mask ${Math.max(...all.map(({ cpuMs }) => cpuMs)).toFixed(2)} ms; warm: mean ${of(run => run.warmMs).toFixed(3)}, most ${of(run => run.warmMostMs).toFixed(2)} ms; compiled in ${of(run => run.compileMs).toFixed(0)}, prepared in ${of(run => run.prepareMs).toFixed(0)} ms, longest piece ${of(run => run.longestMs).toFixed(1)} ms`,
     )
   }
   console.log(`all: dearest mask ${dearest.toFixed(2)} ms`)

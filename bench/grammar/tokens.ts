@@ -11,6 +11,7 @@ import type { GenerateOptions, GenerateResult, KernelVariant } from '../../src/t
 import { commitText, machineText } from '../../tools/machine.ts'
 import { nodeKernels } from '../../tools/node-kernels.ts'
 import { ensureModel } from '../models.ts'
+import { FORMATS, printRows } from './formats.ts'
 
 const { values } = parseArgs({
   options: {
@@ -27,41 +28,6 @@ const rounds = Number(values.rounds)
 const threads = Number(values.threads)
 const variant = values.variant as KernelVariant
 
-/** None of them can be complete within the tokens that are asked for. */
-const FORMATS: Readonly<Record<string, GenerateOptions>> = {
-  none: { ignoreEos: true },
-  'json_schema, free strings': {
-    responseFormat: {
-      type: 'json_schema',
-      schema: { type: 'array', items: { type: 'string' }, minItems: 5000 },
-    },
-  },
-  'json_schema, a form': {
-    responseFormat: {
-      type: 'json_schema',
-      schema: {
-        type: 'array',
-        minItems: 5000,
-        items: {
-          type: 'object',
-          properties: {
-            name: { type: 'string', minLength: 1, maxLength: 12 },
-            code: { type: 'string', pattern: '^[A-Z]{2}-[0-9]{1,4}$' },
-            kind: { enum: ['open', 'close', 'error'] },
-            level: { type: 'number', minimum: 0, maximum: 1 },
-          },
-          required: ['name', 'code', 'kind', 'level'],
-          additionalProperties: false,
-        },
-      },
-    },
-  },
-  'regex, any text': { responseFormat: { type: 'regex', pattern: '[\\s\\S]{5000,}' } },
-  'grammar, words': {
-    responseFormat: { type: 'grammar', ebnf: 'root ::= word{5000,}\nword ::= [a-zA-Z]+ " "\n' },
-  },
-}
-
 async function open(path: string): Promise<Engine> {
   const options = { contextLength: 512, maxSequences: 1, cache: 'off', memoryBudget: 2e9 } as const
   const hooks = { progress: () => undefined, signal: new AbortController().signal }
@@ -74,11 +40,6 @@ function answer(engine: Engine, input: Input, options: GenerateOptions): Promise
   return new Promise((done, error) => {
     engine.generate(input, options, { token: () => undefined, done, error })
   })
-}
-
-function median(list: readonly number[]): number {
-  const sorted = list.toSorted((a, b) => a - b)
-  return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2
 }
 
 async function measure(name: string, path: string, input: Input): Promise<void> {
@@ -94,15 +55,7 @@ async function measure(name: string, path: string, input: Input): Promise<void> 
       if (round > 0) ms.get(format)!.push(result.decodeMs / (result.tokens.length - 1))
     }
   }
-  const none = ms.get('none')!
-  for (const [format, list] of ms) {
-    const more = median(list.map((one, i) => one - none[i]!))
-    const times = median(list.map((one, i) => one / none[i]!))
-    const [low, high] = [Math.min(...list), Math.max(...list)]
-    console.log(
-      `${name}, ${format.padEnd(26)} ${median(list).toFixed(2)} ms a token (${low.toFixed(2)} to ${high.toFixed(2)}), ${more >= 0 ? '+' : ''}${more.toFixed(2)} ms, x ${times.toFixed(3)}`,
-    )
-  }
+  printRows(name, ms)
   await engine.close()
 }
 

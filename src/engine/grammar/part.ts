@@ -4,6 +4,7 @@ import type { ChatInput } from '../../options/input.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import { ChatPlan } from '../answer/plan.ts'
 import { type Compiled, compile, type GrammarSpec } from './compile.ts'
+import { prepareMasks } from './prepare-masks.ts'
 import { prepareFreeString } from './run/free-string.ts'
 import { buildVocabulary, type Vocabulary, type VocabularySource } from './run/vocabulary.ts'
 import { warmUp } from './warm-up.ts'
@@ -23,6 +24,8 @@ export interface GrammarPart {
   /** The tokens of a model, once. */
   vocabulary(source: VocabularySource): Work<Vocabulary>
   compile(spec: GrammarSpec, vocabulary: Vocabulary): Work<Compiled>
+  /** Makes the first masks cheap; may be left off at any point. */
+  prepare(compiled: Compiled): Work<void>
   /** What the work threw, if it speaks of the grammar; undefined for anything else. */
   faultOf(caught: unknown): Fault | undefined
 }
@@ -39,6 +42,7 @@ export const grammarPart: GrammarPart = {
     return vocabulary
   },
   compile: (spec, vocabulary) => compile(spec, vocabulary, new Budget()),
+  prepare: ({ grammar }) => prepareMasks(grammar),
   faultOf(caught) {
     if (caught instanceof GrammarFault) {
       const { message, place, keyword } = caught

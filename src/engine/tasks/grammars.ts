@@ -14,8 +14,16 @@ import { type Constraint, isConstrained } from './options.ts'
 const SLICE_MS = 8
 /** Of work on one grammar. */
 const MAX_COMPILE_MS = 2000
+/** Of work on the first masks of a grammar; what is not made by then is made when it is needed. */
+const MAX_PREPARE_MS = 250
 /** Compiled grammars kept. */
 const KEEP = 8
+
+interface Kept {
+  readonly compiled: Compiled
+  /** Goes on with the next request where one was cancelled. */
+  readonly preparing: Work<void>
+}
 
 /** What a request gets of its format. */
 export interface RequestGrammar {
@@ -31,7 +39,7 @@ export class Grammars {
   #part: Promise<GrammarPart> | undefined
   #vocabulary: Vocabulary | undefined
   /** By format; the one used last is the last. */
-  readonly #kept = new Map<string, Compiled>()
+  readonly #kept = new Map<string, Kept>()
   /** One is compiled after the other. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -88,7 +96,8 @@ export class Grammars {
     if (known !== undefined) {
       this.#kept.delete(key)
       this.#kept.set(key, known)
-      return known
+      await this.#slices(known.preparing, MAX_PREPARE_MS, signal)
+      return known.compiled
     }
     const part = await this.#open(option)
     try {
@@ -107,11 +116,14 @@ export class Grammars {
       )
       const compiling = part.compile(spec, this.#vocabulary)
       const compiled = await this.#run(compiling, MAX_COMPILE_MS, signal, option)
-      this.#kept.set(key, compiled)
+      const preparing = part.prepare(compiled)
+      this.#kept.set(key, { compiled, preparing })
       for (const oldest of this.#kept.keys()) {
         if (this.#kept.size <= KEEP) break
         this.#kept.delete(oldest)
       }
+      await this.#slices(preparing, MAX_PREPARE_MS, signal)
+      preparing.return()
       return compiled
     } catch (caught) {
       const fault = part.faultOf(caught)
@@ -133,24 +145,35 @@ export class Grammars {
     }
   }
 
-  /** Runs work piece by piece; a timer lets everything else run in between, which messages may not. */
   async #run<T>(work: Work<T>, limitMs: number, signal: AbortSignal, option: Option): Promise<T> {
+    const done = await this.#slices(work, limitMs, signal)
+    if (done !== undefined) return done.value
+    throw new RyzError(
+      'BAD_OPTION',
+      `${option} takes more than ${limitMs / 1000} s to compile; make it simpler`,
+      { option },
+    )
+  }
+
+  /**
+   * Runs work piece by piece; a timer lets everything else run in between, which messages may not.
+   * @returns undefined where it is not done after so much work
+   */
+  async #slices<T>(
+    work: Work<T>,
+    limitMs: number,
+    signal: AbortSignal,
+  ): Promise<{ value: T } | undefined> {
     let spent = 0
     for (;;) {
       const began = this.#now()
       for (;;) {
         const { done, value } = work.next()
-        if (done) return value as T
+        if (done) return { value: value as T }
         if (this.#now() - began >= SLICE_MS) break
       }
       spent += this.#now() - began
-      if (spent > limitMs) {
-        throw new RyzError(
-          'BAD_OPTION',
-          `${option} takes more than ${limitMs / 1000} s to compile; make it simpler`,
-          { option },
-        )
-      }
+      if (spent > limitMs) return undefined
       await new Promise(resolve => setTimeout(resolve, 0))
       throwIfAborted(signal, 'the request')
     }

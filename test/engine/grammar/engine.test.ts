@@ -225,6 +225,20 @@ describe('while a grammar is compiled', () => {
     expect(engine.stats().queue.running).toBe(0)
   })
 
+  it('preparing its masks is left off after some work, and answers are right without', async () => {
+    let pieces = 0
+    const endless = {
+      ...grammarPart,
+      *prepare() {
+        for (; ; pieces++) yield
+      },
+    }
+    const { engine } = start({}, {}, { grammar: async () => endless })
+    for (const seed of [1, 2])
+      expect((await ask(engine, { responseFormat: person, seed })).result?.complete).toBe(true)
+    expect(pieces).toBeGreaterThan(100)
+  })
+
   it('the prompt is read', async () => {
     let bring!: () => void
     const brought = new Promise<void>(resolve => {

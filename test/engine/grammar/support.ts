@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { type Compiled, compile } from '../../../src/engine/grammar/compile.ts'
+import { grammarPart } from '../../../src/engine/grammar/part.ts'
 import { prepareFreeString } from '../../../src/engine/grammar/run/free-string.ts'
 import {
   buildVocabulary,
@@ -79,8 +80,15 @@ export const SMALL = vocabularyOf([
   '": {"',
 ])
 
-export function compiled(spec: Parameters<typeof compile>[0], vocabulary = SMALL): Compiled {
-  return finish(compile(spec, vocabulary, new Budget()))
+/** With what the engine prepares for its masks, or without, as when there is no time for it. */
+export function compiled(
+  spec: Parameters<typeof compile>[0],
+  vocabulary = SMALL,
+  prepared = true,
+): Compiled {
+  const made = finish(compile(spec, vocabulary, new Budget()))
+  if (prepared) finish(grammarPart.prepare(made))
+  return made
 }
 
 export function schema(value: unknown, strict = true): Compiled {

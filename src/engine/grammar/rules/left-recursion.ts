@@ -65,13 +65,14 @@ function* withoutEmpty(old: Rules, nullable: Uint8Array): Work<Rules> {
     if (rules.budget.due()) yield
   }
   for (let id = 0; id < old.nodes.length; id++) {
-    const { bytes, steps, calls, accept } = old.nodes[id]
+    const { bytes, steps, calls, terminals, accept } = old.nodes[id]
     rules.nodes[after[id]].accept = accept
     for (const side of twice[id] === 1 ? [before, after] : [before]) {
       const from = side[id]
       for (let i = 0; i < bytes.length; i += 3) {
         rules.byte(from, bytes[i], bytes[i + 1], after[bytes[i + 2]])
       }
+      for (const { terminal, to } of terminals) rules.terminal(from, terminal, after[to])
       for (const { to, min, max, add } of steps) rules.step(from, side[to], min, max, add)
       for (const { rule, to } of calls) {
         rules.call(from, rule, after[to])
@@ -97,8 +98,9 @@ function* nodesOf(rules: Rules, nullable: Uint8Array): Work<Uint8Array> {
     for (let node = todo.pop(); node !== undefined; node = todo.pop()) {
       if (found[node] === 1) continue
       found[node] = 1
-      const { bytes, steps, calls } = rules.nodes[node]
+      const { bytes, steps, calls, terminals } = rules.nodes[node]
       for (let i = 2; i < bytes.length; i += 3) todo.push(bytes[i])
+      for (const { to } of terminals) todo.push(to)
       for (const { to } of steps) todo.push(to)
       for (const { to } of calls) todo.push(to)
       rules.budget.spend(1)
@@ -164,10 +166,11 @@ function* withLoops(old: Rules): Work<Rules> {
         if (made !== undefined) return made
         const copy = old.node()
         known.set(node, copy)
-        const { bytes, steps, calls, accept } = old.nodes[node]
+        const { bytes, steps, calls, terminals, accept } = old.nodes[node]
         for (let i = 0; i < bytes.length; i += 3) {
           old.byte(copy, bytes[i], bytes[i + 1], copyOf(id, bytes[i + 2]))
         }
+        for (const { terminal, to } of terminals) old.terminal(copy, terminal, copyOf(id, to))
         for (const { to, min, max, add } of steps) old.step(copy, copyOf(id, to), min, max, add)
         for (const { rule, to } of calls) old.call(copy, rule, copyOf(id, to))
         if (accept) old.step(copy, done.get(id)!)
@@ -176,10 +179,11 @@ function* withLoops(old: Rules): Work<Rules> {
       const start = old.node()
       for (const id of cycle) {
         for (const node of heads[id].silent) {
-          const { bytes, calls } = old.nodes[node]
+          const { bytes, calls, terminals } = old.nodes[node]
           for (let i = 0; i < bytes.length; i += 3) {
             old.byte(start, bytes[i], bytes[i + 1], copyOf(id, bytes[i + 2]))
           }
+          for (const { terminal, to } of terminals) old.terminal(start, terminal, copyOf(id, to))
           for (const { rule, to } of calls) {
             if (members.has(rule)) old.step(done.get(rule)!, copyOf(id, to))
             else old.call(start, rule, copyOf(id, to))

@@ -15,6 +15,7 @@ function* findProductive(rules: Rules): Work<{ productive: Uint8Array; good: Uin
   for (let from = 0; from < rules.nodes.length; from++) {
     const node = rules.nodes[from]
     for (let i = 2; i < node.bytes.length; i += 3) back[node.bytes[i]].push(from)
+    for (let i = 1; i < (node.gates?.length ?? 0); i += 3) back[node.gates![i]].push(from)
     for (const { to } of node.steps) back[to].push(from)
     for (const { to } of node.terminals) back[to].push(from)
     for (const { to } of node.tokens) back[to].push(from)
@@ -62,6 +63,9 @@ function* cutDeadEnds(rules: Rules, good: Uint8Array, productive: Uint8Array): W
     for (let i = node.bytes.length - 3; i >= 0; i -= 3) {
       if (good[node.bytes[i + 2]] === 0) node.bytes.splice(i, 3)
     }
+    for (let i = (node.gates?.length ?? 0) - 3; i >= 0; i -= 3) {
+      if (good[node.gates![i + 1]] === 0) node.gates!.splice(i, 3)
+    }
     node.steps = node.steps.filter(({ to }) => good[to] === 1)
     node.calls = node.calls.filter(({ rule, to }) => good[to] === 1 && productive[rule] === 1)
     node.terminals = node.terminals.filter(({ to }) => good[to] === 1)
@@ -96,6 +100,7 @@ export function* prepare(rules: Rules): Work<Int32Array> {
   }
   if (productive[rules.root] === 0) throw unmet(rules, productive, rules.root)
   yield* cutDeadEnds(rules, good, productive)
+  for (const cut of rules.whenCut.splice(0)) cut(good)
   const rank = new Int32Array(rules.rules.length).fill(-1)
   const order: number[] = []
   const state = new Uint8Array(rules.rules.length)
@@ -160,6 +165,7 @@ function reachableCalls(rules: Rules, start: number): number[] {
       found.push(to)
     }
     for (let e = 2; e < node.bytes.length; e += 3) visit(node.bytes[e])
+    for (let e = 1; e < (node.gates?.length ?? 0); e += 3) visit(node.gates![e])
     for (const { to } of node.steps) visit(to)
     for (const { to } of node.terminals) visit(to)
     for (const { to } of node.tokens) visit(to)

@@ -6,18 +6,22 @@ import { utf8Ranges } from '../automata/utf8.ts'
 import type { Terminal } from '../run/terminal.ts'
 import { type Budget, GrammarFault } from '../work.ts'
 
-/** A step that reads nothing; it may look at the rule's counter and add one to it. */
+/** A step that reads nothing; it may look at the rule's counter and change it. */
 export interface Step {
   to: number
   /** Only while min <= counter <= max. */
   min: number
   max: number
   add: 0 | 1
+  /** What the counter becomes instead. */
+  set?: number
 }
 
 export interface RuleNode {
   /** first byte, last byte, target, ... */
   bytes: number[]
+  /** byte, target, the counter up to which it can be read, ... */
+  gates?: number[]
   steps: Step[]
   calls: { rule: number; to: number }[]
   /** `distinct`: its text must be none that this call of the rule has seen; see run/registers.ts. */
@@ -43,6 +47,8 @@ export class Rules {
   root = 0
   /** Rules that must have a text although the root could do without, such as a tool beside others. */
   readonly needed: { rule: number; name: string }[] = []
+  /** Called with 1 for each node from which its rule can end, when paths that cannot are cut off. */
+  readonly whenCut: ((good: Uint8Array) => void)[] = []
   readonly budget: Budget
   /** The characters that the vocabulary can write; undefined for all. */
   readonly writable: CharSet | undefined
@@ -91,6 +97,14 @@ export class Rules {
     return to
   }
 
+  /** A byte that is read only while counter <= last. */
+  gate(from: number, byte: number, last: number, to = this.node()): number {
+    const node = this.nodes[from]
+    node.gates ??= []
+    node.gates.push(byte, to, last)
+    return to
+  }
+
   /** The UTF-8 of a text; a dead end where the vocabulary cannot write it. */
   text(from: number, text: string): number {
     if (!this.canWrite(text)) return this.node()
@@ -125,6 +139,12 @@ export class Rules {
 
   step(from: number, to = this.node(), min = 0, max = Number.POSITIVE_INFINITY, add: 0 | 1 = 0) {
     this.nodes[from].steps.push({ to, min, max, add })
+    return to
+  }
+
+  /** A step that sets the counter. */
+  setCounter(from: number, value: number, to = this.node()): number {
+    this.nodes[from].steps.push({ to, min: 0, max: Number.POSITIVE_INFINITY, add: 0, set: value })
     return to
   }
 

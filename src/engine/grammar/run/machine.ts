@@ -41,6 +41,9 @@ const KEEP_STATES = 20_000
 /** The frame of the whole text: returning to it is the end. */
 export const BASE = new Frame(0, [])
 
+/** The frame of a call of which nobody knows where it returns to. */
+export const NOWHERE = new Frame(-1, [])
+
 let frameIds = 1
 let stateIds = 1
 
@@ -184,7 +187,7 @@ export class Machine {
         kernel.push({ node: -1, terminal: next, registers, frame: item.frame })
         continue
       }
-      const { bytes } = this.rules.nodes[item.node]
+      const { bytes, gates } = this.rules.nodes[item.node]
       for (let i = 0; i < bytes.length; i += 3) {
         if (byte < bytes[i] || byte > bytes[i + 1]) continue
         kernel.push({
@@ -193,6 +196,12 @@ export class Machine {
           registers: item.registers,
           frame: item.frame,
         })
+      }
+      if (gates === undefined) continue
+      for (let i = 0; i < gates.length; i += 3) {
+        const { registers, frame } = item
+        if (byte !== gates[i] || registers.counter > gates[i + 2]) continue
+        kernel.push({ node: gates[i + 1], terminal: undefined, registers, frame })
       }
     }
     return kernel.length === 0 ? null : this.state(kernel)
@@ -240,6 +249,12 @@ export class Machine {
 
   /** Follows returns, silent steps and calls from the places of a kernel. */
   close(kernel: readonly Item[]): { items: Item[]; accepts: boolean } {
+    const [first, second] = kernel
+    // Within words and strings, and so in most states that a walk over the vocabulary meets.
+    if (second === undefined && this.#isPlain(first)) {
+      this.steps++
+      return { items: [first], accepts: false }
+    }
     const items: Item[] = []
     const seen = new Set<string>()
     const todo: Item[] = [...kernel]
@@ -265,17 +280,19 @@ export class Machine {
           continue
         }
         const node = this.rules.nodes[item.node]
-        if (node.bytes.length > 0 || node.tokens.length > 0) items.push(item)
+        if (node.bytes.length > 0 || node.tokens.length > 0 || node.gates !== undefined)
+          items.push(item)
         if (node.accept) {
           if (frame === BASE) accepts = true
           for (const e of frame.entries) {
             todo.push({ node: e.node, terminal: undefined, registers: e.registers, frame: e.frame })
           }
         }
-        for (const { to, min, max, add } of node.steps) {
+        for (const { to, min, max, add, set } of node.steps) {
           const { counter } = registers
           if (counter < min || counter > max) continue
-          const counted = add === 0 ? registers : registers.counted(counter + 1)
+          const counted =
+            set === undefined && add === 0 ? registers : registers.counted(set ?? counter + 1)
           todo.push({ node: to, terminal: undefined, registers: counted, frame })
         }
         for (const { rule, to } of node.calls) {
@@ -317,6 +334,14 @@ export class Machine {
     return { items, accepts }
   }
 
+  /** It reads, and leads nowhere else before it does. */
+  #isPlain({ terminal, node }: Item): boolean {
+    if (terminal !== undefined) return !terminal.accepts && !terminal.stuck
+    const { bytes, gates, tokens, steps, calls, terminals, accept } = this.rules.nodes[node]
+    if (accept || steps.length > 0 || calls.length > 0 || terminals.length > 0) return false
+    return bytes.length > 0 || tokens.length > 0 || gates !== undefined
+  }
+
   /** A call whose return would only return at once goes back to where that one goes: lists stay flat. */
   #returning(entry: Entry): Entry[] {
     const node = this.rules.nodes[entry.node]
@@ -325,6 +350,7 @@ export class Machine {
       !entry.distinct &&
       entry.frame !== BASE &&
       node.bytes.length === 0 &&
+      node.gates === undefined &&
       node.steps.length === 0 &&
       node.calls.length === 0 &&
       node.terminals.length === 0 &&

@@ -2,11 +2,12 @@
 // inside one call depends on that call alone, not on what surrounds it, so its result is kept and shared;
 // only tokens that leave the call are looked at again in each surrounding. Called by filter.ts.
 
+import { type RegionTrie, walkClasses } from './class-trie.ts'
 import type { Frame, Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
 import { BEYOND, holds, readsOf } from './reads.ts'
 import { BLANK, canDiffer, wasSeen } from './registers.ts'
-import type { TerminalState } from './terminal.ts'
+import type { Terminal, TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
 import type { FreeString, Vocabulary } from './vocabulary.ts'
 
@@ -43,6 +44,8 @@ export class Masks {
   #bytes = 0
   /** States along the path of a walk. */
   readonly #path: (State | null)[] = []
+  /** Of patterns, by state of the automaton, where it helps; filled in by prepare-masks.ts. */
+  readonly tries = new Map<Terminal, RegionTrie[]>()
   /** Trie nodes looked at, for tests. */
   visited = 0
 
@@ -182,7 +185,7 @@ export class Masks {
     else if (free !== undefined && isFree(only)) made = this.#insideFree(only, free)
     else {
       const bits = new Uint32Array(this.#words)
-      made = compact(bits, walkTerminal(this.vocabulary, only, bits), [])
+      made = compact(bits, this.#terminal(only, bits), [])
     }
     this.#bytes += bytesOf(made)
     this.#inside.set(key, made)
@@ -192,6 +195,15 @@ export class Masks {
       this.#bytes -= bytesOf(value)
     }
     return made
+  }
+
+  /** Marks what stays inside a terminal. @returns the trie nodes at which it may end */
+  #terminal(state: TerminalState, bits: Uint32Array): ArrayLike<number> {
+    const { vocabulary } = this
+    const trie = state.whole ? this.tries.get(state.terminal)?.[state.q] : undefined
+    return trie === undefined
+      ? walkTerminal(vocabulary, state, bits)
+      : walkClasses(vocabulary, trie, state, bits)
   }
 
   #insideFree(state: TerminalState, free: FreeString): Inside {
@@ -275,7 +287,12 @@ export class Masks {
       const start = machine.state([item])
       const after = free ? machine.ended(frame) : undefined
       const seen = free ? undefined : registers.seen
-      for (const node of walkTerminal(vocabulary, terminal!, bits, root, seen)) {
+      const short = root === 0 && !(seen !== undefined && terminal!.terminal.tight)
+      const closing = short
+        ? this.#terminal(terminal!, bits)
+        : walkTerminal(vocabulary, terminal!, bits, root, seen)
+      for (let i = 0; i < closing.length; i++) {
+        const node = closing[i]
         const state = after ?? this.#follow(start, root, node)
         if (state === null) continue
         if (exits !== undefined && (state.accepts || frame === BASE)) exits.nodes.push(node)
@@ -313,7 +330,7 @@ function isFree(state: TerminalState): boolean {
 }
 
 /** A bit per token, or the ids where they are few. */
-function compact(bits: Uint32Array, nodes: number[], below: number[]): Inside {
+function compact(bits: Uint32Array, nodes: ArrayLike<number>, below: number[]): Inside {
   const exits = Int32Array.from(nodes)
   const open = Int32Array.from(below)
   let count = 0

@@ -30,12 +30,21 @@ export class Registers {
    */
   readonly ahead: boolean
   readonly #next = new Map<string, Registers>()
+  /** Of registers that were counted: those from which they were, so that each count is one object, however it came. */
+  readonly #home: Registers | undefined
 
-  constructor(counter: number, seen: Seen | undefined, text: string | undefined, ahead: boolean) {
+  constructor(
+    counter: number,
+    seen: Seen | undefined,
+    text: string | undefined,
+    ahead: boolean,
+    home?: Registers,
+  ) {
     this.counter = counter
     this.seen = seen
     this.text = text
     this.ahead = ahead
+    this.#home = home
   }
 
   #shared(key: string, make: () => Registers): Registers {
@@ -49,10 +58,12 @@ export class Registers {
 
   counted(counter: number): Registers {
     if (counter === this.counter) return this
+    const home = this.#home ?? this
+    if (counter === home.counter) return home
     // Counters of unbounded repeats stop at their minimum, so there are few.
-    return this.#shared(
+    return home.#shared(
       `#${counter}`,
-      () => new Registers(counter, this.seen, undefined, this.ahead),
+      () => new Registers(counter, this.seen, undefined, this.ahead, home),
     )
   }
 

@@ -62,8 +62,10 @@ export class Vocabulary {
   readonly isText: (id: number) => boolean
   /** Kept by free-string.ts. */
   freeString: FreeString | undefined
+  /** Kept by prepare-masks.ts: see class-trie.ts; undefined where there is none. */
+  readonly classTries = new Map<string, ClassTrie | undefined>()
 
-  constructor(parts: Omit<Vocabulary, 'freeString'>) {
+  constructor(parts: Omit<Vocabulary, 'freeString' | 'classTries'>) {
     this.size = parts.size
     this.endTokens = parts.endTokens
     this.byte = parts.byte
@@ -94,6 +96,23 @@ export interface FreeString {
   /** Trie nodes at whose byte the string closes, and the characters before. */
   exits: Int32Array
   exitChars: Uint16Array
+}
+
+/** The vocabulary as a few classes of characters spell it; see class-trie.ts. */
+export interface ClassTrie {
+  /** The edge to node i: a class, -1 a closing quote, -2 a backslash, -3 - k the k-th of `halves`. */
+  readonly edge: Int16Array
+  readonly depth: Uint16Array
+  readonly end: Int32Array
+  /** Tokens that end at node i: order[first[i]] .. before order[first[i + 1]]; as bits where they are many. */
+  readonly first: Int32Array
+  readonly order: Int32Array
+  readonly bits: readonly (Uint32Array | undefined)[]
+  /** The vocabulary's nodes that node i stands for, but leaves: nodes[from[i]] .. before nodes[from[i + 1]]. */
+  readonly from: Int32Array
+  readonly nodes: Int32Array
+  /** Of tokens that end within a character: the classes of the characters that begin so. */
+  readonly halves: readonly (readonly number[])[]
 }
 
 /** Builds the trie: linked children first, then flat. */

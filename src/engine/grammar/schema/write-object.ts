@@ -5,18 +5,13 @@ import { combine, type Dfa } from '../automata/dfa.ts'
 import { allBut } from '../automata/words.ts'
 import { GrammarFault, type Work } from '../work.ts'
 import { type Expr, FALSE, type ObjectClause } from './expr.ts'
+import { type Named, writeNames } from './write-names.ts'
 import type { Writer } from './writer.ts'
 
 const NO_LIMIT = Number.POSITIVE_INFINITY
 const MAX_CELLS = 60_000
 const MAX_GROUPS = 64
 const MAX_VARIANTS = 64
-
-interface Named {
-  readonly name: string
-  readonly value: Expr
-  readonly required: boolean
-}
 
 /** Names that all stand under the same demands. */
 interface Group {
@@ -171,6 +166,14 @@ function* writeVariant(
   const close = rules.node()
   rules.step(rules.text(close, '}'), rule.end)
 
+  const rest = (cell: number, c: number) =>
+    writeOthers(writer, { cell, c, min, max, room, others, musts, close })
+  if (!counts) {
+    const { none, some } = yield* writeNames(writer, named, open)
+    if (none !== undefined) rest(none, 0)
+    if (named.length > 0) rest(rules.setCounter(some, 0), 1)
+    return
+  }
   // cells[c]: c properties are written (or at least c, at the cap) of those before.
   let cells: (number | undefined)[] = [open]
   /** Required ones still to come. */
@@ -179,33 +182,19 @@ function* writeVariant(
     const next: (number | undefined)[] = []
     const cellAt = (c: number): number => (next[c] ??= rules.node())
     if (required) later--
-    let property: number | undefined
     cells.forEach((from, c) => {
       if (from === undefined) return
       if (!required) rules.step(from, cellAt(c))
       if (c + 1 + later > max) return
       const to = Math.min(c + 1, cap)
-      if (cap <= 1) {
-        // Both cells go on in one: the way from the key on is shared.
-        property ??= writeKey(writer, name, value, cellAt(to))
-        rules.step(c === 0 ? from : writer.sign(from, ','), property)
-        return
-      }
       writeProperty(writer, c === 0 ? from : writer.sign(from, ','), name, value, cellAt(to))
     })
     cells = next
     if (context.budget.due()) yield
   }
   cells.forEach((cell, c) => {
-    if (cell !== undefined) writeOthers(writer, { cell, c, min, max, room, others, musts, close })
+    if (cell !== undefined) rest(cell, c)
   })
-}
-
-/** From the key of a property to behind its value. @returns where the key begins */
-function writeKey(writer: Writer, name: string, value: Expr, to: number): number {
-  const from = writer.rules.node()
-  writeProperty(writer, from, name, value, to)
-  return from
 }
 
 function writeProperty(writer: Writer, from: number, name: string, value: Expr, to: number): void {

@@ -82,10 +82,15 @@ export class Writer {
 
   /** The text of a JSON string, with its quotes. */
   quoted(from: number, text: string): number {
+    return this.rules.text(from, this.quotedText(text))
+  }
+
+  /** With escapes for what the vocabulary cannot write. */
+  quotedText(text: string): string {
     const json = Array.from(JSON.stringify(text), char =>
       this.rules.canWrite(char) ? char : escaped(char),
     )
-    return this.rules.text(from, json.join(''))
+    return json.join('')
   }
 
   /** Optional white space. */
