@@ -70,6 +70,7 @@ export default defineConfig({
           maxWorkers: availableParallelism(),
           // A second try on a loaded machine.
           retry: process.env.CI === undefined ? 0 : 1,
+          globalSetup: ['test/support/beside.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['test/browser/**'],
           pool: 'forks',

@@ -138,13 +138,8 @@ export class PoolWatch {
   }
 
   #choose(rows: number): void {
-    const chooser = this.#chooserOf(rows)
-    if (chooser !== this.#last) {
-      const fewer = this.#last?.yieldedTo
-      if (fewer !== undefined) chooser.follow(fewer)
-      this.#last = chooser
-    }
-    const threads = chooser.next()
+    this.#last = this.#chooserOf(rows)
+    const threads = this.#last.next()
     if (threads === this.#active) return
     this.#active = threads
     this.#kernels.ryz_pool_use!(threads)
