@@ -20,7 +20,7 @@ export interface PoolWatchOptions {
 
 type PoolExports = Pick<KernelExports, 'ryz_pool_use' | 'ryz_pool_done' | 'ryz_pool_waits'>
 
-/** Steps of up to so many rows have a chooser for each number; longer ones are pieces of a prompt. */
+/** Steps of up to so many rows have a chooser for each number; longer ones, pieces of a prompt, one for twice as many each. */
 const DECODE_ROWS = 8
 /** A piece takes as long as its next multiple of this. */
 const PIECE_ROWS = 16
@@ -128,7 +128,7 @@ export class PoolWatch {
   }
 
   #chooserOf(rows: number): ThreadChooser {
-    const kind = Math.min(rows, DECODE_ROWS + 1)
+    const kind = rows <= DECODE_ROWS ? rows : DECODE_ROWS + Math.ceil(Math.log2(rows / DECODE_ROWS))
     let chooser = this.#choosers[kind]
     if (chooser === undefined) {
       chooser = new ThreadChooser(this.#options.threads, this.#first)

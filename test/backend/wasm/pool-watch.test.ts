@@ -86,6 +86,29 @@ describe('the watch over the pool', () => {
     expect(watch.stats().othersBusy).toBe(false)
   })
 
+  it('finds the number of threads for each number of rows, and for prompts of about one length', () => {
+    const { watch, step } = pool(2)
+    // Short pieces of a prompt are slower on two threads; tokens and long pieces are not.
+    const cost =
+      (rows: number) =>
+      (threads: number): [number, number] => {
+        const ms = rows === 1 ? 10 : rows
+        return [rows === 20 ? ms * threads : ms / threads, 0]
+      }
+    const active = (rows: number) => {
+      step(cost(rows), true, rows)
+      return watch.stats().active
+    }
+    for (let i = 0; i < 300; i++) for (const rows of [1, 20, 60]) step(cost(rows), true, rows)
+    const counts = [1, 20, 60].map(rows => {
+      const all = Array.from({ length: 20 }, () => active(rows))
+      return all.reduce((sum, n) => sum + n, 0) / all.length
+    })
+    expect(counts[0]).toBeGreaterThan(1.8)
+    expect(counts[1]).toBeLessThan(1.2)
+    expect(counts[2]).toBeGreaterThan(1.8)
+  })
+
   it('ends a trial of more threads between two ops, when one was late', () => {
     const { watch, clock, late, step } = pool(2)
     for (let i = 0; i < 20; i++) step(idle)
