@@ -56,12 +56,16 @@ export async function openAll(
   return entrants
 }
 
-/** @param busy  other processes */
+/**
+ * @param busy  other processes
+ * @param save  called after each round
+ */
 export async function steady(
   report: BusyReport,
   entrants: readonly Entrant[],
   model: BusyModel,
   busy: number,
+  save: () => void,
 ): Promise<void> {
   const cores = cpus().length
   const racing = entrants.filter(e => busy === 0 || e.threads <= cores)
@@ -85,6 +89,7 @@ export async function steady(
         entry.prefill_tok_s.push(rounded(rates.prefill_tok_s))
         if (pool) entry.pool = poolFigures(pool.before, pool.after, seconds)
       }
+      save()
     }
   } finally {
     neighbours.stop()
