@@ -69,7 +69,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     url: `/models/${EMBEDDED_FILE}`,
     prompt: quick ? 16 : 96,
     tokens: quick ? 16 : 256,
-    rounds: quick ? 1 : 2 * options.rounds,
+    rounds: quick ? 1 : 6 * options.rounds,
   }
   const began = Date.now()
   const say = (what: string) => {

@@ -13,6 +13,8 @@ export interface PoolWatchOptions {
   readonly cores: number
   /** Without it, all threads share every step. */
   readonly adapts: boolean
+  /** For benchmarks: threads of the next step whatever was found; 0 for what was found. */
+  readonly fixed?: (() => number) | undefined
   /** How long a worker that was woken may be silent. */
   readonly limitMs: number
   readonly now: () => number
@@ -138,8 +140,9 @@ export class PoolWatch {
   }
 
   #choose(rows: number): void {
-    this.#last = this.#chooserOf(rows)
-    const threads = this.#last.next()
+    const fixed = this.#options.fixed?.() ?? 0
+    this.#last = fixed > 0 ? undefined : this.#chooserOf(rows)
+    const threads = this.#last?.next() ?? fixed
     if (threads === this.#active) return
     this.#active = threads
     this.#kernels.ryz_pool_use!(threads)
@@ -154,11 +157,11 @@ export class PoolWatch {
       const yielded = this.#last?.yieldedTo !== undefined
       const offMs = lateMs + OFF_MS * (this.#again - this.#againBefore)
       this.#record.step(n[ENDED]!, ms, this.#active, offMs, yielded)
-      if (this.#options.adapts) {
+      if (this.#last !== undefined) {
         const units = this.#rows > DECODE_ROWS ? Math.ceil(this.#rows / PIECE_ROWS) : 1
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        this.#chooserOf(this.#rows).took(ms, lateMs, units)
+        this.#last.took(ms, lateMs, units)
       }
     }
     const shared = this.#words[this.#regions] !== this.#regionsBefore

@@ -38,6 +38,7 @@ export interface PoolSettings {
   readonly cores: number
   readonly aloneNs: number
   readonly adapts: boolean
+  readonly fixed: (() => number) | undefined
   readonly now: () => number
 }
 
