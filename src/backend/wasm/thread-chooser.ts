@@ -87,6 +87,8 @@ export class ThreadChooser {
   #gaveUpMs = 0
   /** Attempts at more threads in a row that met a taken core. */
   #met = 0
+  /** Whether fewer are tried because others seem to be in the way. */
+  #hasReason = false
   /** Whether others were in the way when threads were lowered. */
   #yielded = false
   // Numbers with a fraction stand in an array: an object's fields would box them anew each time.
@@ -206,8 +208,8 @@ export class ThreadChooser {
     const step = Math.max(1, this.#threads >> 2)
     if (this.#threads > 1) {
       const isSettled = n[SETTLED_MS]! > MEMORY_MS && now > LOOK_STEPS * n[STEP_MS]!
-      const looks = now >= n[LOOK_AT]! && isSettled
-      if (looks || (now >= n[DOWN_AT]! && this.#suffers())) return this.#threads - step
+      this.#hasReason = now >= n[DOWN_AT]! && this.#suffers()
+      if (this.#hasReason || (now >= n[LOOK_AT]! && isSettled)) return this.#threads - step
     }
     if (this.#threads < this.#most && now >= n[UP_AT]!) {
       return Math.min(this.#most, this.#threads + step)
@@ -277,8 +279,10 @@ export class ThreadChooser {
       const now = n[CLOCK]!
       // As fast as it gets now, whatever was before.
       n[BEST] = this.#mean
-      n[DOWN_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[DOWN_PAUSE]!)
-      n[DOWN_AT] = now + Math.max(n[DOWN_PAUSE]!, (this.#waits ? COST : SLOW_COST) * lost)
+      if (this.#hasReason) {
+        n[DOWN_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[DOWN_PAUSE]!)
+        n[DOWN_AT] = now + Math.max(n[DOWN_PAUSE]!, (this.#waits ? COST : SLOW_COST) * lost)
+      }
       n[LOOK_PAUSE] = Math.min(LOOK_MS, 4 * n[LOOK_PAUSE]!)
       n[LOOK_AT] = now + Math.max(n[LOOK_PAUSE]!, LOOK_COST * lost)
     }

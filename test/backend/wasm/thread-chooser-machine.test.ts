@@ -56,7 +56,7 @@ describe.each(Object.entries(WORKS))('steps of the kind %s', (_name, work) => {
     ['an idle processor that is never steady', { ...TWO, ...NOISE }],
   ])('on %s are as fast as with the best fixed number', (_what, machine) => {
     const { median, least } = shares(machine, work)
-    expect(median).toBeGreaterThan(0.97)
+    expect(median).toBeGreaterThan(0.96)
     expect(least).toBeGreaterThan(0.94)
   })
 
