@@ -5,7 +5,7 @@
 // Time counts only in steps: what happens between requests costs nothing and says nothing. Pure; called by pool-watch.ts.
 
 /** A block lasts so long, and two steps, unless a step is long itself: a core's time slices are 1 to 4 ms. */
-const BLOCK_MS = 8
+const BLOCK_MS = 12
 const BLOCK_STEPS = 2
 const LONG_STEP_MS = 60
 /** A block of more threads, and of fewer, that takes so many times what its steps took before is over at once. */

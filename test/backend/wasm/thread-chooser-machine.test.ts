@@ -15,6 +15,9 @@ const SMALL: Work = { ms: 0.3, handOverMs: 0.02, waited: 0.1 }
 const TINY: Work = { ms: 0.3, handOverMs: 0.14, waited: 0.1 }
 const SLOW_TOKEN: Work = { ms: 60, waited: 0.1 }
 const PIECE: Work = { ms: 400, waited: 0.1 }
+/** As in pool-watch.ts: long steps are compared by layer. */
+const LAYERS = 24
+const LONG_MS = 4
 const WORKS = { TOKEN, SMALL, TINY, SLOW_TOKEN, PIECE }
 
 /** Steps a millisecond over so long; `counts` picks those that end at a time that is judged. */
@@ -26,15 +29,17 @@ function rate(
 ): { rate: number; threads: number } {
   const machine = new Machine(options)
   const chooser = typeof threads === 'number' ? undefined : threads
-  const end = Math.max(12_000, 300 * work.ms)
+  const end = 12_000
+  const parts = work.ms < LONG_MS ? 1 : LAYERS
+  const part = { ...work, ms: work.ms / parts }
   let [now, steps, threadMs] = [0, 0, 0]
   while (now < end) {
     const count = chooser?.next() ?? (threads as number)
-    const { now: then, waitMs } = machine.step(work, count, now, chooser)
+    const { now: then, waitMs } = machine.step(part, count, now, chooser)
     chooser?.took(then - now, waitMs, 1)
     threadMs += count * (then - now)
     now = then
-    if (counts(now)) steps++
+    if (counts(now)) steps += 1 / parts
   }
   return { rate: steps / now, threads: threadMs / now }
 }

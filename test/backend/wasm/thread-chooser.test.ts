@@ -297,21 +297,21 @@ describe('cores that others want', () => {
       now += 5
       chooser.took(5, 0, 1)
     }
-    // A step took 5 ms, a trial takes 8 at least.
-    expect(chooser.isHopeless(8)).toBe(false)
-    expect(chooser.isHopeless(9)).toBe(true)
-    expect(chooser.giveUp(9)).toBe(1)
+    // A step took 5 ms, a trial takes 12 at least.
+    expect(chooser.isHopeless(12)).toBe(false)
+    expect(chooser.isHopeless(13)).toBe(true)
+    expect(chooser.giveUp(13)).toBe(1)
     expect(chooser.isHopeless(100)).toBe(false)
-    now += 14
-    chooser.took(14, 9, 1)
+    now += 18
+    chooser.took(18, 13, 1)
     expect(chooser.next()).toBe(1)
-    // It cost 9 ms, so it is not tried again before 30 times that.
+    // It cost 13 ms, so it is not tried again before 30 times that.
     const failed = now
     while (chooser.next() === 1) {
       now += 5
       chooser.took(5, 0, 1)
     }
-    expect(now - failed).toBeGreaterThanOrEqual(270)
+    expect(now - failed).toBeGreaterThanOrEqual(390)
     expect(now - failed).toBeLessThan(1000)
   })
 })
