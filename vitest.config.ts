@@ -78,6 +78,7 @@ export default defineConfig({
           // (test/browser/kernels.test.ts): without it, the optimising one makes all code.
           execArgv: ['--experimental-wasm-relaxed-simd', '--no-liftoff'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

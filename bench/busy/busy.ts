@@ -59,8 +59,9 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     path: join(options.models, file.file),
     url: `/synth/${file.file}`,
     prompt: quick ? 16 : 64,
-    tokens: quick ? 8 : 32,
-    rounds: options.rounds,
+    // Short turns: what the machine does meanwhile should hit all.
+    tokens: quick ? 8 : 16,
+    rounds: quick ? 1 : 2 * options.rounds,
   }
   // So fast that its rounds cost nothing.
   const small: BusyModel = {
