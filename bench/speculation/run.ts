@@ -1,32 +1,29 @@
 // `make bench-speculation`: what guessing tokens gains, in Node: a copying text and one where nothing repeats on
 // the 0.7B shape (copying.ts says how), and the chat model's tool calls and JSON, with prompt lookup and with its
-// draft. Rounds alternate; every answer is held against the one without guesses. Writes docs/bench/speculation.json.
-import { readFileSync, writeFileSync } from 'node:fs'
+// draft. Rounds alternate, and each asks the chat model something else; every answer is held against the one without
+// guesses. A cell is a kernel variant and a number of threads; what is measured replaces the same rows of
+// docs/bench/speculation.json, the others stay.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Engine } from '../../src/engine/engine.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
 import type { Input } from '../../src/options/input.ts'
-import type {
-  GenerateOptions,
-  GenerateResult,
-  KernelVariant,
-  LoadOptions,
-} from '../../src/types/index.ts'
+import type { GenerateResult, KernelVariant, LoadOptions } from '../../src/types/index.ts'
 import { commitText, machineText } from '../../tools/machine.ts'
 import { nodeKernels } from '../../tools/node-kernels.ts'
 import { ensureModel } from '../models.ts'
 import { type TextKind, writing } from './copying.ts'
-import { CHATS } from './prompts.ts'
+import { CHATS, type Question } from './prompts.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '5' },
-    threads: { type: 'string', default: '2' },
+    threads: { type: 'string', default: '1,2' },
     shape: { type: 'string', default: 'bitnet-large' },
     /** Of the kernels; 'relaxed' is what Chrome and Firefox run. */
-    variant: { type: 'string', default: 'relaxed' },
+    variants: { type: 'string', default: 'relaxed,simd128' },
     tokens: { type: 'string', default: '200' },
     /** Which texts. */
     texts: { type: 'string', default: 'copies,nothing repeats,tool calls,JSON' },
@@ -34,8 +31,6 @@ const { values } = parseArgs({
   },
 })
 const rounds = Number(values.rounds)
-const threads = Number(values.threads)
-const variant = values.variant as KernelVariant
 const MODELS = 'demo/public/models'
 const CHAT = join(MODELS, 'ryz-chat-tq2_0-embq8_0.gguf')
 const DRAFT = join(MODELS, 'ryz-chat-draft-tq2_0-embq8_0.gguf')
@@ -61,14 +56,24 @@ interface Rival {
   readonly engine: Engine
 }
 
-interface Question {
-  readonly input: Input
-  readonly options: GenerateOptions
+interface Cell {
+  readonly variant: KernelVariant
+  readonly threads: number
+  readonly machine: string
+  readonly node: string
+  readonly commit: string
+  readonly rows: Row[]
 }
 
-const kernels = [threads, 1].map(count => nodeKernels(variant, count))
+type Questions = (round: number) => readonly Question[]
 
-async function open(path: string, guesses: string, load: LoadOptions, kind?: TextKind) {
+async function open(
+  { variant, threads }: Cell,
+  path: string,
+  guesses: string,
+  load: LoadOptions,
+  kind?: TextKind,
+) {
   const file = (name: string) => new File([readFileSync(name)], basename(name))
   const options: LoadOptions = {
     ...load,
@@ -76,7 +81,7 @@ async function open(path: string, guesses: string, load: LoadOptions, kind?: Tex
     ...(guesses === 'draft' && { draft: file(DRAFT) }),
   }
   const hooks = { progress: () => undefined, signal: new AbortController().signal }
-  const [pool, one] = kernels
+  const [pool, one] = [threads, 1].map(count => nodeKernels(variant, count))
   const parts = await openEngineParts(file(path), options, hooks, [pool!], undefined, undefined, [
     one!,
   ])
@@ -94,24 +99,24 @@ function answer(engine: Engine, { input, options }: Question): Promise<GenerateR
   })
 }
 
-/** Each asks all questions once a round; the first round is to get warm, and its answers are compared. */
-async function compete(text: string, rivals: readonly Rival[], questions: readonly Question[]) {
+/** Each asks all questions of a round; the first round is to get warm. */
+async function compete(text: string, rivals: readonly Rival[], questions: Questions) {
   const speeds = rivals.map((): number[] => [])
-  const said: string[] = []
   for (let round = 0; round <= rounds; round++) {
+    let said: string | undefined
     for (const [r, { engine, guesses }] of rivals.entries()) {
       let tokens = 0
       let ms = 0
       const all: number[][] = []
-      for (const question of questions) {
+      for (const question of questions(round)) {
         const result = await answer(engine, question)
         tokens += result.tokens.length - 1
         ms += result.decodeMs
         all.push(result.tokens)
       }
       const answers = JSON.stringify(all)
-      said[0] ??= answers
-      if (answers !== said[0]) throw new Error(`${text}: ${guesses} gave another answer`)
+      said ??= answers
+      if (answers !== said) throw new Error(`${text}: ${guesses} gave another answer`)
       if (round > 0) speeds[r]!.push((tokens * 1000) / ms)
     }
   }
@@ -129,25 +134,39 @@ function median(list: readonly number[]): number {
   return (sorted[(sorted.length - 1) >> 1]! + sorted[sorted.length >> 1]!) / 2
 }
 
-const rows: Row[] = []
 async function measure(
+  cell: Cell,
   text: string,
   path: string,
   ways: readonly string[],
-  questions: readonly Question[],
+  questions: Questions,
   load: LoadOptions,
   kind?: TextKind,
 ): Promise<void> {
   const rivals: Rival[] = []
-  for (const guesses of ways) rivals.push(await open(path, guesses, load, kind))
+  for (const guesses of ways) rivals.push(await open(cell, path, guesses, load, kind))
   for (const row of await compete(text, rivals, questions)) {
-    rows.push(row)
+    cell.rows.push(row)
     const { guesses, tokensPerSecond, times, accepted, proposed, length, costs } = row
     console.log(
-      `${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step; ${costs}`,
+      `${cell.variant}, ${cell.threads} threads, ${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step; ${costs}`,
     )
   }
   for (const { engine } of rivals) await engine.close()
+}
+
+/** Rows of the same text and guesses are replaced by the new ones. */
+function write(cell: Cell): void {
+  const before = existsSync(values.out) ? JSON.parse(readFileSync(values.out, 'utf8')) : {}
+  const cells: Cell[] = before.cells ?? []
+  const same = cells.find(c => c.variant === cell.variant && c.threads === cell.threads)
+  const kept = same?.rows.filter(
+    row => !cell.rows.some(r => r.text === row.text && r.guesses === row.guesses),
+  )
+  const all = cells.filter(c => c !== same)
+  all.push({ ...cell, rows: [...(kept ?? []), ...cell.rows] })
+  all.sort((a, b) => a.variant.localeCompare(b.variant) || a.threads - b.threads)
+  writeFileSync(values.out, `${JSON.stringify({ shape: values.shape, cells: all }, null, 2)}\n`)
 }
 
 const model = {
@@ -164,24 +183,22 @@ const passage: Input = {
 const long = { temperature: 0, maxTokens: Number(values.tokens), ignoreEos: true, reuse: false }
 const room: LoadOptions = { contextLength: 512, maxSequences: 1, kv: 'int8', memoryBudget: 2e9 }
 const texts = values.texts.split(',')
-for (const kind of ['copies', 'nothing repeats'] as const) {
-  if (!texts.includes(kind)) continue
-  await measure(kind, large, ['none', 'lookup'], [{ input: passage, options: long }], room, kind)
+const { version: node } = process
+for (const variant of values.variants.split(',') as KernelVariant[]) {
+  for (const threads of values.threads.split(',').map(Number)) {
+    const made = { machine: machineText(), node, commit: commitText() }
+    const cell: Cell = { variant, threads, ...made, rows: [] }
+    for (const kind of ['copies', 'nothing repeats'] as const) {
+      if (!texts.includes(kind)) continue
+      const asks = () => [{ input: passage, options: long }]
+      await measure(cell, kind, large, ['none', 'lookup'], asks, room, kind)
+    }
+    for (const { text, questions } of CHATS) {
+      if (!texts.includes(text)) continue
+      await measure(cell, text, CHAT, ['none', 'lookup', 'draft'], questions, { maxSequences: 1 })
+    }
+    write(cell)
+  }
 }
-for (const { text, questions } of CHATS) {
-  if (!texts.includes(text)) continue
-  await measure(text, CHAT, ['none', 'lookup', 'draft'], questions, { maxSequences: 1 })
-}
-const { version } = process
-const report = {
-  machine: machineText(),
-  node: version,
-  threads,
-  commit: commitText(),
-  variant,
-  shape: values.shape,
-  rows,
-}
-writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`)
 console.log(values.out)
 process.exit(0)

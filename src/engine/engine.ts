@@ -20,6 +20,7 @@ import { whyRead } from './answer/read.ts'
 import { ModelDraft } from './draft/model-draft.ts'
 import { resolveSpeculation } from './draft/options.ts'
 import { Speculation } from './draft/speculation.ts'
+import { TokenTexts } from './draft/token-texts.ts'
 import type { GpuWatch } from './faults/gpu-watch.ts'
 import type { GrammarPart } from './grammar/part.ts'
 import type { EngineParts } from './load/engine-parts.ts'
@@ -64,6 +65,7 @@ export class Engine {
   readonly #scratch: SamplerScratch
   readonly #sessions: Sessions
   readonly #grammars: Grammars
+  readonly #texts: TokenTexts
   readonly #requests: Requests
   readonly #speculation: Speculation
   readonly #loadMs: number
@@ -104,6 +106,7 @@ export class Engine {
       now: this.#now,
       requireOpen: () => void this.#open(),
     })
+    this.#texts = new TokenTexts(parts.tokenizer)
     this.#grammars = new Grammars(parts.tokenizer, extras.grammar, this.#now)
     this.#sessions = new Sessions(parts, this.#scheduler.prefixes, task => this.#runTask(task))
     if (parts.watch?.needed) this.#idle = this.#watching(parts.watch, extras.idleMs)
@@ -154,12 +157,14 @@ export class Engine {
       const plan = await this.#planOf(input, signal)
       const format = formatGrammar(responseFormat)
       const held = plan ? plan.constraint(prompt, format) : format
+      const guesses = this.#speculation.lookup
+      const guide = guesses && held === undefined ? plan?.guide(prompt) : undefined
       const generation = new Generation({
         prompt,
         options: resolved,
         tokenizer,
         scratch: this.#scratch,
-        lookupOdds: this.#speculation.lookup ? this.#speculation.lookupOdds : undefined,
+        ...(guesses && { guesses: { odds: this.#speculation.odds, texts: this.#texts } }),
         contextLength: network.kv.contextLength,
         ...(plan && { plan: plan.answer(prompt, seed, format !== undefined) }),
         constrained: held !== undefined,
@@ -169,6 +174,8 @@ export class Engine {
       // Compiled while it waits and is read.
       const compile = async (signal: AbortSignal): Promise<void> => {
         if (held) generation.constrain(await this.#grammars.of(held, signal))
+        const guided = guide && (await this.#grammars.guide(guide, signal))
+        if (guided) generation.guideBy(guided)
       }
       return [generation, compile]
     })

@@ -27,8 +27,12 @@ export class PoolRecord {
     this.#n[BUSY_UNTIL] = Number.NEGATIVE_INFINITY
   }
 
-  /** So many threads have shared a step, or a part of one, of so many milliseconds. */
-  worked(now: number, ms: number, active: number): void {
+  /**
+   * A step has ended.
+   * @param lateMs  of it, the first thread waited for threads that did not run
+   * @param yielded  threads are set aside because of others
+   */
+  step(now: number, ms: number, active: number, lateMs: number, yielded: boolean): void {
     this.#msByActive[active - 1]! += ms
     const second = Math.floor(now / 1000)
     const at = second % SECONDS
@@ -39,14 +43,6 @@ export class PoolRecord {
     }
     this.#ms[at]! += ms
     this.#threadMs[at]! += ms * active
-  }
-
-  /**
-   * A step has ended.
-   * @param lateMs  of it, the first thread waited for threads that did not run
-   * @param yielded  threads are set aside because of others
-   */
-  step(now: number, ms: number, lateMs: number, yielded: boolean): void {
     const n = this.#n
     const fading = Math.exp(-ms / BUSY_OVER_MS)
     n[SUM_MS] = n[SUM_MS]! * fading + ms

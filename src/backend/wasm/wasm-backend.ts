@@ -38,7 +38,6 @@ export interface PoolSettings {
   readonly cores: number
   readonly aloneNs: number
   readonly adapts: boolean
-  readonly fixed: (() => number) | undefined
   readonly now: () => number
 }
 
@@ -260,7 +259,6 @@ export class WasmBackend implements Backend {
         `${rows.maxBlocks} KV blocks a row, limit ${this.#limits.maxContext} tokens`,
       )
     }
-    this.#watch?.layer()
     const { ids, tables, attend } = this.#scratch
     this.#copyIn(ids, rows.positions, rows.count)
     this.#copyIn(tables, rows.tables, rows.count * rows.maxBlocks)

@@ -1,7 +1,7 @@
 // How a family of models writes calls, for the grammar that makes it write them: the rows of formats.ts as pieces of
 // text and tokens. Called by plan.ts.
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { CallForm } from '../grammar/calls.ts'
+import type { CallForm, GuideForm } from '../grammar/calls.ts'
 import type { Piece } from '../grammar/rules/pieces.ts'
 import type { CallFormat } from './formats.ts'
 
@@ -15,6 +15,33 @@ export function tagToken(tag: string, tokenizer: Tokenizer): number | undefined 
 export function tagPiece(tag: string, tokenizer: Tokenizer): Piece {
   const token = tagToken(tag, tokenizer)
   return token === undefined ? tag : { token }
+}
+
+/**
+ * The form in which a model writes calls by itself, where it is another than it is held to.
+ * @param template  of its chats
+ */
+export function guideForm(
+  format: CallFormat,
+  tokenizer: Tokenizer,
+  template: string,
+): CallForm | GuideForm {
+  if (format.id === 'qwen-xml') {
+    const [open, close] = [tagPiece(format.open, tokenizer), tagPiece(format.close, tokenizer)]
+    return {
+      open: [],
+      call: [[open, '\n<function='], '>\n', ['</function>\n', close]],
+      between: ['\n'],
+      close: [],
+      bareName: true,
+      parameters: ['<parameter=', '>\n', '</parameter>\n'],
+    }
+  }
+  if (format.id === 'mistral' && template.includes('[ARGS]')) {
+    const [open, args] = [tagPiece(format.open, tokenizer), tagPiece('[ARGS]', tokenizer)]
+    return { open: [], call: [[open], [args], []], between: [], close: [], bareName: true }
+  }
+  return callForm(format, tokenizer)
 }
 
 export function callForm(format: CallFormat, tokenizer: Tokenizer): CallForm {

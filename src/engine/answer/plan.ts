@@ -2,10 +2,10 @@
 // shows the forms its model was trained on, and from the end of the prompt. A part of grammar.js, called by engine.ts.
 import type { ChatInput } from '../../options/input.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
-import type { TextSpec } from '../grammar/calls.ts'
+import type { CallsSpec, TextSpec } from '../grammar/calls.ts'
 import type { GrammarRequest, Lead } from '../grammar/compile.ts'
 import { Random } from '../sampling/random.ts'
-import { callForm, tagPiece, tagToken } from './call-form.ts'
+import { callForm, guideForm, tagPiece, tagToken } from './call-form.ts'
 import { type Offered, offeredOf } from './calls.ts'
 import { type CallFormat, formatOf } from './formats.ts'
 import { type ReasoningTags, reasoningOf } from './read.ts'
@@ -31,6 +31,7 @@ const TAIL_TOKENS = 32
 export class ChatPlan {
   readonly #input: ChatInput
   readonly #tokenizer: Tokenizer
+  readonly #template: string
   readonly #format: CallFormat
   readonly #reasoning: ReasoningTags | undefined
   readonly #offered: Offered | undefined
@@ -38,6 +39,7 @@ export class ChatPlan {
   constructor(input: ChatInput, template: string, tokenizer: Tokenizer) {
     this.#input = input
     this.#tokenizer = tokenizer
+    this.#template = template
     this.#format = formatOf(template)
     this.#reasoning = input.reasoning === false ? undefined : reasoningOf(template)
     const { tools, toolChoice } = input
@@ -75,8 +77,18 @@ export class ChatPlan {
     prompt: readonly number[],
     format: GrammarRequest | undefined,
   ): GrammarRequest | undefined {
-    const held = this.#calls(format) ?? format
-    if (held === undefined) return undefined
+    const held = this.#held(format) ? this.#calls(format) : format
+    return held && this.#afterReasoning(prompt, held)
+  }
+
+  /** The form that calls have in an answer that is held to none; undefined where there are no calls. */
+  guide(prompt: readonly number[]): GrammarRequest | undefined {
+    if (this.#offered === undefined) return undefined
+    const form = guideForm(this.#format, this.#tokenizer, this.#template)
+    return this.#afterReasoning(prompt, this.#calls(undefined, form))
+  }
+
+  #afterReasoning(prompt: readonly number[], held: GrammarRequest): GrammarRequest {
     const { tags, begun } = this.#reasoningAfter(prompt)
     if (tags === undefined) return held
     const lead: Lead = {
@@ -87,12 +99,23 @@ export class ChatPlan {
     return { ...held, spec: { ...held.spec, lead } }
   }
 
-  /** Calls as a grammar, where they are held to one: alone, or beside the format of an answer without. */
-  #calls(format: GrammarRequest | undefined): GrammarRequest | undefined {
+  /** Whether calls are held to a grammar. */
+  #held(format: GrammarRequest | undefined): boolean {
+    const { toolChoice = 'auto' } = this.#input
+    if (this.#offered === undefined) return false
+    return toolChoice !== 'auto' || this.#strict || format !== undefined
+  }
+
+  get #strict(): boolean {
+    return this.#input.tools?.some(tool => tool.function.strict === true) === true
+  }
+
+  /** Calls as a grammar: alone, or beside the format of an answer without. */
+  #calls(
+    format: GrammarRequest | undefined,
+    form: CallsSpec['form'] = callForm(this.#format, this.#tokenizer),
+  ): GrammarRequest {
     const { tools = [], toolChoice = 'auto', parallelToolCalls = true } = this.#input
-    const strict = tools.some(tool => tool.function.strict === true)
-    if (this.#offered === undefined || toolChoice === 'none') return undefined
-    if (toolChoice === 'auto' && !strict && format === undefined) return undefined
     return {
       option: format?.option ?? 'tools',
       spec: {
@@ -101,10 +124,10 @@ export class ChatPlan {
           name,
           ...(parameters && { parameters: parameters as never }),
         })),
-        form: callForm(this.#format, this.#tokenizer),
-        choice: toolChoice,
+        form,
+        choice: toolChoice === 'none' ? 'auto' : toolChoice,
         parallel: parallelToolCalls && typeof toolChoice !== 'object',
-        strict,
+        strict: this.#strict,
         ...(format && { text: format.spec as TextSpec }),
       },
     }

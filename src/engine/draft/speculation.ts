@@ -6,6 +6,7 @@ import type { Network } from '../../model/network.ts'
 import type { SpeculationStats } from '../../types/index.ts'
 import type { Share } from '../schedule/job.ts'
 import type { Room } from '../schedule/kv-room.ts'
+import { FORM_ODDS, type SharedOdds } from './guesser.ts'
 import type { ModelDraft } from './model-draft.ts'
 import { Odds } from './odds.ts'
 import type { ResolvedSpeculation } from './options.ts'
@@ -18,7 +19,7 @@ import { StepCosts } from './step-costs.ts'
  */
 const STEP_MS = 240
 /** Rows of a step at first; then twice as many as were tried, so that a wrong estimate costs little. */
-const FIRST_ROWS = 4
+const FIRST_ROWS = 8
 /** What guesses must promise over a step without: costs and chances are estimates. */
 const MARGIN = 1.05
 /** Steps with guesses that may follow each other before one without, so that its cost stays known. */
@@ -27,12 +28,20 @@ const PLAIN_EVERY = 64
 const LEAST = 0.15
 /** A guess of the text itself that is this likely is not asked of the draft model, too. */
 const SURE = 0.6
-/** Steps with guesses that are judged together; and steps without, when those took longer than without guesses. */
+/**
+ * Steps with guesses that are judged together; and steps without, when those took longer than without guesses: so many at
+ * first, twice as many each time that it happens again.
+ */
 const JUDGED = 16
-const PAUSE = 200
-/** What the draft model has taken before it is judged, in steps without guesses, and for how many it rests then. */
-const JUDGED_AFTER = 24
-const REST = 400
+const PAUSE = 50
+const LONGEST_PAUSE = 400
+/**
+ * What the draft model may have taken beyond what it saved, in steps without guesses, and as a share of all steps: so a text
+ * that it does not know loses no more. What it saved counts up to the third number, so that it rests in time.
+ */
+const CREDIT = 8
+const CREDIT_SHARE = 0.02
+const MOST_CREDIT = 100
 /** The mean length of a draft follows the last so many. */
 const RECENT = 16
 
@@ -44,7 +53,7 @@ export interface DraftModel {
 
 export class Speculation {
   /** Of all requests, as a start for the next. */
-  readonly lookupOdds = new Odds(LOOKUP_ODDS)
+  readonly odds: SharedOdds = { lookup: new Odds(LOOKUP_ODDS), form: new Odds(FORM_ODDS) }
   readonly #options: ResolvedSpeculation | undefined
   readonly #exact: () => boolean
   readonly #costs = new StepCosts()
@@ -62,18 +71,18 @@ export class Speculation {
   #gainedMs = 0
   #judgedMs = 0
   #pausedUntil = 0
+  #pause = PAUSE
   /** Why the last step had no guesses. */
   #idle: string | undefined
   /** Of the step that runs: sequences, its rows, and guesses that were right. */
   #base = 0
   #rows = 0
   #right = 0
-  /** What the draft model took for this step and in all; what it took and saved since it was judged last. */
+  /** What the draft model took for this step and in all, what it saved beyond that, and whether it guessed in this step. */
   #draftMs = 0
   #draftTotalMs = 0
-  #paid = 0
-  #saved = 0
-  #restUntil = 0
+  #balance = 0
+  #drafted = false
   #clock = 0
   /** Time of steps without a prompt: as it was, and as it would have been without guesses. */
   #spentMs = 0
@@ -119,6 +128,7 @@ export class Speculation {
     this.#rows = sequences
     this.#right = 0
     this.#draftMs = 0
+    this.#drafted = false
   }
 
   /** Adds guessed tokens to the shares of a step that only decodes, as far as rows and memory go. */
@@ -211,7 +221,8 @@ export class Speculation {
   /** Guesses of the draft model where the text has none that is likely. */
   #askDraft({ model }: DraftModel, shares: readonly Share[]): void {
     const adaptive = this.#options!.adaptive
-    if (adaptive && (this.#clock < this.#restUntil || this.#sincePlain >= PLAIN_EVERY)) return
+    const credit = CREDIT * this.#costs.ms(1) + CREDIT_SHARE * this.#spentMs
+    if (adaptive && (this.#balance < -credit || this.#sincePlain >= PLAIN_EVERY)) return
     const asked: number[] = []
     for (let s = 0; s < shares.length; s++) {
       if (this.#most[s]! > 0 && (this.#guesses[s]?.chances[0] ?? 0) < SURE) asked.push(s)
@@ -224,7 +235,9 @@ export class Speculation {
     for (const [i, s] of asked.entries()) {
       const guess = guesses[i]
       const own = this.#guesses[s]?.chances[0] ?? 0
-      if (guess !== undefined && (guess.chances[0] ?? 0) > own) this.#guesses[s] = guess
+      if (guess === undefined || (guess.chances[0] ?? 0) <= own) continue
+      this.#guesses[s] = guess
+      this.#drafted = true
     }
     this.#draftMs = this.#now() - began
     this.#draftTotalMs += this.#draftMs
@@ -238,15 +251,14 @@ export class Speculation {
     return Math.min(0.9, Math.max(0.1, row))
   }
 
-  /** Whether the draft model gives more than it takes, reading prompts included; it rests where not. */
+  /** What the draft model saved and took, reading prompts included. */
   #judge(ms: number): void {
     const plain = this.#costs.ms(this.#base)
-    this.#paid += this.#draftMs
-    if (this.#rows > this.#base) this.#saved += plain * (1 + this.#right / this.#base) - ms
-    if (this.#paid < JUDGED_AFTER * plain) return
-    if (this.#saved < this.#paid) this.#restUntil = this.#clock + REST
-    this.#paid = 0
-    this.#saved = 0
+    this.#balance -= this.#draftMs
+    if (this.#drafted && this.#rows > this.#base) {
+      this.#balance += plain * (1 + this.#right / this.#base) - ms
+    }
+    this.#balance = Math.min(this.#balance, MOST_CREDIT * plain)
   }
 
   /** Whether steps with guesses gain what they promise; if they lose, there are none for a while. */
@@ -256,10 +268,11 @@ export class Speculation {
     this.#judgedMs += plainMs
     if (this.#judged < JUDGED) return
     if (this.#gainedMs < 0) {
-      this.#pausedUntil = this.#clock + PAUSE
+      this.#pausedUntil = this.#clock + this.#pause
       const percent = Math.round((-100 * this.#gainedMs) / this.#judgedMs)
-      this.#idle = `${JUDGED} steps with guesses took ${percent} % longer than without; a pause of ${PAUSE} steps`
-    }
+      this.#idle = `${JUDGED} steps with guesses took ${percent} % longer than without; a pause of ${this.#pause} steps`
+      this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE)
+    } else this.#pause = PAUSE
     this.#judged = 0
     this.#gainedMs = 0
     this.#judgedMs = 0

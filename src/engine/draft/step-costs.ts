@@ -8,12 +8,22 @@ const ENOUGH = 3
 /** Steps after which a number of rows that was not seen since is forgotten, and may be tried again. */
 const OLD = 1000
 /**
- * A row more, as a share of a step of one row, before anything was measured: the kernels take 1.9 steps for 4
- * rows and 3.4 for 8 (0.7B shape, docs/PERFORMANCE.md).
+ * What a step of so many rows takes, in steps of one, before anything was measured: about what the kernels take (0.7B
+ * shape and ryz-chat, with and without relaxed SIMD, one and two threads: 1.7 to 2.4 for 4 rows, 2.6 to 3.3 for 8, 4.0 to
+ * 4.8 for 16).
  */
-const ROW_SHARE = 0.33
-/** Beyond the largest step seen, a row costs at most this share of what rows cost up to there. */
+const SHAPE = [
+  [1, 1],
+  [2, 1.4],
+  [4, 2.3],
+  [8, 3.2],
+  [16, 4.8],
+  [32, 9],
+] as const
+/** Beyond the largest step seen, a row costs at most this share of what rows cost up to there, */
 const BEYOND = 0.8
+/** and where it has to be certain, this: 17 rows of the 0.7B shape took 1.7 times what 13 take. */
+const CERTAIN = 1.25
 /**
  * And at least what this power of the rows says: 1.23 for twice as many. Lookup tables take as long for 8 rows as
  * for 4, which only a try can tell; it costs three steps where it was too hopeful.
@@ -69,14 +79,25 @@ export class StepCosts {
 
   /** What a step of so many rows takes, with some hope where no step was as large; 0 where nothing was measured yet. */
   ms(rows: number): number {
-    const most = this.most(rows)
+    const typical = this.#typical(rows)
     const last = this.#known.at(-1)
-    if (last === undefined || this.#known.length === 1 || rows <= last.rows) return most
-    return Math.min(most, last.ms * (rows / last.rows) ** HOPE)
+    if (last === undefined || this.#known.length === 1 || rows <= last.rows) return typical
+    return Math.min(typical, last.ms * (rows / last.rows) ** HOPE)
   }
 
-  /** The same without hope. */
+  /** The same without hope, and with what was seen once or twice: what a step will not exceed, as far as one can know. */
   most(rows: number): number {
+    const typical = this.#typical(rows)
+    if (rows <= this.largest) return typical
+    const samples = this.#samples.get(rows)
+    if (samples !== undefined) return Math.max(typical, Math.min(...samples.ms))
+    const last = this.#known.at(-1)
+    if (last === undefined) return typical
+    const grown = this.#known.length === 1 ? 0 : (typical - last.ms) * (CERTAIN / BEYOND)
+    return Math.max(typical * (grown > 0 ? 1 : CERTAIN), last.ms + grown)
+  }
+
+  #typical(rows: number): number {
     const known = this.#known
     let above = 0
     while (above < known.length && known[above]!.rows < rows) above++
@@ -122,6 +143,11 @@ function middle(ms: readonly number[]): number {
   return kept.reduce((sum, one) => sum + one, 0) / kept.length
 }
 
+/** Between the points of SHAPE, and on beyond the last. */
 function shape(rows: number): number {
-  return 1 + ROW_SHARE * (rows - 1)
+  let i = 1
+  while (i < SHAPE.length - 1 && SHAPE[i]![0] < rows) i++
+  const [low, atLow] = SHAPE[i - 1]!
+  const [high, atHigh] = SHAPE[i]!
+  return atLow + ((atHigh - atLow) * (rows - low)) / (high - low)
 }

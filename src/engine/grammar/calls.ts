@@ -26,10 +26,19 @@ export interface CallForm {
   readonly call: readonly [readonly Piece[], string, readonly Piece[]]
 }
 
+/** Forms that are only guessed by, as nothing is held to them. */
+export interface GuideForm extends Omit<CallForm, 'call'> {
+  readonly call: readonly [readonly Piece[], string | readonly Piece[], readonly Piece[]]
+  /** The name stands without quotes. */
+  readonly bareName?: boolean
+  /** Arguments are no JSON: each has this before and behind its name, and behind its value, which is any text. */
+  readonly parameters?: readonly [string, string, string]
+}
+
 export interface CallsSpec {
   readonly kind: 'calls'
   readonly tools: readonly ToolSchema[]
-  readonly form: CallForm
+  readonly form: CallForm | GuideForm
   /** 'auto': text, and then calls or not; 'required': at least one call, at once; or of one tool. */
   readonly choice: 'auto' | 'required' | { readonly name: string }
   /** Several calls in one answer. */
@@ -53,7 +62,8 @@ export type TextSpec =
  * @throws GrammarFault naming the tool whose schema is wrong
  */
 export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['unenforced']> {
-  const { tools, form, choice, parallel, strict } = spec
+  const { tools, choice, parallel, strict } = spec
+  const form: GuideForm = spec.form
   const compiler = new SchemaCompiler(rules, strict, rules.budget)
   rules.root = rules.rule('')
   const { start, end } = rules.rules[rules.root]
@@ -62,13 +72,18 @@ export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['
     const { name, parameters = NO_PARAMETERS } = tools[i]
     if (typeof choice === 'object' && choice.name !== name) continue
     const [before, between, after] = form.call
-    const from = rules.text(
-      writePieces(rules, rules.rules[call].start, before),
-      JSON.stringify(name) + between,
-    )
-    const values = yield* argumentsOf(compiler, name, parameters)
-    rules.needed.push({ rule: values, name: ofTool(name) })
-    rules.step(writePieces(rules, rules.call(from, values), after), rules.rules[call].end)
+    const from = writePieces(rules, rules.rules[call].start, [
+      ...before,
+      form.bareName ? name : JSON.stringify(name),
+      ...(typeof between === 'string' ? [between] : between),
+    ])
+    let behind: number
+    if (form.parameters === undefined) {
+      const values = yield* argumentsOf(compiler, name, parameters)
+      rules.needed.push({ rule: values, name: ofTool(name) })
+      behind = rules.call(from, values)
+    } else behind = yield* writeParameters(rules, from, parameters, form.parameters)
+    rules.step(writePieces(rules, behind, after), rules.rules[call].end)
   }
   let from = start
   if (choice === 'auto' && spec.text === undefined) {
@@ -80,6 +95,27 @@ export function* callRules(spec: CallsSpec, rules: Rules): Work<SchemaCompiler['
   if (parallel) rules.step(writePieces(rules, last, form.between), first)
   rules.step(writePieces(rules, last, form.close), end)
   return compiler.unenforced
+}
+
+/** In declared order, those that are not required left out or not. @returns where they end */
+function* writeParameters(
+  rules: Rules,
+  from: number,
+  schema: Json,
+  [before, between, after]: readonly [string, string, string],
+): Work<number> {
+  const { properties, required } = (schema ?? {}) as { properties?: unknown; required?: unknown }
+  const names = Object.keys(typeof properties === 'object' && properties ? properties : {})
+  let at = from
+  for (const name of names) {
+    const next = rules.node()
+    if (!Array.isArray(required) || !required.includes(name)) rules.step(at, next)
+    const value = rules.text(at, before + name + between)
+    const free = yield* writeFreeText(rules, value, [after])
+    rules.step(rules.text(free, after), next)
+    at = next
+  }
+  return at
 }
 
 function ofTool(name: string): string {

@@ -1,5 +1,6 @@
 // From what a request asks for to a grammar that masks tokens of one vocabulary. The whole of grammar/
 // behind one function; the engine drives it in small pieces (grammar.ts).
+import type { Guide } from '../sampling/logit-filter.ts'
 import type { CharSet } from './automata/charset.ts'
 import { regexDfa } from './automata/regex.ts'
 import { type CallsSpec, callRules, type TextSpec } from './calls.ts'
@@ -11,6 +12,7 @@ import { Rules } from './rules/rules.ts'
 import { CompiledGrammar } from './run/filter.ts'
 import { Machine } from './run/machine.ts'
 import { Masks } from './run/mask.ts'
+import { type Described, describe, Place, type Tokens } from './run/place.ts'
 import type { Vocabulary } from './run/vocabulary.ts'
 import type { Unenforced } from './schema/context.ts'
 import { schemaRules } from './schema/schema.ts'
@@ -50,6 +52,36 @@ export function* compile(
   const { rules, unenforced } = yield* rulesOf(spec, vocabulary.writable, budget)
   if (spec.lead !== undefined) yield* addLead(rules, spec.lead)
   return { grammar: yield* ready(rules, vocabulary), unenforced }
+}
+
+/** A form that an answer probably has: it masks nothing, and needs no walk of the vocabulary. */
+export class CompiledGuide {
+  readonly #described: Described
+  readonly #machine: Machine
+
+  constructor(machine: Machine, tokens: Tokens) {
+    this.#described = describe(tokens)
+    this.#machine = machine
+  }
+
+  /** A guide at the start of an answer. */
+  begin(): Guide {
+    return new Place(this.#described, this.#machine.start)
+  }
+}
+
+/**
+ * Compiles what answers are guessed by.
+ * @throws GrammarFault as compile()
+ */
+export function* compileGuide(
+  spec: GrammarSpec & { lead?: Lead },
+  tokens: Tokens,
+  budget = new Budget(),
+): Work<CompiledGuide> {
+  const { rules } = yield* rulesOf(spec, undefined, budget)
+  if (spec.lead !== undefined) yield* addLead(rules, spec.lead)
+  return new CompiledGuide(new Machine(rules, yield* prepare(rules)), tokens)
 }
 
 function* addLead(rules: Rules, { open, close, required }: Lead): Work<void> {

@@ -3,7 +3,14 @@
 import type { ChatInput } from '../../options/input.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import { ChatPlan } from '../answer/plan.ts'
-import { type Compiled, compile, type GrammarSpec } from './compile.ts'
+import {
+  type Compiled,
+  type CompiledGuide,
+  compile,
+  compileGuide,
+  type GrammarRequest,
+  type GrammarSpec,
+} from './compile.ts'
 import { prepareMasks } from './prepare-masks.ts'
 import { prepareFreeString } from './run/free-string.ts'
 import { buildVocabulary, type Vocabulary, type VocabularySource } from './run/vocabulary.ts'
@@ -18,6 +25,8 @@ export interface Fault {
   keyword?: string
 }
 
+type GuideSpec = GrammarRequest['spec']
+
 export interface GrammarPart {
   /** How the answer to a chat is read, and what it is held to. */
   chatPlan(input: ChatInput, template: string, tokenizer: Tokenizer): ChatPlan
@@ -26,6 +35,8 @@ export interface GrammarPart {
   compile(spec: GrammarSpec, vocabulary: Vocabulary): Work<Compiled>
   /** Makes the first masks cheap; may be left off at any point. */
   prepare(compiled: Compiled): Work<void>
+  /** What answers are guessed by, without holding them to it. */
+  guide(spec: GuideSpec, source: VocabularySource): Work<CompiledGuide>
   /** What the work threw, if it speaks of the grammar; undefined for anything else. */
   faultOf(caught: unknown): Fault | undefined
 }
@@ -43,6 +54,8 @@ export const grammarPart: GrammarPart = {
   },
   compile: (spec, vocabulary) => compile(spec, vocabulary, new Budget()),
   prepare: ({ grammar }) => prepareMasks(grammar),
+  guide: (spec, { endTokens, bytes, isText }) =>
+    compileGuide(spec, { endTokens, bytesOf: bytes, isText }, new Budget()),
   faultOf(caught) {
     if (caught instanceof GrammarFault) {
       const { message, place, keyword } = caught

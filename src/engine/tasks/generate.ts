@@ -14,10 +14,10 @@ import type {
 } from '../../types/index.ts'
 import type { AnswerPlan } from '../answer/plan.ts'
 import type { Piece } from '../answer/reader.ts'
-import { cutGuess, followGrammar } from '../draft/follow-grammar.ts'
-import type { Odds } from '../draft/odds.ts'
-import { type Guess, PromptLookup } from '../draft/prompt-lookup.ts'
-import type { LogitFilter } from '../sampling/logit-filter.ts'
+import { Guesser, type SharedOdds } from '../draft/guesser.ts'
+import type { Guess } from '../draft/prompt-lookup.ts'
+import type { TokenTexts } from '../draft/token-texts.ts'
+import type { Guide, LogitFilter } from '../sampling/logit-filter.ts'
 import { logprobsOf, Sampler, type SamplerScratch } from '../sampling/sampler.ts'
 import type { Next, Task, TaskTimes } from '../schedule/task.ts'
 import type { RequestGrammar } from './grammars.ts'
@@ -42,8 +42,8 @@ export interface GenerationSpec {
   readonly options: ResolvedGenerate
   readonly tokenizer: Tokenizer
   readonly scratch: SamplerScratch
-  /** How often what followed in the text before comes again; without it, no token is guessed. */
-  readonly lookupOdds?: Odds
+  /** What tokens are guessed with; without it, none is. */
+  readonly guesses?: { readonly odds: SharedOdds; readonly texts: TokenTexts }
   /** Prompt and answer together hold at most this many tokens. */
   readonly contextLength: number
   /** How the answer is read; as text, where absent. */
@@ -69,7 +69,7 @@ export class Generation implements Task {
   readonly reuse: boolean
   readonly #spec: GenerationSpec
   readonly #sampler: Sampler
-  readonly #lookup: PromptLookup | undefined
+  readonly #guesser: Guesser | undefined
   #grammar: RequestGrammar | undefined
   readonly #decoder: ReturnType<typeof createStreamDecoder>
   readonly #matcher: StopMatcher
@@ -95,7 +95,8 @@ export class Generation implements Task {
     this.#sampler = new Sampler(spec.options, spec.scratch)
     this.#decoder = createStreamDecoder(spec.tokenizer, { continuation: true })
     this.#matcher = new StopMatcher(spec.options.stop)
-    this.#lookup = spec.lookupOdds && new PromptLookup(spec.lookupOdds)
+    const { guesses } = spec
+    this.#guesser = guesses && new Guesser(spec.prompt, guesses.odds, guesses.texts)
     for (const token of spec.prompt) this.#sampler.accept(token)
     if (spec.options.overflow === 'slide' && spec.prompt.length >= spec.contextLength) {
       this.#slide(spec.contextLength)
@@ -118,6 +119,12 @@ export class Generation implements Task {
   constrain(grammar: RequestGrammar): void {
     this.#grammar = grammar
     this.#sampler.addFilter(grammar.filter)
+    this.#guesser?.hold(grammar.filter)
+  }
+
+  /** The answer probably has this form: what it leaves no choice about is guessed, and nothing is forbidden. */
+  guideBy(guide: Guide): void {
+    this.#guesser?.guideBy(guide)
   }
 
   get ready(): boolean {
@@ -153,6 +160,7 @@ export class Generation implements Task {
   #take(token: number, row: Float32Array, at: number): Next {
     const { options, tokenizer, scratch, contextLength } = this.#spec
     if (!options.ignoreEos && tokenizer.endTokens.has(token)) return this.#end('eos')
+    this.#guesser?.push(token)
     this.#sampler.answered(token)
     this.answer.push(token)
     this.#tokens.push(token)
@@ -187,18 +195,7 @@ export class Generation implements Task {
   }
 
   guess(most: number, least: number): Guess | undefined {
-    const lookup = this.#lookup
-    if (lookup === undefined) return undefined
-    const { prompt } = this.#spec
-    while (lookup.pushed < prompt.length) lookup.push(prompt[lookup.pushed]!)
-    while (lookup.pushed < prompt.length + this.#tokens.length) {
-      lookup.push(this.#tokens[lookup.pushed - prompt.length]!)
-    }
-    const guess = lookup.guess(most, least)
-    const end = this.endTokens && guess.tokens.findIndex(token => this.endTokens!.has(token))
-    if (end !== undefined && end >= 0) cutGuess(guess, end)
-    if (this.#grammar !== undefined) followGrammar(guess, this.#grammar.filter, most, least)
-    return guess
+    return this.#guesser?.guess(most, least, this.endTokens)
   }
 
   get endTokens(): ReadonlySet<number> | undefined {

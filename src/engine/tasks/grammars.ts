@@ -3,11 +3,11 @@
 import { asRyzError, RyzError, throwIfAborted } from '../../errors.ts'
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type { ResponseFormat, Unenforced } from '../../types/index.ts'
-import type { Compiled, GrammarRequest, GrammarSpec } from '../grammar/compile.ts'
+import type { Compiled, CompiledGuide, GrammarRequest, GrammarSpec } from '../grammar/compile.ts'
 import type { Fault, GrammarPart } from '../grammar/part.ts'
-import type { Vocabulary } from '../grammar/run/vocabulary.ts'
+import type { Vocabulary, VocabularySource } from '../grammar/run/vocabulary.ts'
 import type { Work } from '../grammar/work.ts'
-import type { LogitFilter, Usual } from '../sampling/logit-filter.ts'
+import type { Guide, LikelyText, LogitFilter, Usual } from '../sampling/logit-filter.ts'
 import { type Constraint, isConstrained } from './options.ts'
 
 /** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
@@ -16,7 +16,9 @@ const SLICE_MS = 8
 const MAX_COMPILE_MS = 2000
 /** Of work on the first masks of a grammar; what is not made by then is made when it is needed. */
 const MAX_PREPARE_MS = 250
-/** Compiled grammars kept. */
+/** Of work on a guide, which an answer can do without. */
+const MAX_GUIDE_MS = 200
+/** Compiled grammars kept, and guides. */
 const KEEP = 8
 
 interface Kept {
@@ -33,13 +35,15 @@ export interface RequestGrammar {
 }
 
 export class Grammars {
-  readonly #tokenizer: Tokenizer
+  readonly #source: VocabularySource
   readonly #load: (() => Promise<GrammarPart>) | undefined
   readonly #now: () => number
   #part: Promise<GrammarPart> | undefined
   #vocabulary: Vocabulary | undefined
   /** By format; the one used last is the last. */
   readonly #kept = new Map<string, Kept>()
+  /** Guides by format; undefined where there is none. */
+  readonly #guides = new Map<string, CompiledGuide | undefined>()
   /** One is compiled after the other. */
   #last: Promise<unknown> = Promise.resolve()
 
@@ -49,7 +53,12 @@ export class Grammars {
     load: (() => Promise<GrammarPart>) | undefined,
     now: () => number,
   ) {
-    this.#tokenizer = tokenizer
+    this.#source = {
+      size: tokenizer.vocabSize,
+      endTokens: tokenizer.endTokens,
+      bytes: id => tokenizer.tokenBytes(id),
+      isText: id => tokenizer.isText(id),
+    }
     this.#load = load
     this.#now = now
   }
@@ -73,6 +82,29 @@ export class Grammars {
     } finally {
       abort.release()
     }
+  }
+
+  /**
+   * What an answer of this form is guessed by; undefined where the form cannot be compiled, or not soon: a request
+   * that is not held to it needs no reason.
+   */
+  async guide({ spec, option }: GrammarRequest, signal: AbortSignal): Promise<Guide | undefined> {
+    const key = JSON.stringify(spec)
+    if (!this.#guides.has(key)) {
+      let made: CompiledGuide | undefined
+      try {
+        const part = await this.#open(option)
+        made = await this.#run(part.guide(spec, this.#source), MAX_GUIDE_MS, signal, option)
+      } catch {
+        if (signal.aborted) return undefined
+      }
+      this.#guides.set(key, made)
+      for (const oldest of this.#guides.keys()) {
+        if (this.#guides.size <= KEEP) break
+        this.#guides.delete(oldest)
+      }
+    }
+    return this.#guides.get(key)?.begin()
   }
 
   /**
@@ -101,14 +133,8 @@ export class Grammars {
     }
     const part = await this.#open(option)
     try {
-      const { endTokens, vocabSize } = this.#tokenizer
       this.#vocabulary ??= await this.#run(
-        part.vocabulary({
-          size: vocabSize,
-          endTokens,
-          bytes: id => this.#tokenizer.tokenBytes(id),
-          isText: id => this.#tokenizer.isText(id),
-        }),
+        part.vocabulary(this.#source),
         Number.POSITIVE_INFINITY,
         // What the first request began serves the next, should this one be cancelled.
         new AbortController().signal,
@@ -217,6 +243,8 @@ function refusal({ message, place, keyword }: Fault, option: Option): RyzError {
   })
 }
 
+const NOTHING: LikelyText = { pieces: [], ends: false, whole: true }
+
 /** A filter whose faults name the option. */
 class NamedFilter implements LogitFilter {
   readonly #inner: LogitFilter
@@ -256,6 +284,18 @@ class NamedFilter implements LogitFilter {
 
   usual(): Usual | undefined {
     return this.#inner.usual?.()
+  }
+
+  likely(): LikelyText {
+    return this.#guard(() => this.#inner.likely?.() ?? NOTHING)
+  }
+
+  closing(): LikelyText {
+    return this.#guard(() => this.#inner.closing?.() ?? NOTHING)
+  }
+
+  get inText(): boolean {
+    return this.#inner.inText === true
   }
 
   fork(): NamedFilter {

@@ -1,10 +1,10 @@
 // A grammar as a filter of logits: one state, advanced by accepted tokens. Masks of recent states are
 // kept with the grammar, for all requests that use it. Called by the sampler.
-import type { LogitFilter, Usual } from '../../sampling/logit-filter.ts'
+import type { LogitFilter } from '../../sampling/logit-filter.ts'
 import { GrammarFault } from '../work.ts'
-import { Habits } from './habits.ts'
 import type { State } from './machine.ts'
 import type { Masks } from './mask.ts'
+import { type Described, describe, Place } from './place.ts'
 
 /** Masks kept for states that come again, of a grammar: 64 of 19 kB at 151,936 tokens. */
 const KEEP_MASKS = 64
@@ -12,11 +12,12 @@ const KEEP_MASKS = 64
 /** A grammar that is ready for one vocabulary. */
 export class CompiledGrammar {
   readonly masks: Masks
-  readonly habits = new Habits()
+  readonly described: Described
   readonly #kept = new Map<number, Uint32Array>()
 
   constructor(masks: Masks) {
     this.masks = masks
+    this.described = describe(masks.vocabulary)
   }
 
   /** A filter at the start of a text. */
@@ -40,18 +41,17 @@ export class CompiledGrammar {
   }
 }
 
-export class GrammarFilter implements LogitFilter {
+export class GrammarFilter extends Place implements LogitFilter {
   readonly #grammar: CompiledGrammar
-  #state: State
 
   constructor(grammar: CompiledGrammar, state: State) {
+    super(grammar.described, state)
     this.#grammar = grammar
-    this.#state = state
   }
 
   /** A bit per token; not to be written to. */
   allowed(): Uint32Array {
-    return this.#grammar.maskOf(this.#state)
+    return this.#grammar.maskOf(this.state)
   }
 
   mask(logits: Float32Array): void {
@@ -77,55 +77,18 @@ export class GrammarFilter implements LogitFilter {
   }
 
   accept(token: number): void {
-    const { id } = this.#state
-    if (!this.take(token)) {
+    if (!this.follow(token)) {
       throw new GrammarFault(`token ${token} does not fit the grammar here`, '')
     }
-    this.#grammar.habits.note(id, token)
   }
 
-  take(token: number): boolean {
-    const { vocabulary } = this.#grammar.masks
-    if (vocabulary.endTokens.has(token) && this.complete) return true
-    let state: State | null = this.#state.afterToken(token)
-    if (state === null) {
-      const bytes = vocabulary.isText(token) ? vocabulary.bytesOf(token) : []
-      state = bytes.length === 0 ? null : this.#state
-      for (const byte of bytes) state = state === null ? null : state.next(byte)
-    }
-    if (state === null) return false
-    this.#state = state
-    return true
-  }
-
-  usual(): Usual | undefined {
-    return this.#grammar.habits.at(this.#state.id)
-  }
-
-  /** The text may go on with these bytes; only then it moves. For tests and forced text. */
-  acceptBytes(bytes: Uint8Array): boolean {
-    let state: State | null = this.#state
-    for (const byte of bytes) {
-      state = state.next(byte)
-      if (state === null) return false
-    }
-    this.#state = state
-    return true
-  }
-
-  fork(): GrammarFilter {
-    return new GrammarFilter(this.#grammar, this.#state)
+  override fork(): GrammarFilter {
+    const fork = new GrammarFilter(this.#grammar, this.state)
+    fork.moveTo(this)
+    return fork
   }
 
   restore(fork: LogitFilter): void {
-    if (fork instanceof GrammarFilter) this.#state = fork.#state
-  }
-
-  get complete(): boolean {
-    return this.#state.accepts
-  }
-
-  get ended(): boolean {
-    return this.#state.items.length === 0
+    if (fork instanceof GrammarFilter) this.moveTo(fork)
   }
 }

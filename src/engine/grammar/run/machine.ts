@@ -83,6 +83,10 @@ export class State {
     return this.#accepts
   }
 
+  get rules(): Rules {
+    return this.#machine.rules
+  }
+
   /** The state after a byte; null where none is. */
   next(byte: number): State | null {
     this.#next[byte >> 4] ??= []
