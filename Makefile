@@ -3,7 +3,7 @@
 # The other targets are the steps of these two. On Debian as root the set-up installs what is missing;
 # elsewhere it says in one sentence what to install.
 
-.PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-browser test-e2e \
+.PHONY: demo test check kernels kernels-test build clean setup node-modules test-node test-busy test-browser test-e2e \
 	faults bench bench-gpu bench-grammar bench-speculation bench-steps bench-experts bench-peers cachegrind soak losses \
 	evals accuracy benchmarks api-docs release-check
 
@@ -13,7 +13,7 @@ demo: build
 	npm run build:demo
 	npx vite preview --config demo/vite.config.ts --port $(PORT) --strictPort
 
-test: check kernels-test test-node test-browser test-e2e
+test: check kernels-test test-node test-busy test-browser test-e2e
 	@echo "make test: all suites passed"
 
 # Types, lint, and the package as npm would publish it, seen from outside.
@@ -34,6 +34,10 @@ release-check: check
 
 test-node: build
 	npx vitest run --project node
+
+# Bits, faults of the pool and their limits once more, beside a busy process.
+test-busy: build
+	BESIDE=1 npx vitest run --project node test/parity/bit-equal.test.ts test/backend/conformance.test.ts test/backend/wasm-backend.test.ts
 
 test-browser: build
 	npx vitest run --project browser

@@ -70,6 +70,7 @@ export default defineConfig({
           maxWorkers: availableParallelism(),
           // A second try on a loaded machine.
           retry: process.env.CI === undefined ? 0 : 1,
+          globalSetup: ['test/support/beside.ts'],
           include: ['test/**/*.test.ts'],
           exclude: ['test/browser/**'],
           pool: 'forks',
@@ -77,6 +78,7 @@ export default defineConfig({
           // (test/browser/kernels.test.ts): without it, the optimising one makes all code.
           execArgv: ['--experimental-wasm-relaxed-simd', '--no-liftoff'],
           testTimeout: 60_000,
+          hookTimeout: 60_000,
         },
       },
       {

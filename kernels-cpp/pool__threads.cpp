@@ -47,8 +47,10 @@ int32_t n_threads = 1;
 int32_t spin_limit = 0;
 int32_t join_limit_ms = 0;
 int32_t alone_ns = 0;
-// When a thread was late last.
-double late_at = -1e9;
+// When a thread was late last, and the time before.
+constexpr double NEVER_YET = -1e9;
+double late_at = NEVER_YET;
+double late_before = 2 * NEVER_YET;
 
 // What thread 0 has seen each worker hold in this region, and when first.
 struct Seen {
@@ -65,6 +67,23 @@ constexpr int32_t SHORTEST_OF_ALONE = 3;
 
 // What pieces that can be done again take, over what ops.h says they do, by kind: 2 until it is measured.
 double pace[OWN_KINDS] = {2, 2};
+
+void note_late(double now) {
+  // Several threads that are late at once are one event.
+  constexpr double SAME_MS = 1;
+  if (now - late_at > SAME_MS) late_before = late_at;
+  late_at = now;
+}
+
+// Whether threads were late twice within a few time slices, and just now: others use a core of ours, and this is no
+// hiccup, as an idle machine has a few of in a second.
+bool core_is_taken() {
+  constexpr double OFTEN_MS = 40;
+  if (late_at - late_before > OFTEN_MS) return false;
+  if (host_now_ms() - late_at < OFTEN_MS) return true;
+  late_before = 2 * NEVER_YET;  // nobody asks for the time again until then
+  return false;
+}
 
 void count(uint32_t& counter, uint32_t more) {
   __atomic_store_n(&counter, __atomic_load_n(&counter, __ATOMIC_RELAXED) + more, __ATOMIC_RELAXED);
@@ -195,8 +214,9 @@ bool do_again(double piece_ms) {
       run_piece(piece, 0);
       count(done[0].pieces, 1);
       waits.again++;
-      late_at = host_now_ms();
-      waits.ms -= late_at - now;  // that was work
+      const double after = host_now_ms();
+      note_late(after);
+      waits.ms -= after - now;  // that was work
       if (subtract(left, 1) == 1) return true;
       soonest = 0;
     }
@@ -253,7 +273,7 @@ int32_t join(int32_t piece_ns) {
   waits.ms += waited;
   if (waited > LATE_MS) {
     waits.late_ms += waited;
-    late_at = host_now_ms();
+    note_late(host_now_ms());
   }
   return status;
 }
@@ -265,6 +285,14 @@ void open_region(const Region& opened, int32_t pieces, int32_t threads) {
   add(epoch, 1);
   if (load(sleepers)) notify(epoch, static_cast<uint32_t>(n_threads));
   waits.regions++;
+}
+
+// Whether other threads may take part in work that takes one so long. While a core is taken, they are no help with work that
+// cannot be done again: to be stopped in its middle costs a time slice of 3 ms and more, and is as likely as the part of a
+// slice that is saved.
+bool is_shared(int64_t ns, const OwnPlace* own) {
+  constexpr int64_t WORTH_A_WAIT_NS = 1000000;
+  return ns >= alone_ns && (own || ns >= WORTH_A_WAIT_NS || !core_is_taken());
 }
 
 // Items of a piece.
@@ -317,7 +345,7 @@ int32_t pool_run(PoolTask* task, const void* args, int32_t items, int32_t at_lea
                  const OwnPlace* own) {
   if (items <= 0) return RYZ_OK;
   const int32_t threads = pool_threads();
-  if (threads > 1 && static_cast<int64_t>(items) * item_ns >= alone_ns) {
+  if (threads > 1 && is_shared(static_cast<int64_t>(items) * item_ns, own)) {
     int32_t grain = grain_of(items, at_least, item_ns, threads);
     if (own && grain > own->at_most) grain = own->at_most;
     const int32_t pieces = (items + grain - 1) / grain;

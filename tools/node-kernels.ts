@@ -9,7 +9,7 @@ import type { KernelVariant } from '../src/types/index.ts'
 import { kernelModule, nodeSpawner } from './node-pool.ts'
 
 /** What a caller may set of the pool; as in the package where it says nothing. */
-export type PoolOptions = Pick<WasmBackendOptions, 'adapts' | 'aloneNs' | 'cores'>
+export type PoolOptions = Pick<WasmBackendOptions, 'adapts' | 'aloneNs' | 'cores' | 'fixed'>
 
 /** One kernel build on a number of threads. */
 export function nodeKernels(

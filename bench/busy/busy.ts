@@ -10,13 +10,11 @@ import { commitText, machineText } from '../../tools/machine.ts'
 import { ensureModel } from '../models.ts'
 import { type BusyReport, verdictsOf } from '../report/busy-section.ts'
 import { type BusyPage, openBusyPage } from './contestants.ts'
+import { type Part, withOthers } from './keep.ts'
 import { besideNative } from './native.ts'
 import { busyCores } from './neighbours.ts'
 import { type BusyModel, type Entrant, openAll, steady } from './steady.ts'
 import { switching } from './switching.ts'
-
-export const PARTS = ['idle', 'busy', 'switching', 'native'] as const
-export type Part = (typeof PARTS)[number]
 
 /** Model and where it runs. */
 export const PLACES = ['large-page', 'large-node', 'small-page', 'small-node'] as const
@@ -49,17 +47,21 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
   const { quick, parts, places } = options
   const file = quick ? TINY : LARGE
   await ensureModel(options.models, file)
-  const report = keepOthers(await startReport(options), options)
+  const report = await startReport(options)
+  const old = oldReport(options, report.head)
+  /** After every round: who stops the run keeps what was measured, and what was not measured again. */
   const save = () => {
-    writeFileSync(join(options.out, 'busy.json'), `${JSON.stringify(report, null, 1)}\n`)
+    const all = old ? withOthers(report, old) : report
+    writeFileSync(join(options.out, 'busy.json'), `${JSON.stringify(all, null, 1)}\n`)
   }
   const large: BusyModel = {
     shape: quick ? 'tiny' : LARGE_SHAPE,
     path: join(options.models, file.file),
     url: `/synth/${file.file}`,
     prompt: quick ? 16 : 64,
-    tokens: quick ? 8 : 32,
-    rounds: options.rounds,
+    // Short turns: what the machine does meanwhile should hit all.
+    tokens: quick ? 8 : 16,
+    rounds: quick ? 1 : 2 * options.rounds,
   }
   // So fast that its rounds cost nothing.
   const small: BusyModel = {
@@ -68,7 +70,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
     url: `/models/${EMBEDDED_FILE}`,
     prompt: quick ? 16 : 96,
     tokens: quick ? 16 : 256,
-    rounds: quick ? 1 : 2 * options.rounds,
+    rounds: quick ? 1 : 6 * options.rounds,
   }
   const began = Date.now()
   const say = (what: string) => {
@@ -88,7 +90,7 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
         try {
           entrants.push(...(await openAll(model, page, isBase ? ['this', 'before'] : ['this'])))
           for (const busy of quick ? loads.slice(0, 1) : loads) {
-            await steady(report, entrants, model, busy)
+            await steady(report, entrants, model, busy, save)
             say(`${model.shape}, ${page ? 'Chromium' : 'Node'}, ${busy} busy`)
           }
           if (switches) {
@@ -125,39 +127,12 @@ export async function runBusy(options: BusyOptions): Promise<BusyReport> {
   return report
 }
 
-/** Parts that were measured before and are not now stay, with their own commit and date. */
-function keepOthers(report: BusyReport, options: BusyOptions): BusyReport {
-  const { out, parts, places, quick } = options
+/** What was measured before on this machine. */
+function oldReport({ out, quick }: BusyOptions, head: BusyReport['head']): BusyReport | undefined {
   const file = join(out, 'busy.json')
-  const isAll = parts.length === PARTS.length && places.length === PLACES.length
-  if (quick || isAll || !existsSync(file)) return report
+  if (quick || !existsSync(file)) return undefined
   const old = JSON.parse(readFileSync(file, 'utf8')) as BusyReport
-  if (old.head.quick || old.head.machine !== report.head.machine) return report
-  /** Measured again: the part, in this place. */
-  const again = (part: Part, shape: string, where: string) => {
-    const size = shape === LARGE_SHAPE ? 'large' : 'small'
-    return parts.includes(part) && places.includes(`${size}-${where === 'Node' ? 'node' : 'page'}`)
-  }
-  const { commit, date, others, before } = old.head
-  const kept = PARTS.filter(part => !parts.includes(part) || places.length < PLACES.length).map(
-    part => ({
-      part: parts.includes(part) ? `${part}, the other places` : part,
-      commit,
-      date,
-      others,
-    }),
-  )
-  return {
-    ...report,
-    head: {
-      ...report.head,
-      ...(report.head.before === undefined && before !== undefined ? { before } : {}),
-      kept: kept.map(now => old.head.kept?.find(({ part }) => part === now.part) ?? now),
-    },
-    entries: old.entries.filter(e => !again(e.busy === 0 ? 'idle' : 'busy', e.model, e.where)),
-    switching: old.switching.filter(s => !again('switching', s.model, 'Node')),
-    native: parts.includes('native') ? [] : old.native,
-  }
+  return old.head.quick || old.head.machine !== head.machine ? undefined : old
 }
 
 /** What fails is noted and costs nobody else's figures. */

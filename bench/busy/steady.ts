@@ -18,7 +18,7 @@ export interface BusyModel {
   readonly rounds: number
 }
 
-export type Entrant = Pick<BusyEntry, 'where' | 'version' | 'threads' | 'adapts'> & {
+export type Entrant = Pick<BusyEntry, 'where' | 'version' | 'threads' | 'adapts' | 'asked'> & {
   readonly contestant: Contestant
 }
 
@@ -33,13 +33,16 @@ export async function openAll(
   const cores = cpus().length
   const entrants: Entrant[] = []
   if (page === undefined) {
-    for (const [threads, adapts] of [
-      [cores, true],
-      [1, false],
-      [cores, false],
-    ] as const) {
-      const contestant = await openInNode(model.path, threads, adapts, cores)
-      entrants.push({ where: 'Node', version: 'this', threads, adapts, contestant })
+    for (const asked of [cores, 2 * cores, 4 * cores]) {
+      const contestant = await openInNode(model.path, asked, cores)
+      const enter = (threads: number, adapts: boolean) => {
+        const fixed = adapts ? 0 : threads
+        const of = { where: 'Node', version: 'this', threads, adapts, asked } as const
+        entrants.push({ ...of, contestant: contestant(fixed) })
+      }
+      enter(asked, true)
+      enter(cores, false)
+      if (asked === cores) enter(1, false)
     }
     return entrants
   }
@@ -56,15 +59,19 @@ export async function openAll(
   return entrants
 }
 
-/** @param busy  other processes */
+/**
+ * @param busy  other processes
+ * @param save  called after each round
+ */
 export async function steady(
   report: BusyReport,
   entrants: readonly Entrant[],
   model: BusyModel,
   busy: number,
+  save: () => void,
 ): Promise<void> {
   const cores = cpus().length
-  const racing = entrants.filter(e => busy === 0 || e.threads <= cores)
+  const racing = entrants.filter(e => busy === 0 || (e.asked ?? e.threads) <= cores)
   const neighbours = startNeighbours(busy)
   try {
     await new Promise(done => setTimeout(done, busy === 0 ? 0 : SETTLE_MS))
@@ -85,6 +92,7 @@ export async function steady(
         entry.prefill_tok_s.push(rounded(rates.prefill_tok_s))
         if (pool) entry.pool = poolFigures(pool.before, pool.after, seconds)
       }
+      save()
     }
   } finally {
     neighbours.stop()
@@ -93,11 +101,11 @@ export async function steady(
 
 function entryOf(
   report: BusyReport,
-  { where, version, threads, adapts }: Entrant,
+  { where, version, threads, adapts, asked }: Entrant,
   model: string,
   busy: number,
 ): BusyEntry {
-  const key = { where, version, model, busy, threads, adapts }
+  const key = { where, version, model, busy, threads, adapts, ...(asked && { asked }) }
   const same = (e: BusyEntry) =>
     Object.entries(key).every(([name, value]) => e[name as keyof BusyEntry] === value)
   let entry = report.entries.find(same)

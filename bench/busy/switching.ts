@@ -1,5 +1,5 @@
-// A load that comes and goes every second, in Node: an engine whose threads adapt writes through it, and between its
-// stretches engines with fixed threads do. What counts are the steady parts of the seconds.
+// A load that comes and goes every second, in Node: an engine whose threads adapt and engines with fixed threads write
+// through it in turns. What counts are the steady parts of the seconds.
 import { randomPrompt } from '../../demo/bench/requests.ts'
 import { median, rounded } from '../../demo/bench/statistics.ts'
 import type { BusySwitching } from '../report/busy-section.ts'
@@ -10,51 +10,58 @@ import type { BusyModel, Entrant } from './steady.ts'
 /** The first part of a second is not judged. */
 const SETTLING_MS = 200
 const SECOND_MS = 1000
-/** Seconds of a stretch, half of them busy: of the one that adapts, and of those that do not. */
-const STRETCH = 10
-const FIXED_STRETCH = 4
+/** Seconds of a stretch, half of them busy. */
+const STRETCH = 4
 
 /** Tokens a second in the steady part of each second. */
 interface Rates {
   idle: number[]
   busy: number[]
 }
+const WHEN = ['idle', 'busy'] as const
 
-/** @param seconds  of the one that adapts */
+/** @param seconds  of each contestant, who take turns in stretches */
 export async function switching(
   entrants: readonly Entrant[],
   model: BusyModel,
   seconds: number,
 ): Promise<BusySwitching> {
-  const adapting = entrants.find(e => e.adapts)
-  const fixed = entrants.filter(e => !e.adapts)
-  if (adapting === undefined || fixed.length === 0) throw new Error('nobody to compare')
-  const own: Rates = { idle: [], busy: [] }
-  const theirs = fixed.map((): Rates => ({ idle: [], busy: [] }))
-  for (let done = 0; done < seconds; done += STRETCH) {
-    await stretch(adapting.contestant, Math.min(STRETCH, seconds - done), own)
-    // They do not change: half as often is enough.
-    if ((done / STRETCH) % 2 === 1) continue
-    for (const [i, { contestant }] of fixed.entries()) {
-      await stretch(contestant, FIXED_STRETCH, theirs[i])
+  const least = Math.min(...entrants.map(e => e.asked ?? 0))
+  const racing = entrants.filter(e => e.asked === least)
+  const adapting = racing.find(e => e.adapts)
+  if (adapting === undefined) throw new Error('nobody to compare')
+  /** Of each contestant, stretch by stretch: a slow minute of the machine hits all. */
+  const all = new Map(racing.map(e => [e, [] as Rates[]]))
+  for (let turn = 0; turn * STRETCH < seconds; turn++) {
+    for (const entrant of turn % 2 === 0 ? racing : [...racing].reverse()) {
+      const rates: Rates = { idle: [], busy: [] }
+      await stretch(entrant.contestant, Math.min(STRETCH, seconds), rates)
+      all.get(entrant)!.push(rates)
     }
   }
-  const best = (when: keyof Rates) => Math.max(...theirs.map(rates => median(rates[when])))
-  const share = (when: keyof Rates) => own[when].map(rate => rate / best(when))
+  const medianOf = (entrant: Entrant, when: keyof Rates) =>
+    median(all.get(entrant)!.flatMap(rates => rates[when]))
+  const fixed = racing.filter(e => !e.adapts)
+  const best = (when: keyof Rates) =>
+    [...fixed].sort((a, b) => medianOf(b, when) - medianOf(a, when))[0]!
+  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0)
+  /** Of the better fixed number in the stretches beside it. */
+  const share = (when: keyof Rates) =>
+    all.get(adapting)!.map((own, turn) => sum(own[when]) / sum(all.get(best(when))![turn]![when]))
+  const shares = WHEN.map(share)
   /** Of a third of the time, whatever the load was: heat, and what the pool has learned, would show as a trend. */
   const third = (which: number) => {
-    const part = (all: number[]) =>
-      all.slice((which * all.length) / 3, ((which + 1) * all.length) / 3)
-    return rounded(median([...part(share('idle')), ...part(share('busy'))]), 3)
+    const part = (of: number[]) => of.slice((which * of.length) / 3, ((which + 1) * of.length) / 3)
+    return rounded(median(shares.flatMap(part)), 3)
   }
   return {
     model: model.shape,
     seconds,
-    idle_tok_s: rounded(median(own.idle)),
-    busy_tok_s: rounded(median(own.busy)),
-    best_idle_tok_s: rounded(best('idle')),
-    best_busy_tok_s: rounded(best('busy')),
-    shares: [...share('idle'), ...share('busy')].map(n => rounded(n, 3)),
+    idle_tok_s: rounded(medianOf(adapting, 'idle')),
+    busy_tok_s: rounded(medianOf(adapting, 'busy')),
+    best_idle_tok_s: rounded(medianOf(best('idle'), 'idle')),
+    best_busy_tok_s: rounded(medianOf(best('busy'), 'busy')),
+    shares: shares.flat().map(n => rounded(n, 3)),
     first_third: third(0),
     last_third: third(2),
   }

@@ -12,6 +12,8 @@ export interface BusyEntry {
   /** Other processes that each keep a core busy. */
   busy: number
   threads: number
+  /** In Node, threads of the pool; entries with the same share one copy of the model. */
+  asked?: number
   /** Threads that do not help are set aside. */
   adapts: boolean
   decode_tok_s: number[]
@@ -31,7 +33,7 @@ export interface BusySwitching {
   busy_tok_s: number
   best_idle_tok_s: number
   best_busy_tok_s: number
-  /** Of each second: adapting over the better fixed number. */
+  /** Of each stretch, its idle seconds and its busy ones: adapting over the better fixed number beside it. */
   shares: number[]
   /** Their medians at the beginning and at the end: what a long run changes. */
   first_third?: number
@@ -131,7 +133,13 @@ function placeVerdicts({ entries, head }: BusyReport, place: Place): Verdict[] {
     e => e.where === place.where && e.model === place.model && e.busy === place.busy,
   )
   const find = (version: BusyEntry['version'], threads: number, adapts: boolean) =>
-    here.find(e => e.version === version && e.threads === threads && e.adapts === adapts)
+    here.find(
+      e =>
+        e.version === version &&
+        e.threads === threads &&
+        e.adapts === adapts &&
+        (e.asked ?? head.cores) === head.cores,
+    )
   const adapting = find('this', head.cores, true)
   const one = find('this', 1, place.where === 'Chromium')
   const all = find('this', head.cores, false)
@@ -159,7 +167,8 @@ function placeVerdicts({ entries, head }: BusyReport, place: Place): Verdict[] {
     ...verdict('of one thread', place.busy === 0 ? 0.95 : 0.9, adapting, () => one),
   ]
   for (const more of here.filter(e => e.version === 'this' && e.threads > head.cores)) {
-    found.push(...verdict(`${more.threads} threads, of ${head.cores}`, 0.9, more, () => adapting))
+    const cores = here.find(e => e.asked === more.threads && !e.adapts) ?? adapting
+    found.push(...verdict(`${more.threads} threads, of ${head.cores}`, 0.9, more, () => cores))
   }
   return found
 }
@@ -168,8 +177,9 @@ function busyText(busy: number): string {
   return busy === 0 ? 'idle' : busy === 1 ? '1 busy process' : `${busy} busy processes`
 }
 
-function threadsText({ threads, adapts, version, where }: BusyEntry): string {
-  const count = threads === 1 ? '1 thread' : `${threads} threads`
+function threadsText({ threads, adapts, version, where, asked = threads }: BusyEntry): string {
+  const of = asked > threads && threads > 1 ? ` of ${asked}` : ''
+  const count = threads === 1 ? '1 thread' : `${threads}${of} threads`
   const kind = threads === 1 || where === 'Chromium' ? '' : adapts ? ', adapting' : ', fixed'
   return `${version === 'before' ? 'before: ' : ''}${count}${kind}`
 }

@@ -77,6 +77,33 @@ static void check_spin() {
   CHECK(next_spin(0, 0, true) == 0);
 }
 
+// While threads are late again and again, short work that cannot be done again stays with thread 0, and only that; a while
+// later it is shared again.
+static void check_alone(int32_t number, int32_t* done, std::atomic<int32_t>* wrong) {
+  pool_native_threads(THREADS);
+  const auto regions = [] { return ryz_pool_waits()[4]; };
+  const auto again = [] { return ryz_pool_waits()[5]; };
+  const auto is_shared = [&](const OwnPlace* own) {
+    const Args args{++number, done, wrong};
+    const uint32_t before = regions();
+    CHECK(pool_run(task, &args, MOST_ITEMS, 1, 1000, own) == 0);
+    return regions() != before;
+  };
+  const OwnPlace own{copy_args, own_task, bring_results, MOST_ITEMS, 0};
+  bool stayed = false;
+  // This process itself may be stopped for longer than lateness is remembered.
+  for (int32_t tries = 0; tries < 100 && !stayed; tries++) {
+    for (int32_t late = 0; late < 3; late++) {
+      for (const uint32_t before = again(); again() == before;) CHECK(is_shared(&own));
+      usleep(2000);
+    }
+    stayed = !is_shared(nullptr);
+  }
+  CHECK(stayed, "a short region was shared while threads were late");
+  usleep(60000);
+  CHECK(is_shared(nullptr), "a short region was not shared though nobody was late any more");
+}
+
 int main(int argc, char** argv) {
   const int32_t regions = argc > 1 ? std::atoi(argv[1]) : 20000;
   check_spin();
@@ -91,7 +118,9 @@ int main(int argc, char** argv) {
     const Args args{number, done, &wrong};
     const OwnPlace own{copy_args, own_task, bring_results, 1 + random.below(MOST_ITEMS), 0};
     const bool again = number % 2 == 0;
-    CHECK(pool_run(task, &args, items, 1 + random.below(4), 1 + random.below(3000), again ? &own : nullptr) == 0);
+    // What cannot be done again is only shared while threads are late where it is long.
+    const int32_t item_ns = 1 + random.below(3000) + (again ? 0 : 1000000);
+    CHECK(pool_run(task, &args, items, 1 + random.below(4), item_ns, again ? &own : nullptr) == 0);
     int32_t missing = 0;
     for (int32_t i = 0; i < items; i++) missing += done[i] != number;
     CHECK(missing == 0, "region %d: %d of %d items", number, missing, items);
@@ -101,6 +130,7 @@ int main(int argc, char** argv) {
       }
     }
   }
+  check_alone(regions, done, &wrong);
   CHECK(wrong == 0, "%d items done twice or late", wrong.load());
   const uint32_t done_again = ryz_pool_waits()[5];
   CHECK(done_again > 0 && brought > 0, "%u done again, %d brought", done_again, brought.load());

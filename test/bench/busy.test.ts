@@ -1,6 +1,7 @@
 // The report of the busy benchmark: which figures are held against which, and that nothing stands where nothing was
 // measured.
 import { describe, expect, it } from 'vitest'
+import { withOthers } from '../../bench/busy/keep.ts'
 import {
   type BusyEntry,
   type BusyReport,
@@ -122,5 +123,34 @@ describe('the busy benchmark', () => {
     )
     expect(text).toContain('2 threads (wrong)')
     expect(text).toContain('- Incomplete: m in Node: it broke')
+  })
+
+  it('keeps what was measured before and not again, with its date', () => {
+    const switched = {
+      model: 'm',
+      seconds: 60,
+      idle_tok_s: 1,
+      busy_tok_s: 1,
+      best_idle_tok_s: 1,
+      best_busy_tok_s: 1,
+    }
+    const old = report([entry({}, [1]), entry({ where: 'Node' }, [2]), entry({ busy: 1 }, [3])], {
+      switching: [{ ...switched, shares: [1] }],
+    })
+    const now = report([entry({}, [9])])
+    now.head.date = '2027-01-01'
+    const all = withOthers(now, old)
+    expect(all.entries.map(e => e.decode_tok_s[0])).toEqual([2, 3, 9])
+    expect(all.head.date).toBe('2027-01-01')
+    expect(all.head.kept?.map(k => [k.part, k.date])).toEqual([
+      ['idle, what was not measured again', '2026-11-28'],
+      ['busy', '2026-11-28'],
+      ['switching', '2026-11-28'],
+    ])
+    // A third run: what is kept again keeps the date of its own.
+    const third = withOthers(report([entry({ busy: 1 }, [5])]), all)
+    const idle = third.head.kept?.filter(k => k.part.startsWith('idle'))
+    expect(idle?.map(k => k.date)).toEqual(['2026-11-28', '2027-01-01'])
+    expect(third.entries).toHaveLength(3)
   })
 })

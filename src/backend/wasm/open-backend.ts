@@ -31,6 +31,8 @@ export interface WasmBackendOptions {
   aloneNs?: number
   /** Whether threads that do not help are set aside (default true). */
   adapts?: boolean
+  /** For benchmarks: threads that share the next step whatever was found; 0 for what was found. */
+  fixed?: () => number
   /** Milliseconds; a test may hand in its own. */
   now?: () => number
 }
@@ -69,6 +71,7 @@ export async function createWasmBackend(options: WasmBackendOptions): Promise<Wa
     cores: options.cores ?? globalThis.navigator?.hardwareConcurrency ?? threads,
     aloneNs: options.aloneNs ?? ALONE_NS,
     adapts: options.adapts ?? true,
+    fixed: options.fixed,
     now: options.now ?? (() => performance.now()),
   })
   const stackTops = Array.from(

@@ -27,12 +27,8 @@ export class PoolRecord {
     this.#n[BUSY_UNTIL] = Number.NEGATIVE_INFINITY
   }
 
-  /**
-   * A step has ended.
-   * @param lateMs  of it, the first thread waited for threads that did not run
-   * @param yielded  threads are set aside because of others
-   */
-  step(now: number, ms: number, active: number, lateMs: number, yielded: boolean): void {
+  /** So many threads have shared a step, or a part of one, of so many milliseconds. */
+  worked(now: number, ms: number, active: number): void {
     this.#msByActive[active - 1]! += ms
     const second = Math.floor(now / 1000)
     const at = second % SECONDS
@@ -43,6 +39,14 @@ export class PoolRecord {
     }
     this.#ms[at]! += ms
     this.#threadMs[at]! += ms * active
+  }
+
+  /**
+   * A step has ended.
+   * @param lateMs  of it, the first thread waited for threads that did not run
+   * @param yielded  threads are set aside because of others
+   */
+  step(now: number, ms: number, lateMs: number, yielded: boolean): void {
     const n = this.#n
     const fading = Math.exp(-ms / BUSY_OVER_MS)
     n[SUM_MS] = n[SUM_MS]! * fading + ms

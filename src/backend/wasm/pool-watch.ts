@@ -1,6 +1,7 @@
 // Watches the pool from step to step: how many threads share the next one (thread-chooser.ts), whether each worker
-// still answers, and what stats() tells (pool-record.ts). A step begins with its first op and ends where its results are read. Reads the
-// counters of kernels-cpp/pool__threads.cpp. Used by wasm-backend.ts where there are several threads.
+// still answers, and what stats() tells (pool-record.ts). A step begins with its first op and ends where its results are read.
+// In long steps threads are chosen layer by layer, as all layers take the same time: so one prompt is enough to find out. Reads
+// the counters of kernels-cpp/pool__threads.cpp. Used by wasm-backend.ts where there are several threads.
 import type { PoolStats } from '../../types/index.ts'
 import type { KernelExports } from './exports.ts'
 import { PoolRecord } from './pool-record.ts'
@@ -13,6 +14,8 @@ export interface PoolWatchOptions {
   readonly cores: number
   /** Without it, all threads share every step. */
   readonly adapts: boolean
+  /** For benchmarks: threads of the next step whatever was found; 0 for what was found. */
+  readonly fixed?: (() => number) | undefined
   /** How long a worker that was woken may be silent. */
   readonly limitMs: number
   readonly now: () => number
@@ -20,7 +23,7 @@ export interface PoolWatchOptions {
 
 type PoolExports = Pick<KernelExports, 'ryz_pool_use' | 'ryz_pool_done' | 'ryz_pool_waits'>
 
-/** Steps of up to so many rows have a chooser for each number; longer ones are pieces of a prompt. */
+/** Steps of up to so many rows have a chooser for each number; longer ones, pieces of a prompt, one for twice as many each. */
 const DECODE_ROWS = 8
 /** A piece takes as long as its next multiple of this. */
 const PIECE_ROWS = 16
@@ -32,11 +35,22 @@ const [WAIT_MS, LATE_MS] = [0, 1]
 const REGIONS_BYTE = 16
 /** Who lost a piece was off its core, for a time slice or so: others use it, though thread 0 has not waited. */
 const OFF_MS = 3
+/** Steps from this length on are compared layer by layer: a layer is then long enough for the clock, and a step too long. */
+const LONG_STEP_MS = 4
+const BY_LAYER = 2
 /** What one look may add to a worker's silence: a device that slept did not wait all that time. */
 const LONGEST_LOOK_MS = 500
 
 // Places in #n, as in thread-chooser.ts: when the step began and ended, late pieces before it, when workers were looked at.
-const [BEGAN, ENDED, LATE, LOOKED, N] = [0, 1, 2, 3, 4]
+// Since when so many threads are at work; when the present layer began, 0 for not yet; late pieces before that.
+const [BEGAN, ENDED, LATE, LOOKED, SINCE, LAYER, LAYER_LATE, N] = [0, 1, 2, 3, 4, 5, 6, 7]
+
+/** Of steps: their rows, or of more than DECODE_ROWS, how often the rows must be halved to be so few. */
+const KINDS = DECODE_ROWS + 32
+
+function kindOf(rows: number): number {
+  return rows <= DECODE_ROWS ? rows : DECODE_ROWS + Math.ceil(Math.log2(rows / DECODE_ROWS))
+}
 
 export class PoolWatch {
   readonly #kernels: PoolExports
@@ -46,6 +60,8 @@ export class PoolWatch {
   readonly #done: number
   readonly #regions: number
   readonly #choosers: (ThreadChooser | undefined)[] = []
+  /** Of the same kinds: long steps in a row, up to BY_LAYER. */
+  readonly #long = new Uint8Array(KINDS)
   readonly #record: PoolRecord
   /** Of each worker: what it was seen at last, and for how long it has not answered since it was asked. */
   readonly #seen: Int32Array
@@ -53,6 +69,7 @@ export class PoolWatch {
   readonly #asked: Uint8Array
   /** Of the step that runs. */
   #rows = 0
+  #kind = 0
   #active: number
   /** Of the step that ran last. */
   #last: ThreadChooser | undefined
@@ -85,21 +102,42 @@ export class PoolWatch {
     const now = this.#options.now()
     const answered = this.#judge(now)
     this.#rows = rows
-    this.#n[BEGAN] = now
-    this.#n[ENDED] = now
-    this.#n[LATE] = this.#waits[LATE_MS]!
+    this.#kind = kindOf(rows)
+    const n = this.#n
+    n[BEGAN] = now
+    n[ENDED] = now
+    n[SINCE] = now
+    n[LAYER] = 0
+    n[LATE] = this.#waits[LATE_MS]!
+    n[LAYER_LATE] = n[LATE]!
     this.#regionsBefore = this.#words[this.#regions]!
     this.#againBefore = this.#again
-    if (this.#options.adapts) this.#choose(rows)
+    if (this.#options.adapts) {
+      const fixed = this.#options.fixed?.() ?? 0
+      this.#last = fixed > 0 ? undefined : this.#chooser()
+      this.#use(this.#last?.next() ?? fixed, now)
+    }
     return answered
   }
 
   /** Between two ops of a step: a trial of more threads that has met a taken core goes no further. */
   between(): void {
-    const lateMs = this.#waits[LATE_MS]! - this.#n[LATE]!
-    if (this.#last?.isHopeless(lateMs) !== true) return
-    this.#active = this.#last.giveUp(lateMs)
-    this.#kernels.ryz_pool_use!(this.#active)
+    const lateMs = this.#waits[LATE_MS]! - this.#n[LAYER_LATE]!
+    if (this.#last?.isHopeless(lateMs) === true) this.#use(this.#last.giveUp(lateMs))
+  }
+
+  /** The attention of another layer begins. */
+  layer(): void {
+    if (this.#last === undefined || !this.#isByLayer) return
+    const n = this.#n
+    const now = this.#options.now()
+    const late = this.#waits[LATE_MS]!
+    if (n[LAYER]! > 0 && now > n[LAYER]!) {
+      this.#last.took(now - n[LAYER]!, late - n[LAYER_LATE]!, this.#units)
+      this.#use(this.#last.next(), now)
+    }
+    n[LAYER] = now
+    n[LAYER_LATE] = late
   }
 
   /** Results were read: as far as is known, the step ends here. */
@@ -127,25 +165,38 @@ export class PoolWatch {
     return adapts ? Math.max(1, Math.min(threads, cores)) : threads
   }
 
-  #chooserOf(rows: number): ThreadChooser {
-    const kind = Math.min(rows, DECODE_ROWS + 1)
-    let chooser = this.#choosers[kind]
+  #chooser(): ThreadChooser {
+    let chooser = this.#choosers[this.#kind]
     if (chooser === undefined) {
       chooser = new ThreadChooser(this.#options.threads, this.#first)
-      this.#choosers[kind] = chooser
+      this.#choosers[this.#kind] = chooser
     }
     return chooser
   }
 
-  #choose(rows: number): void {
-    const chooser = this.#chooserOf(rows)
-    if (chooser !== this.#last) {
-      const fewer = this.#last?.yieldedTo
-      if (fewer !== undefined) chooser.follow(fewer)
-      this.#last = chooser
-    }
-    const threads = chooser.next()
+  get #isByLayer(): boolean {
+    return this.#long[this.#kind] === BY_LAYER
+  }
+
+  /** Steps of different sizes are compared by this. */
+  get #units(): number {
+    return this.#rows > DECODE_ROWS ? Math.ceil(this.#rows / PIECE_ROWS) : 1
+  }
+
+  /** Where several steps in a row are long, layers are compared from then on. */
+  #lookAtLength(ms: number): void {
+    const seen = ms < LONG_STEP_MS ? 0 : this.#long[this.#kind]! + 1
+    this.#long[this.#kind] = seen
+    if (seen < BY_LAYER) return
+    // What steps took is no measure of layers.
+    this.#choosers[this.#kind] = undefined
+  }
+
+  #use(threads: number, now = this.#options.now()): void {
     if (threads === this.#active) return
+    const n = this.#n
+    this.#record.worked(now, now - n[SINCE]!, this.#active)
+    n[SINCE] = now
     this.#active = threads
     this.#kernels.ryz_pool_use!(threads)
   }
@@ -158,12 +209,13 @@ export class PoolWatch {
       const lateMs = this.#waits[LATE_MS]! - n[LATE]!
       const yielded = this.#last?.yieldedTo !== undefined
       const offMs = lateMs + OFF_MS * (this.#again - this.#againBefore)
-      this.#record.step(n[ENDED]!, ms, this.#active, offMs, yielded)
-      if (this.#options.adapts) {
-        const units = this.#rows > DECODE_ROWS ? Math.ceil(this.#rows / PIECE_ROWS) : 1
+      this.#record.worked(n[ENDED]!, n[ENDED]! - n[SINCE]!, this.#active)
+      this.#record.step(n[ENDED]!, ms, offMs, yielded)
+      if (this.#last !== undefined && !this.#isByLayer) {
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        this.#chooserOf(this.#rows).took(ms, lateMs, units)
+        this.#last.took(ms, lateMs, this.#units)
+        this.#lookAtLength(ms)
       }
     }
     const shared = this.#words[this.#regions] !== this.#regionsBefore

@@ -1,69 +1,94 @@
 // How many threads share the steps of one kind (so many rows): found by trying, and tried again, as what other
-// programs leave of the processor changes. Fewer are tried when the first thread waits for pieces that others hold, when
-// steps have become much slower, and now and then; more are tried after a pause. Pauses double while trials fail, and
-// their time is that of the steps: what happens between requests costs nothing and says nothing. A trial that does well
-// is made again before it counts, as one slow step before it looks the same. Pure; called by pool-watch.ts.
+// programs leave of the processor changes. Another number runs in blocks between blocks of the present one, and each is
+// compared with those before and after it, so that what slows both falls out. It wins only when the differences are clear
+// for how much they differ among themselves: a machine that others use is never steady, and one slow step decides nothing.
+// Time counts only in steps: what happens between requests costs nothing and says nothing. Pure; called by pool-watch.ts.
 
-/** A trial lasts so long, and two steps, unless a step is long itself: a core's time slices are 1 to 4 ms. */
-const TRIAL_MS = 8
-const TRIAL_STEPS = 2
+/** A block lasts so long, and two steps, unless a step is long itself: a core's time slices are 1 to 4 ms. */
+const BLOCK_MS = 12
+const BLOCK_STEPS = 2
 const LONG_STEP_MS = 60
-/** A trial that takes so many times what its steps took before is over at once. */
-const HOPELESS = 4
-/** So many trials in a row that meet a taken core are no accident. */
-const MET = 2
+/** A block of more threads, and of fewer, that takes so many times what its steps took before is over at once. */
+const HOPELESS_MORE = 4
+const HOPELESS_FEWER = 1.5
 /** How far back a mean reaches, in milliseconds of steps. */
 const MEMORY_MS = 50
-/**
- * Share of the steps' time that the first thread may wait, and how much slower steps may become: with 1.2, a third of the
- * time of an idle virtual machine went by on one thread, as its own hiccups are as long.
- */
+/** Share of the steps' time that the first thread may wait, and how much slower steps may become, before fewer are tried. */
 const WAITING = 0.1
 const SLOWER = 1.8
-/** By how much another number of threads must be faster. Fewer may be slower: they leave more to others. */
-const FEWER = 1.02
-const MORE = 0.95
 /**
- * More threads that are so much faster count at once: a core has become free. Waiting for a second trial of two steps of
- * 50 ms cost a third of the seconds in which it was.
+ * Of a block, log(present / other time): no single one counts for more than a factor of two. They are taken to scatter
+ * by SCATTER until they say otherwise.
  */
+const MOST_OF_ONE = 0.7
+const SCATTER = 0.2
+/** So many standard errors make a difference clear: for fewer threads, for more, for more than cores, and to give up. */
+const CLEAR_FEWER = 2
+const CLEAR_MORE = 1.2
+const CLEAR_BEYOND = 3
+const CLEAR_LOSS = 1
+/** More threads than cores must be so much faster; fewer than are late may be so much slower. */
+const BEYOND_GAIN = 0.05
+const LATE_LOSS = -0.02
+const LEAST_BLOCKS = 2
+const MOST_BLOCKS = 12
+/** More threads, up to the cores, that are so much faster in two blocks on end count at once: a core has become free. */
 const FREE = 0.7
-/** Between trials of more threads, or of fewer for a reason. */
+/** So many attempts in a row that meet a taken core are no accident. */
+const MET = 2
+/** Between attempts at more threads, or at fewer for a reason. */
 const SHORTEST_PAUSE_MS = 40
 const LONGEST_PAUSE_MS = 300
-/** What failed trials may cost: one part in so many of the time, but an idle core is used within a second. */
-const TRIAL_COST = 30
-const LATEST_MS = 900
+/**
+ * What failed attempts may cost: one part in so many of the time, but an idle core is used within a second. Of fewer threads
+ * half of that, where steps are only slow and nobody is late.
+ */
+const COST = 30
+const SLOW_COST = 60
+const LATEST_MS = 800
 /** More threads than there are cores are tried as seldom as costs one part in so many, and this seldom. */
 const BEYOND_COST = 100
 const BEYOND_PAUSE_MS = 5000
-/** Fewer are also tried without a reason, as seldom as costs one part in so many. */
+/**
+ * Fewer are also tried without a reason, as seldom as costs one part in so many, and not in the first so many steps; soon
+ * after there have been more, in case that was luck.
+ */
 const LOOK_MS = 1500
 const LOOK_COST = 160
+const LOOK_STEPS = 40
+const LOOK_BACK_MS = 60
 /** More threads that did well for so long did not fail. */
 const LASTING_MS = 3000
 
 // Places in #n. Of what runs: milliseconds of steps, of waiting, and units, all fading; milliseconds since it began; the
 // length of a step; the least it took a unit. When more, fewer, and fewer without a reason may be tried next, and the
-// pauses before; when threads were raised last. Then the trial.
+// pauses before; when threads were raised last.
 const [TOOK, WAITED, UNITS, SETTLED_MS, STEP_MS, BEST] = [0, 1, 2, 3, 4, 5]
-const [UP_AT, UP_PAUSE, DOWN_AT, DOWN_PAUSE, LOOK_AT, RAISED] = [6, 7, 8, 9, 10, 11]
-const [TRIAL_TOOK, TRIAL_WAITED, TRIAL_UNITS, TRIAL_COUNT] = [12, 13, 14, 15]
+const [UP_AT, UP_PAUSE, DOWN_AT, DOWN_PAUSE, LOOK_AT, LOOK_PAUSE, RAISED] = [6, 7, 8, 9, 10, 11, 12]
+// The block that runs, of the other number or, between its blocks, of the present one.
+const [BLOCK_TOOK, BLOCK_WAITED, BLOCK_UNITS, BLOCK_COUNT] = [13, 14, 15, 16]
+// The comparison: milliseconds a unit in the present one's last block and in the other's; blocks compared, sums of their
+// differences and of the squares; what the other's blocks lost, and waited.
+const [BEFORE, OTHER, BLOCKS, SUM, SQUARES, LOST, OTHER_WAITED] = [17, 18, 19, 20, 21, 22, 23]
 // Milliseconds of all steps so far.
-const [CLOCK, N] = [16, 17]
+const [CLOCK, N] = [24, 25]
 
 export class ThreadChooser {
   readonly #most: number
   readonly #cores: number
   #threads: number
-  /** Of the trial that runs; 0 while none does. */
-  #tried = 0
-  /** What a trial did well with, until it has done so twice; 0 for none. */
-  #won = 0
-  /** What a trial of more threads lost before it was given up in the middle of a step. */
+  /** The number of threads that the present one is compared with; 0 for none. */
+  #other = 0
+  /** Whether its block runs, not one of the present number. */
+  #othersTurn = false
+  /** Whether the block before said that a core has become free. */
+  #isFree = false
+  /** What a block of more threads lost before it was given up in the middle of a step. */
   #gaveUpMs = 0
-  /** Trials of more threads in a row that met a taken core. */
+  /** Attempts at more threads in a row that met a taken core. */
   #met = 0
+  /** Whether fewer are tried because others seem to be in the way. */
+  #hasReason = false
   /** Whether others were in the way when threads were lowered. */
   #yielded = false
   // Numbers with a fraction stand in an array: an object's fields would box them anew each time.
@@ -79,6 +104,7 @@ export class ThreadChooser {
     this.#threads = first
     this.#n[UP_PAUSE] = SHORTEST_PAUSE_MS
     this.#n[DOWN_PAUSE] = SHORTEST_PAUSE_MS
+    this.#n[LOOK_PAUSE] = LOOK_MS
     this.#n[RAISED] = Number.NEGATIVE_INFINITY
     this.#n[UP_AT] = BEYOND_PAUSE_MS
   }
@@ -89,23 +115,16 @@ export class ThreadChooser {
     return others && this.#threads < this.#most ? this.#threads : undefined
   }
 
-  /** What another kind of steps has found just now: begins with as few threads. */
-  follow(threads: number): void {
-    if (threads >= this.#threads) return
-    const n = this.#n
-    this.#threads = threads
-    this.#yielded = true
-    this.#endTrial()
-    this.#won = 0
-    this.#measureAnew()
-    n[BEST] = 0
-    n[UP_AT] = n[CLOCK]! + n[UP_PAUSE]!
-  }
-
   /** Threads for the next step. */
   next(): number {
-    if (this.#tried === 0 && this.#n[SETTLED_MS]! >= TRIAL_MS) this.#tried = this.#worthTrying()
-    return this.#tried || this.#threads
+    if (this.#other === 0 && this.#n[SETTLED_MS]! >= BLOCK_MS) {
+      this.#other = this.#worthTrying()
+      if (this.#other > 0) {
+        this.#n[BEFORE] = this.#mean
+        this.#startBlock(true)
+      }
+    }
+    return this.#othersTurn ? this.#other : this.#threads
   }
 
   /**
@@ -113,43 +132,47 @@ export class ThreadChooser {
    * whole step took before. Less is no reason: where everybody waits for a core, more threads get more of it.
    */
   isHopeless(waitMs: number): boolean {
-    return this.#tried > this.#threads && waitMs > Math.max(TRIAL_MS, this.#n[STEP_MS]!)
+    const isMore = this.#othersTurn && this.#other > this.#threads
+    return isMore && waitMs > Math.max(BLOCK_MS, this.#n[STEP_MS]!)
   }
 
   /**
-   * The trial of more threads is over.
+   * The attempt at more threads is over.
    * @returns threads for the rest of the step
    */
   giveUp(waitMs: number): number {
     this.#gaveUpMs = waitMs
-    this.#tried = this.#threads
+    this.#other = this.#threads
     return this.#threads
   }
 
   /**
    * What the step took that next() was asked for.
-   * @param waitMs  of it, others were late: the first thread waited for them, or did their work again
+   * @param waitMs  of it, others were late: the first thread waited for them
    * @param units  by which steps of different sizes are compared
    */
   took(ms: number, waitMs: number, units: number): void {
     const n = this.#n
     n[CLOCK]! += ms
     if (this.#gaveUpMs > 0) {
-      this.#won = 0
       this.#failMore(this.#gaveUpMs, false)
       this.#gaveUpMs = 0
       this.#met++
-      this.#endTrial()
+      this.#endComparison()
       return
     }
-    if (this.#tried > 0) {
-      n[TRIAL_TOOK]! += ms
-      n[TRIAL_WAITED]! += waitMs
-      n[TRIAL_UNITS]! += units
-      n[TRIAL_COUNT]! += 1
-      if (this.#trialIsOver(ms)) this.#judgeTrial()
-      return
-    }
+    if (!this.#othersTurn) this.#learn(ms, waitMs, units)
+    if (this.#other === 0) return
+    n[BLOCK_TOOK]! += ms
+    n[BLOCK_WAITED]! += waitMs
+    n[BLOCK_UNITS]! += units
+    n[BLOCK_COUNT]! += 1
+    if (this.#blockIsOver(ms)) this.#endBlock()
+  }
+
+  /** Of the present number. */
+  #learn(ms: number, waitMs: number, units: number): void {
+    const n = this.#n
     const fading = Math.exp(-ms / MEMORY_MS)
     n[TOOK] = n[TOOK]! * fading + ms
     n[WAITED] = n[WAITED]! * fading + waitMs
@@ -166,22 +189,27 @@ export class ThreadChooser {
     return this.#n[TOOK]! / this.#n[UNITS]!
   }
 
+  /** Whether others are in the way: they are late. */
+  get #waits(): boolean {
+    return this.#n[WAITED]! > WAITING * this.#n[TOOK]!
+  }
+
   /** Whether others seem to be in the way. */
   #suffers(): boolean {
     const n = this.#n
-    return n[WAITED]! > WAITING * n[TOOK]! || (n[BEST]! > 0 && this.#mean > SLOWER * n[BEST]!)
+    return this.#waits || (n[BEST]! > 0 && this.#mean > SLOWER * n[BEST]!)
   }
 
   /** The other number of threads to try now; 0 for none. */
   #worthTrying(): number {
     const n = this.#n
     const now = n[CLOCK]!
-    if (this.#won > 0) return this.#won
-    // One at a time where there are few, an eighth of them where there are many.
-    const step = Math.max(1, this.#threads >> 3)
+    // One at a time where there are few, a quarter of them where there are many.
+    const step = Math.max(1, this.#threads >> 2)
     if (this.#threads > 1) {
-      const looks = now >= n[LOOK_AT]! && n[SETTLED_MS]! > MEMORY_MS && n[STEP_MS]! < LONG_STEP_MS
-      if (looks || (now >= n[DOWN_AT]! && this.#suffers())) return this.#threads - step
+      const isSettled = n[SETTLED_MS]! > MEMORY_MS && now > LOOK_STEPS * n[STEP_MS]!
+      this.#hasReason = now >= n[DOWN_AT]! && this.#suffers()
+      if (this.#hasReason || (now >= n[LOOK_AT]! && isSettled)) return this.#threads - step
     }
     if (this.#threads < this.#most && now >= n[UP_AT]!) {
       return Math.min(this.#most, this.#threads + step)
@@ -189,41 +217,76 @@ export class ThreadChooser {
     return 0
   }
 
-  #trialIsOver(lastMs: number): boolean {
+  #blockIsOver(lastMs: number): boolean {
     const n = this.#n
-    const took = n[TRIAL_TOOK]!
-    if (took > HOPELESS * this.#mean * n[TRIAL_UNITS]! + TRIAL_MS) return true
-    return took >= TRIAL_MS && (n[TRIAL_COUNT]! >= TRIAL_STEPS || lastMs > LONG_STEP_MS)
+    const took = n[BLOCK_TOOK]!
+    const hopeless = this.#other > this.#threads ? HOPELESS_MORE : HOPELESS_FEWER
+    if (took > hopeless * n[BEFORE]! * n[BLOCK_UNITS]! + BLOCK_MS) return true
+    return took >= BLOCK_MS && (n[BLOCK_COUNT]! >= BLOCK_STEPS || lastMs > LONG_STEP_MS)
   }
 
-  #judgeTrial(): void {
+  #endBlock(): void {
     const n = this.#n
-    const more = this.#tried > this.#threads
-    const before = this.#mean * n[TRIAL_UNITS]!
-    const lost = n[TRIAL_TOOK]! - before
-    if (n[TRIAL_TOOK]! < (more ? MORE : FEWER) * before) {
-      const isFree = this.#tried <= this.#cores && n[TRIAL_TOOK]! < FREE * before
-      if (this.#won === this.#tried || (more && isFree)) this.#settle(more)
-      else {
-        this.#won = this.#tried
-        this.#measureAnew()
-      }
-      this.#endTrial()
+    const each = n[BLOCK_TOOK]! / n[BLOCK_UNITS]!
+    if (!this.#othersTurn) {
+      this.#isFree = false
+      const present = Math.sqrt(n[BEFORE]! * each)
+      const difference = Math.log(present / n[OTHER]!)
+      const counted = Math.max(-MOST_OF_ONE, Math.min(MOST_OF_ONE, difference))
+      n[BEFORE] = each
+      n[BLOCKS]! += 1
+      n[SUM]! += counted
+      n[SQUARES]! += counted * counted
+      this.#judge()
       return
     }
-    this.#won = 0
-    if (more) {
-      this.#failMore(lost, this.#tried > this.#cores)
-      this.#met = n[TRIAL_WAITED]! > 0 ? this.#met + 1 : 0
+    n[OTHER] = this.#isFree ? Math.sqrt(n[OTHER]! * each) : each
+    n[OTHER_WAITED]! += n[BLOCK_WAITED]!
+    n[LOST]! += n[BLOCK_TOOK]! - n[BEFORE]! * n[BLOCK_UNITS]!
+    const wasFree = this.#isFree
+    const isWithin = this.#other > this.#threads && this.#other <= this.#cores
+    this.#isFree = isWithin && each < FREE * n[BEFORE]!
+    if (this.#isFree && wasFree) this.#settle()
+    else this.#startBlock(this.#isFree)
+  }
+
+  /** Whether what was compared so far decides. */
+  #judge(): void {
+    const n = this.#n
+    const blocks = n[BLOCKS]!
+    const mean = n[SUM]! / blocks
+    const squares = n[SQUARES]! - blocks * mean * mean + SCATTER * SCATTER
+    const error = Math.sqrt(squares / blocks / blocks)
+    const isMore = this.#other > this.#threads
+    const isBeyond = isMore && this.#other > this.#cores
+    // Who is late gets no benefit of the doubt.
+    const isLate = !isMore && this.#waits
+    const clear = isLate ? 0 : isBeyond ? CLEAR_BEYOND : isMore ? CLEAR_MORE : CLEAR_FEWER
+    const asked = isBeyond ? BEYOND_GAIN : isLate ? LATE_LOSS : 0
+    if (blocks >= LEAST_BLOCKS && mean - clear * error > asked) this.#settle()
+    else if (blocks >= MOST_BLOCKS || mean + CLEAR_LOSS * error < asked) this.#fail()
+    else this.#startBlock(true)
+  }
+
+  /** The other number is no better. */
+  #fail(): void {
+    const n = this.#n
+    const lost = n[LOST]!
+    if (this.#other > this.#threads) {
+      this.#failMore(lost, this.#other > this.#cores)
+      this.#met = n[OTHER_WAITED]! > 0 ? this.#met + 1 : 0
     } else {
       const now = n[CLOCK]!
       // As fast as it gets now, whatever was before.
       n[BEST] = this.#mean
-      n[DOWN_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[DOWN_PAUSE]!)
-      n[DOWN_AT] = now + Math.max(n[DOWN_PAUSE]!, TRIAL_COST * lost)
-      n[LOOK_AT] = now + Math.max(LOOK_MS, LOOK_COST * lost)
+      if (this.#hasReason) {
+        n[DOWN_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[DOWN_PAUSE]!)
+        n[DOWN_AT] = now + Math.max(n[DOWN_PAUSE]!, (this.#waits ? COST : SLOW_COST) * lost)
+      }
+      n[LOOK_PAUSE] = Math.min(LOOK_MS, 4 * n[LOOK_PAUSE]!)
+      n[LOOK_AT] = now + Math.max(n[LOOK_PAUSE]!, LOOK_COST * lost)
     }
-    this.#endTrial()
+    this.#endComparison()
   }
 
   /** More threads did not help, and cost so many milliseconds. */
@@ -232,43 +295,45 @@ export class ThreadChooser {
     n[UP_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
     const pause = beyond
       ? Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lostMs)
-      : Math.max(n[UP_PAUSE]!, Math.min(LATEST_MS, TRIAL_COST * lostMs))
+      : Math.max(n[UP_PAUSE]!, Math.min(LATEST_MS, COST * lostMs))
     n[UP_AT] = n[CLOCK]! + pause
   }
 
-  /** What steps take is not known any more. */
-  #measureAnew(): void {
-    const n = this.#n
-    n[TOOK] = 0
-    n[WAITED] = 0
-    n[UNITS] = 0
-    n[SETTLED_MS] = 0
+  #startBlock(othersTurn: boolean): void {
+    this.#othersTurn = othersTurn
+    this.#n.fill(0, BLOCK_TOOK, BEFORE)
   }
 
-  #endTrial(): void {
-    this.#tried = 0
-    this.#n.fill(0, TRIAL_TOOK, CLOCK)
+  #endComparison(): void {
+    this.#other = 0
+    this.#isFree = false
+    this.#startBlock(false)
+    this.#n.fill(0, BEFORE, CLOCK)
   }
 
-  /** The trial's number of threads from now on. */
-  #settle(more: boolean): void {
+  /** The other number of threads from now on. */
+  #settle(): void {
     const n = this.#n
     const now = n[CLOCK]!
-    this.#won = 0
+    const more = this.#other > this.#threads
     this.#yielded = more ? this.#yielded : this.#suffers()
-    this.#threads = this.#tried
-    n[TOOK] = n[TRIAL_TOOK]!
-    n[WAITED] = n[TRIAL_WAITED]!
-    n[UNITS] = n[TRIAL_UNITS]!
-    n[SETTLED_MS] = n[TRIAL_TOOK]!
+    this.#threads = this.#other
+    n[TOOK] = n[OTHER]!
+    n[WAITED] = 0
+    n[UNITS] = 1
+    n[SETTLED_MS] = 0
     n[BEST] = 0
-    n[LOOK_AT] = now + LOOK_MS
+    this.#endComparison()
     if (more) {
+      n[LOOK_PAUSE] = LOOK_BACK_MS
+      n[LOOK_AT] = now + LOOK_BACK_MS
       this.#met = 0
       n[RAISED] = now
       n[UP_AT] = this.#threads < this.#cores ? now : now + BEYOND_PAUSE_MS
       return
     }
+    // Perhaps still fewer are better.
+    n[LOOK_AT] = now
     const lasted = now - n[RAISED]! > LASTING_MS
     n[UP_PAUSE] = lasted ? SHORTEST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
     n[UP_AT] = now + n[UP_PAUSE]!

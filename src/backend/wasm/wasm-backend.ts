@@ -38,6 +38,7 @@ export interface PoolSettings {
   readonly cores: number
   readonly aloneNs: number
   readonly adapts: boolean
+  readonly fixed: (() => number) | undefined
   readonly now: () => number
 }
 
@@ -259,6 +260,7 @@ export class WasmBackend implements Backend {
         `${rows.maxBlocks} KV blocks a row, limit ${this.#limits.maxContext} tokens`,
       )
     }
+    this.#watch?.layer()
     const { ids, tables, attend } = this.#scratch
     this.#copyIn(ids, rows.positions, rows.count)
     this.#copyIn(tables, rows.tables, rows.count * rows.maxBlocks)

@@ -18,11 +18,18 @@ const BLOCK_SHARE = 0.4
 /** More than half a block takes as long as a whole one, which may take this much more than the limit for it. */
 const BLOCK_EXCESS = 1.2
 
+/** What a block took is old after so many small pieces, at first and at most. */
+const OLD = 8
+const OLDEST = 64
+
 /** Learns the time per prompt token; results do not depend on how a prompt is cut. */
 export class PieceSize {
   readonly #most: number
   #msPerToken: number | undefined
   #msPerBlockToken: number | undefined
+  /** Small pieces since the last block, and after how many it is old: twice as many after each that is late. */
+  #since = 0
+  #retry = OLD
   /** The longest step so far, in milliseconds. */
   longestMs = 0
 
@@ -47,14 +54,20 @@ export class PieceSize {
       return Math.min(Math.floor(this.#most / BLOCK), blocks) * BLOCK
     }
     const fits = Math.max(1, Math.min(this.#most, BLOCK - 1, Math.floor(limit / single)))
-    const wholeIsLate = BLOCK * perBlockToken > BLOCK_EXCESS * limit
-    return fits > BLOCK / 2 && this.#most >= BLOCK && !wholeIsLate ? BLOCK : fits
+    // What a block took is old when it has not run for long: then the guess counts, or one that was slow for a moment would
+    // never be seen again.
+    const each = this.#since < this.#retry ? perBlockToken : single * BLOCK_SHARE
+    const isLate = BLOCK * each > BLOCK_EXCESS * limit
+    const isKnown = this.#msPerBlockToken !== undefined
+    return (isKnown || fits > BLOCK / 2) && this.#most >= BLOCK && !isLate ? BLOCK : fits
   }
 
   /** Other kernels compute from now on. */
   forget(): void {
     this.#msPerToken = undefined
     this.#msPerBlockToken = undefined
+    this.#since = 0
+    this.#retry = OLD
   }
 
   /** A step with `prefillTokens` tokens of a prompt (0: none) took `ms`. */
@@ -64,8 +77,16 @@ export class PieceSize {
     const rate = ms / prefillTokens
     // Half old, half new: one hiccup halves the next piece at most, the one after recovers.
     const mixed = (old: number | undefined) => (old === undefined ? rate : (old + rate) / 2)
-    if (prefillTokens >= BLOCK) this.#msPerBlockToken = mixed(this.#msPerBlockToken)
-    else this.#msPerToken = mixed(this.#msPerToken)
+    if (prefillTokens >= BLOCK) {
+      const isLate = BLOCK * rate > BLOCK_EXCESS * ALONE_MS
+      // Of an old one nothing is kept.
+      this.#msPerBlockToken = this.#since < this.#retry ? mixed(this.#msPerBlockToken) : rate
+      this.#retry = isLate ? Math.min(OLDEST, 2 * this.#retry) : OLD
+      this.#since = 0
+    } else {
+      this.#msPerToken = mixed(this.#msPerToken)
+      this.#since++
+    }
   }
 }
 

@@ -2,6 +2,18 @@
 import { describe, expect, it } from 'vitest'
 import { PoolRecord } from '../../../src/backend/wasm/pool-record.ts'
 
+function step(
+  record: PoolRecord,
+  now: number,
+  ms: number,
+  active: number,
+  lateMs: number,
+  yielded: boolean,
+): void {
+  record.worked(now, ms, active)
+  record.step(now, ms, lateMs, yielded)
+}
+
 describe('the record of the pool', () => {
   it('is empty before the first step', () => {
     const told = new PoolRecord(2).told(123_456)
@@ -10,9 +22,9 @@ describe('the record of the pool', () => {
 
   it('tells mean threads second by second, 0 where nothing ran, and forgets what is a minute old', () => {
     const record = new PoolRecord(4)
-    record.step(10_100, 50, 4, 0, false)
-    record.step(10_900, 150, 2, 0, false)
-    record.step(12_500, 10, 1, 0, false)
+    step(record, 10_100, 50, 4, 0, false)
+    step(record, 10_900, 150, 2, 0, false)
+    step(record, 12_500, 10, 1, 0, false)
     const { msByActive, activeBySecond } = record.told(12_600)
     expect(msByActive).toEqual([10, 150, 0, 50])
     expect(activeBySecond).toEqual([(4 * 50 + 2 * 150) / 200, 0, 1])
@@ -21,7 +33,7 @@ describe('the record of the pool', () => {
     expect(record.told(70_000).activeBySecond[0]).toBe(1)
     expect(record.told(73_000).activeBySecond).toEqual([])
     // The place of second 10 is used again.
-    record.step(70_500, 5, 3, 0, false)
+    step(record, 70_500, 5, 3, 0, false)
     expect(record.told(70_500).activeBySecond).toEqual([1, ...Array(57).fill(0), 3])
   })
 
@@ -31,7 +43,7 @@ describe('the record of the pool', () => {
     const steps = (count: number, lateEvery: number) => {
       for (let i = 0; i < count; i++) {
         now += 10
-        record.step(now, 10, 2, i % lateEvery === 0 ? 4 : 0, false)
+        step(record, now, 10, 2, i % lateEvery === 0 ? 4 : 0, false)
       }
     }
     // One late piece in a second is what any machine has.
@@ -47,10 +59,10 @@ describe('the record of the pool', () => {
 
   it('calls others busy while threads are set aside because of them', () => {
     const record = new PoolRecord(2)
-    record.step(1000, 10, 1, 0, true)
+    step(record, 1000, 10, 1, 0, true)
     expect(record.told(2400).othersBusy).toBe(true)
     expect(record.told(2500).othersBusy).toBe(false)
-    record.step(3000, 10, 1, 0, false)
+    step(record, 3000, 10, 1, 0, false)
     expect(record.told(3000).othersBusy).toBe(false)
   })
 })

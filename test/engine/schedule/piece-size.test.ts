@@ -64,6 +64,44 @@ describe('PieceSize', () => {
     expect(piece.tokens(true)).toBe(20)
   })
 
+  it('takes a block that is hardly late, whatever small pieces take', () => {
+    const piece = new PieceSize(128)
+    // A token of a small piece takes 17 ms, so that eleven would fit; a block takes 228 ms of 240.
+    piece.learn(8, 136)
+    piece.learn(32, 228)
+    expect(piece.tokens(true)).toBe(32)
+  })
+
+  it('comes back to blocks when a machine that was slow for a moment is faster again', () => {
+    const piece = new PieceSize(128)
+    const cost = (slow: number) => (tokens: number) => slow * (tokens < 32 ? 8 : 4) * tokens
+    const steps = (count: number, of: (tokens: number) => number) => {
+      for (let i = 0; i < count; i++) {
+        const tokens = piece.tokens(true)
+        piece.learn(tokens, of(tokens))
+      }
+    }
+    steps(6, cost(1))
+    expect(piece.tokens(true)).toBe(32)
+    steps(6, cost(4))
+    expect(piece.tokens(true)).toBeLessThan(32)
+    steps(16, cost(1))
+    expect(piece.tokens(true)).toBe(32)
+  })
+
+  it('seldom tries a block again that stays late', () => {
+    const piece = new PieceSize(128)
+    let late = 0
+    for (let i = 0; i < 200; i++) {
+      const tokens = piece.tokens(true)
+      // Small pieces make it look better than it is.
+      piece.learn(tokens, tokens < 32 ? 12 * tokens : 10 * tokens)
+      if (tokens >= 32) late++
+    }
+    expect(late).toBeGreaterThan(1)
+    expect(late).toBeLessThan(8)
+  })
+
   it('shrinks to one token where each takes longer', () => {
     const piece = new PieceSize(128)
     settle(piece, 0, 300)
