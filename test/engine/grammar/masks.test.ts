@@ -295,6 +295,28 @@ describe('masks of random patterns are what tokens do one by one', () => {
   })
 })
 
+describe('first masks that were prepared, over many tokens', () => {
+  const letters = [...'etaoin shrdlu:,"{}[]019é的']
+  const random = randomFrom(9)
+  const words = Array.from({ length: 21_000 }, () =>
+    Array.from(
+      { length: 2 + Math.floor(random() * 5) },
+      () => letters[Math.floor(random() * letters.length)]!,
+    ).join(''),
+  )
+  const many = vocabularyOf([...new Set(words)])
+
+  it.each(Object.keys(SPECS))('%s: are those of a grammar without', name => {
+    const [with_, without] = [true, false].map(prepared => compiled(SPECS[name], many, prepared))
+    const filters = [with_.grammar.begin(), without.grammar.begin()]
+    for (const token of walk(with_.grammar, randomFrom(4), 6, 40).tokens.slice(0, 12)) {
+      const [a, b] = filters.map(filter => filter.allowed())
+      expect(a).toEqual(b)
+      for (const filter of filters) filter.accept(token)
+    }
+  })
+})
+
 describe('preparing a vocabulary', () => {
   // It exercises masks on a part of the tokens, which may write no JSON, or nothing.
   it.each<[string, string[]]>([

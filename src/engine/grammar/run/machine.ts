@@ -253,11 +253,10 @@ export class Machine {
 
   /** Follows returns, silent steps and calls from the places of a kernel. */
   close(kernel: readonly Item[]): { items: Item[]; accepts: boolean } {
-    const [first, second] = kernel
     // Within words and strings, and so in most states that a walk over the vocabulary meets.
-    if (second === undefined && this.#isPlain(first)) {
+    if (kernel.length === 1 && this.#isPlain(kernel[0])) {
       this.steps++
-      return { items: [first], accepts: false }
+      return { items: [...kernel], accepts: false }
     }
     const items: Item[] = []
     const seen = new Set<string>()

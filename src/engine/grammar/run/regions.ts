@@ -5,8 +5,8 @@ import { CharClasses } from '../automata/charset.ts'
 import type { Work } from '../work.ts'
 import type { Terminal } from './terminal.ts'
 
-/** States and classes of an automaton: larger ones are lists of words, in which few tokens fit. */
-const MOST_STATES = 3000
+/** Of an automaton's table: larger ones are lists of words, in which few tokens fit. */
+const MOST_CELLS = 400_000
 const MOST_CLASSES = 255
 /** Letters of ASCII in one class, or characters beyond: fewer begin so few tokens that these are walked one by one. */
 const WIDE = 8
@@ -37,7 +37,7 @@ export function covers(one: Region, other: Region): boolean {
 /** The regions in which a class is wide enough for tokens to be worth putting together; those first that tell most apart. */
 export function* wideRegions({ dfa, form, max }: Terminal): Work<Region[]> {
   const width = dfa.classes.count
-  if (dfa.states > MOST_STATES || width > MOST_CLASSES) return []
+  if (dfa.states * width > MOST_CELLS || width > MOST_CLASSES) return []
   const { table } = dfa
   const parts = yield* partsOf(table, dfa.states, width)
   const live = yield* liveOf(table, dfa.states, width)
