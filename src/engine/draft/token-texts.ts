@@ -3,7 +3,7 @@
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts'
 import type { LikelyText } from '../sampling/logit-filter.ts'
 
-/** Texts whose tokens are remembered. */
+/** Texts whose tokens are remembered, and tokens whose words are. */
 const KEEP = 4096
 const SPACE = 0x20
 /** What ends a value that is copied out of a sentence. */
@@ -31,6 +31,7 @@ export class TokenTexts {
       const from = bytes[0] === SPACE ? 1 : 0
       word = 0
       for (let i = from; i < bytes.length; i++) word = Math.imul(word ^ bytes[i]!, 0x01000193) + 1
+      if (this.#words.size >= KEEP) this.#words.clear()
       this.#words.set(token, word)
     }
     return word
