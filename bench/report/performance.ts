@@ -24,6 +24,7 @@ import { overheadSection, rooflineSection } from './overheads.ts'
 import { type PeersReport, peersSection } from './peers-section.ts'
 import { type PublishedRow, publishedSection } from './published-section.ts'
 import { Rows } from './rows.ts'
+import { type SpeculationReport, speculationSection } from './speculation-section.ts'
 import {
   baseline,
   contextSection,
@@ -38,6 +39,7 @@ export interface ReportParts {
   readonly results: BenchReport
   readonly peers?: PeersReport
   readonly busy?: BusyReport
+  readonly speculation?: SpeculationReport
   readonly soak?: readonly SoakRun[]
   readonly losses?: readonly LossReport[]
   readonly experts?: ExpertsReport
@@ -78,6 +80,7 @@ export function performanceMarkdown(report: ReportParts): string {
     results,
     peers,
     busy,
+    speculation,
     gpus = [],
     soak,
     losses,
@@ -116,6 +119,7 @@ export function performanceMarkdown(report: ReportParts): string {
     tMac(caches),
     gpuSection(gpus),
     busySection(busy),
+    speculationSection(speculation),
     peersSection(peers),
     qualitySection(quality),
     publishedSection(published),

@@ -16,6 +16,7 @@ import type { Quality } from './load-sections.ts'
 import type { PeersReport } from './peers-section.ts'
 import { PLOTS, performanceMarkdown, plotName } from './performance.ts'
 import type { PublishedRow } from './published-section.ts'
+import type { SpeculationReport } from './speculation-section.ts'
 
 /** What `make soak` writes, by the names of its runs. */
 export const SOAKS = ['soak-embedded', 'soak-0.7b', 'soak-embedded-webgpu'] as const
@@ -33,6 +34,7 @@ export function writeReport(folder: string, reportFile: string): string {
     peers: readJson<PeersReport>(join(folder, 'peers.json')),
     ...(existsSync(notesFile) ? { notes: readFileSync(notesFile, 'utf8') } : {}),
     busy: readJson<BusyReport>(join(folder, 'busy.json')),
+    speculation: readJson<SpeculationReport>(join(folder, 'speculation.json')),
     soak: SOAKS.flatMap(name => readJson<SoakRun>(join(folder, `${name}.json`)) ?? []),
     losses: ['destroy', 'crash'].flatMap(
       kind => readJson<LossReport>(join(folder, `losses-${kind}.json`)) ?? [],

@@ -14,6 +14,11 @@ import type { GenerateResult, KernelVariant, LoadOptions } from '../../src/types
 import { commitText, machineText } from '../../tools/machine.ts'
 import { nodeKernels } from '../../tools/node-kernels.ts'
 import { ensureModel } from '../models.ts'
+import type {
+  SpeculationCell,
+  SpeculationReport,
+  SpeculationRow,
+} from '../report/speculation-section.ts'
 import { type TextKind, writing } from './copying.ts'
 import { CHATS, type Question } from './prompts.ts'
 
@@ -35,36 +40,13 @@ const MODELS = 'demo/public/models'
 const CHAT = join(MODELS, 'ryz-chat-tq2_0-embq8_0.gguf')
 const DRAFT = join(MODELS, 'ryz-chat-draft-tq2_0-embq8_0.gguf')
 
-interface Row {
-  text: string
-  guesses: string
-  /** Of an answer, without its prompt. */
-  tokensPerSecond: number
-  /** Over the same without guesses, median of the rounds' quotients. */
-  times: number
-  rounds: number
-  accepted: number
-  proposed: number
-  length: number
-  /** Rows of a step and what it took, in milliseconds, as the engine measured it. */
-  costs: string
-}
-
 /** One of several engines of the same model that take turns. */
 interface Rival {
   readonly guesses: string
   readonly engine: Engine
 }
 
-interface Cell {
-  readonly variant: KernelVariant
-  readonly threads: number
-  readonly machine: string
-  readonly node: string
-  readonly commit: string
-  readonly rows: Row[]
-}
-
+type Cell = SpeculationCell & { readonly variant: KernelVariant }
 type Questions = (round: number) => readonly Question[]
 
 async function open(
@@ -120,7 +102,7 @@ async function compete(text: string, rivals: readonly Rival[], questions: Questi
       if (round > 0) speeds[r]!.push((tokens * 1000) / ms)
     }
   }
-  return rivals.map(({ guesses, engine }, r): Row => {
+  return rivals.map(({ guesses, engine }, r): SpeculationRow => {
     const { accepted, proposed, length, costs: known } = engine.stats().speculation
     const costs = known.map(([rows, ms]) => `${rows}: ${ms.toFixed(1)}`).join(' ')
     const times = median(speeds[r]!.map((speed, i) => speed / speeds[0]![i]!))
@@ -157,8 +139,9 @@ async function measure(
 
 /** Rows of the same text and guesses are replaced by the new ones. */
 function write(cell: Cell): void {
-  const before = existsSync(values.out) ? JSON.parse(readFileSync(values.out, 'utf8')) : {}
-  const cells: Cell[] = before.cells ?? []
+  const { cells = [] } = existsSync(values.out)
+    ? (JSON.parse(readFileSync(values.out, 'utf8')) as Partial<SpeculationReport>)
+    : {}
   const same = cells.find(c => c.variant === cell.variant && c.threads === cell.threads)
   const kept = same?.rows.filter(
     row => !cell.rows.some(r => r.text === row.text && r.guesses === row.guesses),
@@ -166,7 +149,10 @@ function write(cell: Cell): void {
   const all = cells.filter(c => c !== same)
   all.push({ ...cell, rows: [...(kept ?? []), ...cell.rows] })
   all.sort((a, b) => a.variant.localeCompare(b.variant) || a.threads - b.threads)
-  writeFileSync(values.out, `${JSON.stringify({ shape: values.shape, cells: all }, null, 2)}\n`)
+  writeFileSync(
+    values.out,
+    `${JSON.stringify({ shape: values.shape, cells: all } satisfies SpeculationReport, null, 2)}\n`,
+  )
 }
 
 const model = {

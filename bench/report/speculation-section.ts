@@ -1,0 +1,94 @@
+// The report's part about guessed tokens: how many times as fast each text is, by kernel build and threads. Pure.
+import { figure, NOT_MEASURED, table } from './markdown.ts'
+
+/** One text, with one way of guessing. */
+export interface SpeculationRow {
+  text: string
+  /** 'none', 'lookup' or 'draft'. */
+  guesses: string
+  /** Of an answer, without its prompt. */
+  tokensPerSecond: number
+  /** Over the same without guesses, median of the rounds' quotients. */
+  times: number
+  rounds: number
+  accepted: number
+  proposed: number
+  length: number
+  /** Rows of a step and what it took, in milliseconds, as the engine measured it. */
+  costs: string
+}
+
+/** A kernel build and a number of threads. */
+export interface SpeculationCell {
+  variant: string
+  threads: number
+  machine: string
+  node: string
+  commit: string
+  rows: SpeculationRow[]
+}
+
+export interface SpeculationReport {
+  shape: string
+  cells: SpeculationCell[]
+}
+
+/** What the copies and the chat model's answers must reach, and no text may be below. */
+export const ASKED = { gain: 1.5, least: 0.97 }
+
+/** The figures that are not what was asked. */
+export function missed({ cells }: SpeculationReport): string[] {
+  return cells.flatMap(({ variant, threads, rows }) =>
+    rows.flatMap(({ text, guesses, times }) => {
+      if (guesses === 'none') return []
+      const asked = text === 'nothing repeats' ? ASKED.least : ASKED.gain
+      if (times >= asked) return []
+      return [
+        `${text}, ${guesses}, ${variant}, ${threadText(threads)}: ${figure(times, 3)} of ${asked}`,
+      ]
+    }),
+  )
+}
+
+const threadText = (threads: number): string => (threads === 1 ? '1 thread' : `${threads} threads`)
+
+export function speculationSection(report: SpeculationReport | undefined): string {
+  const title = '## Several tokens a step'
+  if (report === undefined || report.cells.length === 0) {
+    return `${title}\n\n${NOT_MEASURED}: run \`make bench-speculation\`.`
+  }
+  const { cells, shape } = report
+  const kinds = new Map<string, { text: string; guesses: string }>()
+  for (const { rows } of cells) {
+    for (const { text, guesses } of rows) {
+      if (guesses !== 'none') kinds.set(`${text} ${guesses}`, { text, guesses })
+    }
+  }
+  const cellText = ({ rows }: SpeculationCell, text: string, guesses: string): string => {
+    const row = rows.find(r => r.text === text && r.guesses === guesses)
+    if (row === undefined) return ''
+    const share = row.proposed > 0 ? `, ${row.accepted} of ${row.proposed}` : ''
+    return `${figure(row.times, 3)} (${figure(row.tokensPerSecond)} tok/s${share})`
+  }
+  const rounds = new Set(cells.flatMap(({ rows }) => rows.map(row => row.rounds)))
+  const machines = new Set(cells.map(({ machine, node }) => `${machine}, Node ${node}`))
+  const commits = new Set(cells.map(({ commit }) => commit))
+  const short = missed(report)
+  return `${title}
+
+Guessed tokens, which change none (\`make bench-speculation\`; ${[...machines].join('; ')}; commit ${[...commits].join(', ')}). Copies
+and the text in which nothing repeats are made on the ${shape} shape, whose logits are replaced after every step; calls (\`toolChoice\` left out)
+and JSON (\`json_schema\`) are answers of ryz-chat, other questions in each round. Times as fast as without guesses, the median of
+${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; in brackets the speed, and how many of the guessed tokens were right.
+
+${table(
+  ['text', 'guesses', ...cells.map(c => `${c.variant}, ${threadText(c.threads)}`)],
+  [...kinds.values()].map(({ text, guesses }) => [
+    text,
+    guesses === 'draft' ? 'text, form and a draft' : 'text and form',
+    ...cells.map(cell => cellText(cell, text, guesses)),
+  ]),
+)}
+
+${short.length === 0 ? `Asked were ${ASKED.gain}, and ${ASKED.least} where nothing repeats.` : `Asked were ${ASKED.gain}, and ${ASKED.least} where nothing repeats. **Not met**: ${short.join('; ')}.`}`
+}
