@@ -99,7 +99,7 @@ cachegrind: setup
 # docs/PERFORMANCE.md. All three runs, or one of them:
 #   make soak SHAPE=embedded                  1,000,000 tokens (about 8 minutes on two cores)
 #   make soak SHAPE=0.7b                      50,000 tokens (about 20 minutes)
-#   make soak SHAPE=embedded BACKEND=webgpu   1,000 tokens (a GPU in software, where there is none)
+#   make soak SHAPE=embedded BACKEND=webgpu   2,000 tokens (about half an hour on a GPU in software)
 # TOKENS=n makes one shorter or longer, SEED=n repeats it, OUT=folder writes elsewhere. What was cut goes on
 # when it is called again; FRESH=1 begins anew.
 soak: build

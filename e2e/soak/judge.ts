@@ -1,5 +1,6 @@
 // What a soak found, and whether that is enough: drift, memory, books, faults. Pure.
 import { median } from '../../demo/bench/statistics.ts'
+import { ALL_KINDS } from './requests.ts'
 import type { Tally } from './traffic.ts'
 
 /** When every request of a piece of traffic had ended. */
@@ -60,6 +61,8 @@ export interface SoakRun {
 /** |drift| and growth of memory that are allowed. */
 export const MOST_DRIFT = 0.02
 export const MOST_GROWTH = 0.05
+/** Of the tokens of a run, its drift must lie over so many. */
+const LEAST_SHARE = 0.5
 /** -ln 0.05: with no failure in T, failures are rarer than one in T / 3 with 95 % confidence. */
 export const RULE_OF_THREE = 2.996
 
@@ -130,10 +133,15 @@ export function notMet(run: SoakRun): string[] {
   if (run.drift) {
     const { change } = driftOf(run.drift)
     if (!(Math.abs(change) < MOST_DRIFT)) found.push(`drift ${percent(change)}`)
+    const { tokens } = run.drift
+    if (tokens < LEAST_SHARE * run.tokens) found.push(`a drift over ${tokens} tokens alone`)
   } else found.push('no drift was measured')
   const { mb, growth } = memoryOf(run)
   if (mb[0] > 0 && !(growth < MOST_GROWTH)) found.push(`memory grew by ${percent(growth)}`)
   if (new Set(run.samples.map(s => s.engineBytes)).size !== 1) found.push('the engine grew')
+  const asked = Object.keys(run.requests.kinds)
+  const missing = ALL_KINDS.filter(({ name }) => !asked.some(key => key.startsWith(`${name} `)))
+  if (missing.length > 0) found.push(`never asked: ${missing.map(kind => kind.name).join(', ')}`)
   return found
 }
 

@@ -1,6 +1,7 @@
 // The page of the soak: loads the built package and does what the server that serves it says, one command
 // after the other (client.ts): traffic, a fixed request against the clock, the logits of a fixed prompt.
 import type { LoadOptions, Ryzanstein } from '../../src/index.ts'
+import { ALL_KINDS, type Kind } from './requests.ts'
 import { discrepancies, noTally, runTraffic, settled, sumOf, type Tally } from './traffic.ts'
 
 export type Command =
@@ -10,6 +11,8 @@ export type Command =
       readonly tokens: number
       readonly seed: number
       readonly callers: number
+      /** Of prompts and answers, beside a busy page's. */
+      readonly length: number
     }
   | { readonly do: 'speed'; readonly tokens: number; readonly ms: number }
   | { readonly do: 'logits' }
@@ -47,6 +50,8 @@ let contextLength = 0
 let books = noTally()
 /** Answers that must come out the same; a GPU's sums may round otherwise in another step. */
 let answers: Map<string, string> | undefined
+/** Kinds that were not asked for yet: sessions and what else is rare before what comes anyway. */
+const due: Kind[] = ALL_KINDS.toSorted((a, b) => a.weight - b.weight)
 const PROMPT = Array.from({ length: 40 }, (_, i) => 11 + 7 * i)
 
 async function loaded(): Promise<Loaded> {
@@ -54,9 +59,14 @@ async function loaded(): Promise<Loaded> {
   return { backend, variant, threads, ...(gpu && { adapter: gpu.description || gpu.architecture }) }
 }
 
-async function traffic(tokens: number, seed: number, callers: number): Promise<Piece> {
+async function traffic(
+  tokens: number,
+  seed: number,
+  callers: number,
+  length: number,
+): Promise<Piece> {
   const began = performance.now()
-  const options = { tokens, seed, contextLength, callers, rich: true, answers }
+  const options = { tokens, seed, contextLength, callers, length, rich: true, answers, due }
   const tally = await runTraffic(engine, options)
   const seconds = (performance.now() - began) / 1000
   const stats = await settled(engine)
@@ -100,7 +110,7 @@ async function run(command: Command): Promise<unknown> {
       return first
     }
     case 'traffic':
-      return traffic(command.tokens, command.seed, command.callers)
+      return traffic(command.tokens, command.seed, command.callers, command.length)
     case 'speed':
       return speed(command.tokens, command.ms)
     case 'logits': {

@@ -1,6 +1,6 @@
 // One soak, part by part: two browsers with the same engine, of which one answers the traffic and the other
-// rests. What was found is written down after every piece, so that a run that was cut goes on with the tokens
-// that are missing. A page or engine that dies is a failure, and the next part goes on.
+// rests. What was found, drift included, is written down after every piece, so that a run that was cut goes on with the
+// tokens that are missing. A page or engine that dies is a failure, and the next part goes on.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { LoadOptions } from '../../src/index.ts'
@@ -19,10 +19,14 @@ export interface SoakSetting {
   readonly seed: number
   /** Callers at once. */
   readonly callers: number
+  /** Of prompts and answers, beside a busy page's. */
+  readonly length: number
   /** Pieces of traffic; after each all requests have ended, and the logits are looked at. */
   readonly pieces: number
   /** Of the fixed request. */
   readonly speedTokens: number
+  /** Milliseconds of one measurement of its speed at least. */
+  readonly speedMs: number
   /** Seconds of pairs at the start, and as many at the end. */
   readonly pairSeconds: number
   readonly mounts: Readonly<Record<string, string>>
@@ -34,10 +38,10 @@ export interface SoakSetting {
 
 const WARM_SHARE = 0.02
 const FEWEST_PAIRS = 5
+/** After a piece that is not the last. */
+const PAIRS_BETWEEN = 3
 const MOST_PAIRS = 200
 const MOST_FAILURES = 5
-/** Of one measurement; in shorter ones the clock and the first token count. */
-const SPEED_MS = 300
 
 /** Runs to its end, or goes on from where an earlier run of the same setting was cut. */
 export async function runSoak(setting: SoakSetting): Promise<SoakRun> {
@@ -80,7 +84,7 @@ function begunBefore({ state, name, tokens }: SoakSetting): SoakRun | undefined 
 }
 
 async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Promise<void> {
-  const { tokens, mounts, options, callers } = setting
+  const { tokens, mounts, options, callers, length, pairSeconds } = setting
   const gpu = options.backend === 'webgpu'
   const soaked = await openClient(mounts, gpu)
   const rested = await openClient(mounts, gpu)
@@ -97,23 +101,28 @@ async function part(setting: SoakSetting, run: SoakRun, answers: () => void): Pr
       tokens: Math.ceil(WARM_SHARE * tokens),
       seed: setting.seed,
       callers,
+      length,
     } as const
     console.log(`${setting.name}: ${run.backend} ${run.variant}, getting warm`)
     await rested.call<Piece>(warm)
     enter(setting, run, await soaked.call<Piece>(warm), soaked.rssMb())
     const from = run.tokens
     run.logits.push(await soaked.call<string>({ do: 'logits' }))
-    const start = await pairs(setting, soaked, rested)
-    while (run.tokens < tokens) {
-      const size = Math.min(Math.ceil(tokens / setting.pieces), tokens - run.tokens)
+    const start = await pairs(setting, soaked, rested, pairSeconds)
+    const size = Math.ceil(tokens / setting.pieces)
+    do {
       const seed = setting.seed + run.samples.length
-      const piece = await soaked.call<Piece>({ do: 'traffic', tokens: size, seed, callers })
+      const left = tokens - run.tokens
+      const wanted = left > 0 ? Math.min(size, left) : size
+      const what = { tokens: wanted, seed, callers, length } as const
+      const piece = await soaked.call<Piece>({ do: 'traffic', ...what })
       enter(setting, run, piece, soaked.rssMb())
       run.logits.push(await soaked.call<string>({ do: 'logits' }))
-    }
-    const end = await pairs(setting, soaked, rested)
-    const between = run.tokens - from
-    if (between >= (run.drift?.tokens ?? 0)) run.drift = { tokens: between, start, end }
+      // Written down with every piece: whoever is cut later has a drift of the tokens so far.
+      const isOver = run.tokens >= tokens
+      const end = await pairs(setting, soaked, rested, isOver ? pairSeconds : undefined)
+      drifted(setting, run, { tokens: run.tokens - from, start, end })
+    } while (run.tokens < tokens)
   } finally {
     await Promise.all([soaked.close(), rested.close()])
   }
@@ -134,8 +143,7 @@ function enter(setting: SoakSetting, run: SoakRun, piece: Piece, rssMb: number):
     kvBlocksCached,
     engineBytes,
   })
-  mkdirSync(dirname(setting.state), { recursive: true })
-  writeFileSync(setting.state, JSON.stringify({ of: setting.tokens, run }))
+  save(setting, run)
   process.stdout.write(
     `\r${setting.name}: ${run.tokens} of ${setting.tokens} tokens, ${rssMb} MB  `,
   )
@@ -143,13 +151,34 @@ function enter(setting: SoakSetting, run: SoakRun, piece: Piece, rssMb: number):
   if (died !== undefined) throw new Error(died)
 }
 
+/** The drift over the most tokens that one engine has answered. */
+export function longest(a: SoakRun['drift'], b: SoakRun['drift']): SoakRun['drift'] {
+  return a === null || (b !== null && b.tokens >= a.tokens) ? b : a
+}
+
+function drifted(setting: SoakSetting, run: SoakRun, drift: NonNullable<SoakRun['drift']>): void {
+  run.drift = longest(run.drift, drift)
+  save(setting, run)
+}
+
+function save({ state, tokens }: SoakSetting, run: SoakRun): void {
+  mkdirSync(dirname(state), { recursive: true })
+  writeFileSync(state, JSON.stringify({ of: tokens, run }))
+}
+
 /** The fixed request on both engines in turns, who is first changing from pair to pair. */
-async function pairs(setting: SoakSetting, soaked: Client, rested: Client): Promise<Pairs> {
+async function pairs(
+  { speedTokens, speedMs }: SoakSetting,
+  soaked: Client,
+  rested: Client,
+  seconds?: number,
+): Promise<Pairs> {
+  const fewest = seconds === undefined ? PAIRS_BETWEEN : FEWEST_PAIRS
   const found: Pairs = { soaked: [], rested: [] }
-  const speed = { do: 'speed', tokens: setting.speedTokens, ms: SPEED_MS } as const
+  const speed = { do: 'speed', tokens: speedTokens, ms: speedMs } as const
   for (const client of [soaked, rested]) await client.call<number>(speed)
-  const until = Date.now() + 1000 * setting.pairSeconds
-  for (let i = 0; i < MOST_PAIRS && (i < FEWEST_PAIRS || Date.now() < until); i++) {
+  const until = Date.now() + 1000 * (seconds ?? 0)
+  for (let i = 0; i < MOST_PAIRS && (i < fewest || Date.now() < until); i++) {
     const turns = [
       ['soaked', soaked],
       ['rested', rested],

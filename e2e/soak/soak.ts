@@ -33,10 +33,13 @@ interface Kind {
   readonly callers: number
   readonly pieces: number
   readonly context: number
+  /** Of prompts and answers, beside a busy page's. */
+  readonly length: number
+  readonly speedMs: number
 }
-/** On the CPU; a GPU in software takes a second for a prompt. */
-const BUSY = { callers: 10, pieces: 25, context: 320 } as const
-const CALM = { callers: 4, pieces: 8, context: 192 } as const
+/** On the CPU; a GPU in software takes seconds for a prompt, and about one for the 8 tokens of a measurement. */
+const BUSY = { callers: 10, pieces: 25, context: 320, length: 1, speedMs: 300 } as const
+const CALM = { callers: 4, pieces: 8, context: 128, length: 0.5, speedMs: 500 } as const
 const KINDS: readonly Kind[] = [
   {
     name: 'embedded',
@@ -51,8 +54,8 @@ const KINDS: readonly Kind[] = [
     name: 'embedded-webgpu',
     shape: 'embedded',
     backend: 'webgpu',
-    tokens: 1000,
-    speedTokens: 24,
+    tokens: 2000,
+    speedTokens: 8,
     ...CALM,
   },
 ]
@@ -96,7 +99,7 @@ const home = resolve(values.out) === DOCS ? join(ROOT, 'docs') : values.out
 console.log(writeReport(values.out, join(home, 'PERFORMANCE.md')))
 
 async function soak(kind: Kind): Promise<void> {
-  const { name, shape, backend, speedTokens, callers, pieces, context } = kind
+  const { name, shape, backend, context, ...how } = kind
   const tokens = Number(values.tokens ?? kind.tokens)
   const seed = Number(values.seed)
   if (shape === '0.7b') await ensureModel(MODELS, LARGE)
@@ -116,15 +119,13 @@ async function soak(kind: Kind): Promise<void> {
   const state = join(ROOT, `build/soak/${name}.json`)
   if (values.fresh) rmSync(state, { force: true })
   const run = await runSoak({
+    ...how,
     name,
     model,
     path,
     options,
     tokens,
     seed,
-    callers,
-    pieces,
-    speedTokens,
     pairSeconds: Number(values['pair-seconds']),
     mounts: {
       '/dist/': join(ROOT, 'dist'),

@@ -1,7 +1,7 @@
 // Mixed requests from several callers at once, as a busy page sends them (requests.ts). Seeded. Keeps its own
 // books, to be held against the engine's. Runs in a page: the soak test's and soak.ts's.
 import type { EngineStats, Ryzanstein } from '../../src/index.ts'
-import { type Kind, type Outcome, PLAIN_KINDS, RICH_KINDS, type Sender } from './requests.ts'
+import { ALL_KINDS, type Kind, type Outcome, PLAIN_KINDS, type Sender } from './requests.ts'
 
 /** What became of the requests, as the page saw it. */
 export interface Tally extends Record<Outcome, number> {
@@ -26,6 +26,10 @@ export interface TrafficOptions {
   rich?: boolean
   /** Answers that must come out the same, from earlier traffic; undefined: they need not. Grows. */
   answers?: Map<string, string> | undefined
+  /** Kinds that come before any other, so that no run lacks one by chance: all of them when absent. Shrinks. */
+  due?: Kind[] | undefined
+  /** Length of prompts and answers, and of bursts, beside a busy page's; 1 when absent. */
+  length?: number
 }
 
 /** Ends by the code of the error; any other is wrong. */
@@ -68,6 +72,7 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
   const sender: Sender = {
     engine,
     contextLength: options.contextLength,
+    length: options.length ?? 1,
     upTo: n => Math.floor(random() * n),
     ids: (n, from) =>
       Array.from({ length: n }, (_, i) => 10 + ((from * 977 + i * 31) % (vocab - 20))),
@@ -82,7 +87,7 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
     },
     wrong,
   }
-  const kinds = options.rich ? [...PLAIN_KINDS, ...RICH_KINDS] : PLAIN_KINDS
+  const kinds = options.rich ? ALL_KINDS : PLAIN_KINDS
   const weights = kinds.reduce((sum, kind) => sum + kind.weight, 0)
 
   async function send(kind: Kind): Promise<void> {
@@ -104,10 +109,9 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
     if (!mayBe) wrong(`${kind.name}: ${outcome}`)
   }
 
-  /** Each kind comes once, so that no run lacks one by chance, then by weight. */
-  const first = [...kinds]
+  const due = options.due ?? [...kinds]
   function chosen(): Kind {
-    const next = first.shift()
+    const next = due.shift()
     if (next !== undefined) return next
     let left = random() * weights
     for (const kind of kinds) {
@@ -120,7 +124,8 @@ export async function runTraffic(engine: Ryzanstein, options: TrafficOptions): P
   async function caller(): Promise<void> {
     while (tally.tokens < options.tokens && !dead) {
       const kind = chosen()
-      await Promise.all(Array.from({ length: kind.burst ?? 1 }, () => send(kind)))
+      const count = Math.ceil(sender.length * (kind.burst ?? 1))
+      await Promise.all(Array.from({ length: count }, () => send(kind)))
     }
   }
   await Promise.all(Array.from({ length: options.callers ?? 6 }, caller))
