@@ -6,7 +6,6 @@ import { kvBlockBytes } from '../../src/backend/backend.ts'
 import {
   GATE_KINDS,
   KV_TYPES,
-  kindName,
   LAYOUTS,
   LINEAR_KINDS,
   TABLE_LAYOUTS,
@@ -32,6 +31,15 @@ import {
   resetable,
   sameBits,
 } from './ops.ts'
+import {
+  attendName,
+  EXPERTS,
+  expertName,
+  HEAD_SIZES,
+  linearName,
+  linearsOf,
+  SHAPES,
+} from './shapes.ts'
 
 const SEED = Number(process.env.RYZ_SEED ?? 20261123)
 console.log(`conformance: RYZ_SEED=${SEED}`)
@@ -52,45 +60,10 @@ const BUILDS = [
 
 const reference: Resetable = resetable(async () => createReferenceBackend({ limits: LIMITS }))
 
-/** K = one tile and less, whole tiles, just over; N = 1, odd, odd over several tiles. */
-const SHAPES = [
-  { rows: 1, cols: 64 },
-  { rows: 33, cols: 192 },
-  { rows: 7, cols: 50 },
-  { rows: 130, cols: 1536 },
-  { rows: 5, cols: 6912 },
-  { rows: 6, cols: 8640 },
-] as const
-
-const LINEARS: LinearCase[] = SHAPES.flatMap(shape =>
-  LINEAR_KINDS.map(kind => ({ ...shape, ...kind })),
-)
-
-const EXPERTS: ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
-  ...kind,
-  // Odd shapes: experts' matrices do not end at tiles.
-  rows: [24, 33, 7][i % 3]!,
-  cols: [192, 50][i % 2]!,
-  experts: [8, 5, 2][i % 3]!,
-  used: [3, 1, 2][i % 3]!,
-  scores: i % 2 ? 'sigmoid' : 'softmax',
-  normalise: i % 4 > 1,
-  scale: i % 5 === 0 ? 2.5 : 1,
-  bias: i % 3 === 1,
-}))
+const LINEARS = linearsOf([...SHAPES, { rows: 5, cols: 6912 }])
 
 const ATTENDS: AttendCase[] = [
-  ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
-    KV_TYPES.map(type => ({
-      headDim,
-      type,
-      heads: 4,
-      kvHeads: 2,
-      ropeDim: headDim,
-      pairing: headDim % 64 === 0 ? ('neox' as const) : ('norm' as const),
-      qkNorm: headDim % 3 === 0 || headDim === 100,
-    })),
-  ),
+  ...HEAD_SIZES,
   { headDim: 64, type: 'f16', heads: 6, kvHeads: 6, ropeDim: 32, pairing: 'neox', qkNorm: false },
   { headDim: 50, type: 'f32', heads: 3, kvHeads: 1, ropeDim: 20, pairing: 'norm', qkNorm: true },
   { headDim: 50, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 50, pairing: 'neox', qkNorm: true },
@@ -125,10 +98,6 @@ async function expected(key: string, run: () => Promise<Float32Array>): Promise<
   return found
 }
 
-function linearName(c: LinearCase): string {
-  return `${kindName(c)} activations, ${c.rows} x ${c.cols}`
-}
-
 type Mix = Awaited<ReturnType<typeof expertRows>>
 const knownMixes = new Map<string, Mix>()
 async function expectedMix(key: string, c: ExpertCase, count: number): Promise<Mix> {
@@ -136,15 +105,6 @@ async function expectedMix(key: string, c: ExpertCase, count: number): Promise<M
   const found = knownMixes.get(key) ?? (await expertRows(reference, c, count, SEED))
   knownMixes.set(key, found)
   return found
-}
-
-function expertName(c: ExpertCase): string {
-  return `${c.used} of ${c.experts} by ${c.scores}, ${kindName(c)}, ${c.rows} x ${c.cols}`
-}
-
-function attendName(c: AttendCase): string {
-  const norm = c.qkNorm ? ', QK-norm' : ''
-  return `${c.heads}/${c.kvHeads} heads of ${c.headDim}, KV ${c.type}, RoPE ${c.pairing} ${c.ropeDim}${norm}`
 }
 
 describe.each(BUILDS)('$variant with $threads threads', ({ variant, threads }) => {

@@ -8,9 +8,9 @@ import {
   LINEAR_KINDS,
   TABLE_LAYOUTS,
 } from '../../src/backend/cases.ts'
-import { createReferenceBackend } from '../../src/backend/reference/reference-backend.ts'
 import { type Gpu, openGpu } from '../../src/backend/webgpu/device.ts'
 import { createWebGpuBackend } from '../../src/backend/webgpu/webgpu-backend.ts'
+import { besideReference } from '../backend/beside-reference.ts'
 import { FLOAT_SUMS, KV_WORDS, near } from '../backend/near.ts'
 import * as ops from '../backend/ops.ts'
 
@@ -19,17 +19,11 @@ const gpu: Gpu | string = await openGpu(navigator.gpu, { allowSoftwareAdapter: t
 console.log(`webgpu in the browser: ${typeof gpu === 'string' ? gpu : gpu.info.architecture}`)
 
 describe.skipIf(typeof gpu === 'string')('WebGPU in the browser', () => {
-  const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
-  const tested = ops.resetable(async () =>
+  const pair = besideReference(async () =>
     createWebGpuBackend({ gpu: gpu as Gpu, limits: ops.LIMITS }),
   )
-  afterAll(() => {
-    tested.close()
-    reference.close()
-  })
-  const ready = () => Promise.all([tested.ready(), reference.ready()])
-  const both = async (run: (on: ops.Resetable) => Promise<Float32Array>) =>
-    [await run(tested), await run(reference)] as const
+  const { tested, reference, ready, reset, both } = pair
+  afterAll(pair.close)
 
   it.each(LINEAR_KINDS.map(kind => [kindName(kind), kind] as const))(
     'linear %s',
@@ -93,7 +87,7 @@ describe.skipIf(typeof gpu === 'string')('WebGPU in the browser', () => {
   })
 
   it.each(KV_TYPES)('attend over %s KV', async type => {
-    await Promise.all([tested.reset(), reference.reset()])
+    await reset()
     const c = {
       headDim: 64,
       heads: 4,

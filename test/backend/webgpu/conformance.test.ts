@@ -11,41 +11,22 @@ import {
   LINEAR_KINDS,
   TABLE_LAYOUTS,
 } from '../../../src/backend/cases.ts'
-import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
 import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
 import type { KvType } from '../../../src/types/index.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { besideReference } from '../beside-reference.ts'
 import { FLOAT_SUMS, KV_WORDS, near } from '../near.ts'
 import * as ops from '../ops.ts'
+import { attendName, HEAD_SIZES, linearName, linearsOf, SHAPES } from '../shapes.ts'
 
 const SEED = Number(process.env.RYZ_SEED ?? 20261128)
 const adapter = await adapterHere()
 console.log(`webgpu conformance: ${adapter ?? 'no adapter, skipped'}, RYZ_SEED=${SEED}`)
 
-/** K = one tile and less, whole tiles, just over; N = 1, odd, odd over several tiles. */
-const SHAPES = [
-  { rows: 1, cols: 64 },
-  { rows: 33, cols: 192 },
-  { rows: 7, cols: 50 },
-  { rows: 130, cols: 1536 },
-  { rows: 6, cols: 8640 },
-] as const
-const LINEARS: ops.LinearCase[] = SHAPES.flatMap(shape =>
-  LINEAR_KINDS.map(kind => ({ ...shape, ...kind })),
-)
+const LINEARS = linearsOf(SHAPES)
 const HEADS = { heads: 4, kvHeads: 2, pairing: 'neox', qkNorm: false } as const
 const ATTENDS: ops.AttendCase[] = [
-  ...[32, 64, 80, 96, 100, 128, 256].flatMap(headDim =>
-    KV_TYPES.map(type => ({
-      headDim,
-      type,
-      heads: 4,
-      kvHeads: 2,
-      ropeDim: headDim,
-      pairing: headDim % 64 === 0 ? ('neox' as const) : ('norm' as const),
-      qkNorm: headDim % 3 === 0 || headDim === 100,
-    })),
-  ),
+  ...HEAD_SIZES,
   { ...HEADS, headDim: 64, type: 'f16', heads: 8, kvHeads: 1, ropeDim: 32 },
   { ...HEADS, headDim: 64, type: 'f32', heads: 6, kvHeads: 6, ropeDim: 32 },
   { ...HEADS, headDim: 50, type: 'int8', heads: 3, kvHeads: 1, ropeDim: 50, qkNorm: true },
@@ -57,30 +38,12 @@ function toleranceOf(type: KvType): number {
   return type === 'int8' || type === 'int4' ? KV_WORDS : FLOAT_SUMS
 }
 
-function linearName(c: ops.LinearCase): string {
-  return `${kindName(c)} activations, ${c.rows} x ${c.cols}`
-}
-
-function attendName(c: ops.AttendCase): string {
-  const norm = c.qkNorm ? ', QK-norm' : ''
-  return `${c.heads}/${c.kvHeads} heads of ${c.headDim}, KV ${c.type}, RoPE ${c.pairing} ${c.ropeDim}${norm}`
-}
-
 describe.skipIf(adapter === undefined)(`WebGPU on ${adapter ?? 'no adapter'}`, () => {
-  const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
-  const tested = ops.resetable(async () =>
+  const pair = besideReference(async () =>
     createWebGpuBackend({ gpu: await sharedGpu(), limits: ops.LIMITS }),
   )
-
-  afterAll(() => {
-    tested.close()
-    reference.close()
-  })
-
-  const ready = () => Promise.all([tested.ready(), reference.ready()])
-  const reset = () => Promise.all([tested.reset(), reference.reset()])
-  const both = async (run: (on: ops.Resetable) => Promise<Float32Array>) =>
-    [await run(tested), await run(reference)] as const
+  const { tested, reference, ready, reset, both } = pair
+  afterAll(pair.close)
 
   it.each(LINEARS.map(c => [linearName(c), c] as const))('linear %s', async (_, c) => {
     // One row, up to four, a tile, a tile and more.

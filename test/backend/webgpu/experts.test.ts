@@ -2,32 +2,19 @@
 // layout, the mix, what else their architectures need, and that experts which were not chosen are not read.
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Backend, ROUTE_VALUES } from '../../../src/backend/backend.ts'
-import { kindName, LINEAR_KINDS } from '../../../src/backend/cases.ts'
-import { createReferenceBackend } from '../../../src/backend/reference/reference-backend.ts'
 import type { Gpu } from '../../../src/backend/webgpu/device.ts'
 import { createWebGpuBackend } from '../../../src/backend/webgpu/webgpu-backend.ts'
 import type { BackendNetwork } from '../../../src/model/run-network.ts'
 import { adapterHere, sharedGpu } from '../../support/webgpu.ts'
+import { besideReference } from '../beside-reference.ts'
 import { FLOAT_SUMS, near } from '../near.ts'
 import * as ops from '../ops.ts'
+import { EXPERTS, expertName } from '../shapes.ts'
 import { counted } from './counted.ts'
 import { openCase } from './open-case.ts'
 
 const SEED = Number(process.env.RYZ_SEED ?? 20261128)
 const adapter = await adapterHere()
-
-const EXPERTS: ops.ExpertCase[] = LINEAR_KINDS.map((kind, i) => ({
-  ...kind,
-  // Odd shapes: experts' matrices do not end at tiles, and stand one by one.
-  rows: [24, 33, 7][i % 3]!,
-  cols: [192, 50][i % 2]!,
-  experts: [8, 5, 2][i % 3]!,
-  used: [3, 1, 2][i % 3]!,
-  scores: i % 2 ? 'sigmoid' : 'softmax',
-  normalise: i % 4 > 1,
-  scale: i % 5 === 0 ? 2.5 : 1,
-  bias: i % 3 === 1,
-}))
 
 /** Holds gate and up of four experts of moe-qwen3, of 4 kB each; of none. */
 const SMALL_BINDING = 16_384
@@ -52,24 +39,13 @@ async function decode(network: BackendNetwork, tokens: readonly number[]): Promi
 }
 
 describe.skipIf(adapter === undefined)(`experts on ${adapter ?? 'no adapter'}`, () => {
-  const reference = ops.resetable(async () => createReferenceBackend({ limits: ops.LIMITS }))
-  const tested = ops.resetable(async () =>
+  const pair = besideReference(async () =>
     createWebGpuBackend({ gpu: await sharedGpu(), limits: ops.LIMITS }),
   )
-  afterAll(() => {
-    tested.close()
-    reference.close()
-  })
-  const ready = () => Promise.all([tested.ready(), reference.ready()])
-  const reset = () => Promise.all([tested.reset(), reference.reset()])
-  const both = async (run: (on: ops.Resetable) => Promise<Float32Array>) =>
-    [await run(tested), await run(reference)] as const
+  const { tested, reference, ready, reset, both } = pair
+  afterAll(pair.close)
 
-  it.each(
-    EXPERTS.map(
-      c => [`${c.used} of ${c.experts}, ${kindName(c)}, ${c.rows} x ${c.cols}`, c] as const,
-    ),
-  )('experts %s', async (_, c) => {
+  it.each(EXPERTS.map(c => [expertName(c), c] as const))('experts %s', async (_, c) => {
     // One row, a few, and so many that pairs of one expert go together.
     for (const count of [1, 3, 33]) {
       await ready()
