@@ -186,6 +186,7 @@ function recordPath(row: BenchRow, stats: EngineStats): void {
   row.head = stats.head
   row.shape ||= stats.model.name
   if (stats.gpu) row.gpu = gpuFigures(stats.gpu)
+  if (stats.choice) row.choice = `${stats.choice.source}: ${stats.choice.reason}`
   row.fallbacks = stats.fallbacks.map(f => `${f.to} instead of ${f.from}: ${f.reason}`)
   const { weights, kv, scratch, total } = stats.memory
   const mb = (bytes: number) => rounded(bytes / 1e6)
@@ -200,6 +201,10 @@ function gpuFigures(gpu: NonNullable<EngineStats['gpu']>): GpuFigures {
     features,
     inner_loop: innerLoop,
     dispatches: gpu.stepDispatches,
+    token_bytes: gpu.tokenBytes,
+    waits: gpu.waits,
+    form: gpu.form,
+    ...(gpu.tuning && { tuning: `${gpu.tuning.source}: ${gpu.tuning.reason}` }),
     ahead: drawing?.ahead ?? 0,
     wait_ms: rounded(drawing?.waitMs ?? 0),
     ...(profile ? { profile } : {}),

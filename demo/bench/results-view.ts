@@ -1,5 +1,6 @@
 // Shows rows as they come: plots above, a table below, and the two ways to keep them.
 import { byId } from '../src/dom.ts'
+import { megabytes } from '../src/wording.ts'
 import { plotSvg } from './plot.ts'
 import { plotsOf } from './plots-of-rows.ts'
 import type { BenchReport, BenchRow, GpuFigures, PoolFigures } from './results.ts'
@@ -21,6 +22,7 @@ const COLUMNS: Columns = [
   ['threads at work', row => threadsText(row.pool)],
   ['waiting', row => (row.pool ? `${(100 * row.pool.waiting).toFixed(1)} %` : NOTHING)],
   ['GPU', row => gpuText(row.gpu)],
+  ['why', row => whyText(row)],
   ['runs as', row => `${row.variant}, ${row.threads} thr., ${row.kv} KV, ${row.head} head`],
 ]
 
@@ -64,12 +66,24 @@ function threadsText(pool: PoolFigures | undefined): string {
   return `${pool.active.toFixed(1)} (${shares} % of the work)${others}`
 }
 
-/** Adapter, dispatches of a step, and how ops were timed. */
-function gpuText(gpu: GpuFigures | undefined): string {
+/** Adapter and features, what a token costs, how far it runs ahead, and how ops were timed. */
+export function gpuText(gpu: GpuFigures | undefined): string {
   if (gpu === undefined) return NOTHING
   const software = gpu.software ? ', computes on the CPU: no speed of a GPU' : ''
   const profile = gpu.profile ? `, ops timed by ${gpu.profile}` : ''
-  return `${gpu.adapter}${software}, ${gpu.dispatches} dispatches a step${profile}`
+  const features = gpu.features.length > 0 ? gpu.features.join(', ') : 'none'
+  const ahead = `${gpu.ahead} steps ahead of a wait of ${gpu.wait_ms} ms`
+  return (
+    `${gpu.adapter}${software}; features: ${features}; ${gpu.dispatches} dispatches and ` +
+    `${megabytes(gpu.token_bytes)} a token, ${gpu.waits} waits, ${ahead}${profile}`
+  )
+}
+
+/** What was passed over or chosen, and which of the shaders' variants, each with its reason. */
+export function whyText({ choice, gpu, fallbacks }: BenchRow): string {
+  const form = gpu && `form ${gpu.form}, inner loop ${gpu.inner_loop}`
+  const tuned = gpu?.tuning ? `${form} (${gpu.tuning})` : form
+  return [...fallbacks, choice, tuned].filter(part => part !== undefined).join('; ')
 }
 
 function figure(value: number | null): string {

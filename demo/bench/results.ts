@@ -53,6 +53,13 @@ export interface GpuFigures {
   inner_loop: string
   /** Of the last step. */
   dispatches: number
+  /** Bytes of weights and KV that the last token computed alone had to read. */
+  token_bytes: number
+  /** Results that were waited for, since the load. */
+  waits: number
+  /** Where norm and rounding happen, and why: what was measured, or why nothing was. */
+  form: string
+  tuning?: string
   /** Steps sent before their tokens are read, and milliseconds of a read with nothing to compute. */
   ahead: number
   wait_ms: number
@@ -104,6 +111,8 @@ export interface BenchRow {
   pool?: PoolFigures
   /** Only of a GPU. */
   gpu?: GpuFigures
+  /** Why the GPU or the CPU computes, where that was not asked for. */
+  choice?: string
   memory_mb: MemoryParts | null
   /** RSS of the renderer before the model was loaded, seen from outside. */
   page_rss_mb: number | null

@@ -361,4 +361,5 @@ show()
 showList()
 status.textContent = 'Starting.'
 const isolation = await openSite('../')
+session.onEnded = stats => showPath(stats, isolation)
 await opening.open(chatModel())

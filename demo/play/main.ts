@@ -66,4 +66,5 @@ oddsExhibit(stage)
 onModelChosen(chatModel, model => opening.choose(model))
 status.textContent = 'Starting.'
 const isolation = await openSite('../')
+session.onEnded = stats => showPath(stats, isolation)
 await opening.open(chatModel())

@@ -38,6 +38,7 @@ export function readEngineOptions(): LoadOptions {
   if (contextLength !== undefined) options.contextLength = contextLength
   if (budgetMb !== undefined) options.memoryBudget = budgetMb * 1e6
   if (byId('opt-strict', HTMLInputElement).checked) options.strict = true
+  if (byId('opt-software', HTMLInputElement).checked) options.allowSoftwareAdapter = true
   return options
 }
 

@@ -3,6 +3,7 @@
 // timings replace it.
 import type { EngineStats, GenerateResult, Isolation } from 'ryzanstein'
 import { byId } from './dom.ts'
+import { gpuLines } from './gpu-words.ts'
 import { count, megabytes, milliseconds, pathText, sentence } from './wording.ts'
 
 const REFRESH_MS = 120
@@ -99,6 +100,7 @@ export function showPath(stats: EngineStats | null, isolation: Isolation): void 
     const by = isolation.by === 'headers' ? 'the host’s headers' : 'this site’s service worker'
     line(`Cross-origin isolated by ${by}.`)
   } else line(`Not cross-origin isolated: ${isolation.reason}.`)
+  for (const text of gpuLines(stats?.gpu, stats?.choice)) line(sentence(text))
   for (const { from, to, reason } of stats?.fallbacks ?? [])
     line(sentence(`${to} instead of ${from}: ${reason}`))
   for (const note of stats?.model.notes ?? []) line(sentence(note))

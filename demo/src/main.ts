@@ -32,6 +32,7 @@ const LONG_PROMPT = 20_000
 const WATCH_MS = 1000
 
 let isolation: Isolation
+session.onEnded = stats => showPath(stats, isolation)
 /** Someone pressed Write before the model was there. */
 let writeWhenReady = false
 let lastSeed = 0

@@ -20,6 +20,8 @@ export class Session {
   #engine: Ryzanstein | null = null
   #loading: AbortController | null = null
   #writing: AbortController | null = null
+  /** Told after each request what the engine is like now: what computes may have changed meanwhile. */
+  onEnded: (stats: EngineStats) => void = () => {}
 
   /** What is open; for calls beside the one request. */
   get engine(): Ryzanstein | null {
@@ -92,6 +94,7 @@ export class Session {
       throw caught
     } finally {
       if (this.#writing === own) this.#writing = null
+      void this.stats().then(stats => stats && this.onEnded(stats))
     }
   }
 

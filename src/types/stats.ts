@@ -40,6 +40,8 @@ export interface GpuStats {
   stepDispatches: number
   /** Dispatches of a layer for one token; 0 before there was one. */
   layerDispatches: number
+  /** Bytes of weights and KV cache that the last token computed alone had to read; 0 before there was one. */
+  tokenBytes: number
   /** Where norm and rounding happen before the linears of one token; see GpuTuning. */
   form: GpuTuning['form']
   /** How form and inner loop were chosen. */

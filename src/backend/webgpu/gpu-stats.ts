@@ -13,7 +13,7 @@ export interface BackendFigures extends Pick<GpuStats, 'waits' | 'buffers' | 'by
 
 export function gpuStatsOf(gpu: Gpu, steps: Steps, figures: BackendFigures): GpuStats {
   const { info, pipelines, tuning } = gpu
-  const { submits, dispatches, stepDispatches, layerDispatches, plans } = steps
+  const { submits, dispatches, stepDispatches, layerDispatches, tokenBytes, plans } = steps
   const { profiler, ...told } = figures
   const { choice } = pipelines
   return {
@@ -24,6 +24,7 @@ export function gpuStatsOf(gpu: Gpu, steps: Steps, figures: BackendFigures): Gpu
     dispatches,
     stepDispatches,
     layerDispatches,
+    tokenBytes,
     plans,
     ...told,
     ...(tuning && { tuning }),

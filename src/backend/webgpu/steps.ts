@@ -8,6 +8,7 @@ import { type Dispatch, makeDispatch, type Plan, type PlanParts, type Scratch } 
 import { DRAW_SETTINGS } from './drawing.ts'
 import type { Form } from './forms.ts'
 import { makePlan } from './plan.ts'
+import { readsOf } from './plan-bytes.ts'
 import type { Profiler } from './profiler.ts'
 import { STATUS_BYTES } from './read-back.ts'
 import { tilesOf } from './row-tiles.ts'
@@ -86,6 +87,8 @@ export class Steps {
   stepDispatches = 0
   /** Of a layer of the last step of one row that had several. */
   layerDispatches = 0
+  /** Bytes of weights and KV that the last step of one row had to read. */
+  tokenBytes = 0
   plans = 0
   /** Words of finish.wgsl and finite.wgsl. */
   readonly status: GPUBuffer
@@ -320,9 +323,17 @@ export class Steps {
   }
 
   #planOf(node: OpNode): Plan {
-    node.plan ??= { fused: this.#makePlan(this.#options.fuse), plain: undefined }
+    node.plan ??= {
+      fused: this.#makePlan(this.#options.fuse),
+      plain: undefined,
+      reads: readsOf(this.#trace.path()),
+    }
     const plans = node.plan
-    if (this.#rows?.count === 1) this.layerDispatches = plans.fused.layer || this.layerDispatches
+    if (this.#rows?.count === 1) {
+      this.layerDispatches = plans.fused.layer || this.layerDispatches
+      const { weightBytes, kvTokenBytes } = plans.reads
+      this.tokenBytes = weightBytes + kvTokenBytes * (this.#rows.positions[0]! + 1)
+    }
     if (this.#agrees(plans.fused)) return plans.fused
     plans.plain ??= this.#makePlan(false)
     return plans.plain

@@ -3,6 +3,7 @@
 // made anew. What may differ from step to step (row counts, ids, positions, block tables) goes into the step
 // block, at a place that belongs to the node. Used by webgpu-backend.ts; plan.ts turns paths into dispatches.
 import type { Plan } from './dispatch.ts'
+import type { Reads } from './plan-bytes.ts'
 
 export type OpKind =
   | 'embed'
@@ -37,7 +38,7 @@ export interface OpNode {
   readonly parent: OpNode | undefined
   readonly next: OpNode[]
   /** What runs for the path that ends here; made by the first step that ends here. */
-  plan: { fused: Plan; plain: Plan | undefined } | undefined
+  plan: { fused: Plan; plain: Plan | undefined; reads: Reads } | undefined
 }
 
 /** The first words of a step block: its number, and what finite() looks at. */
