@@ -6,7 +6,7 @@ import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { planCells } from '../demo/bench/plan.ts'
-import type { BenchReport, BenchRow } from '../demo/bench/results.ts'
+import { type BenchReport, type BenchRow, isSoftware } from '../demo/bench/results.ts'
 import { LOAD_BACKENDS } from '../src/options/load.ts'
 import { commitText, machineText } from '../tools/machine.ts'
 import { PLACES, runBusy } from './busy/busy.ts'
@@ -235,6 +235,7 @@ function seconds(since: number): number {
 function line(row: BenchRow): string {
   const head = `${row.job} ${row.value}`.padEnd(24)
   if (row.error) return `${head} ${row.error.code}: ${row.error.message}`
+  if (isSoftware(row)) return `${head} ${row.gpu!.adapter}: works; it computes on the CPU, no speed`
   const figures = [
     row.decode_tok_s === null ? '' : `decode ${row.decode_tok_s} tok/s`,
     row.prefill_tok_s === null ? '' : `prefill ${row.prefill_tok_s} tok/s`,

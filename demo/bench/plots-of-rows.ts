@@ -1,6 +1,6 @@
 // Which plots a set of rows deserves. Pure; used by the page while rows come in, and by the report.
 import type { Plot, PlotPoint, PlotSeries } from './plot.ts'
-import type { BenchRow } from './results.ts'
+import { type BenchRow, isSoftware } from './results.ts'
 import type { Spread } from './statistics.ts'
 
 const AXIS: Record<string, string> = {
@@ -27,8 +27,9 @@ function points(rows: readonly BenchRow[], figure: Figure): PlotPoint[] {
   })
 }
 
-/** The plots of the rows of one sweep, in the order they came. */
-export function plotsOf(rows: readonly BenchRow[]): Plot[] {
+/** The plots of the rows of one sweep, in the order they came; none of a GPU in software. */
+export function plotsOf(all: readonly BenchRow[]): Plot[] {
+  const rows = all.filter(row => !isSoftware(row))
   const sweep = rows[0]?.sweep
   if (sweep === undefined) return []
   if (sweep === 'breakdown') return rows.flatMap(breakdownPlot)

@@ -3,7 +3,13 @@ import { byId } from '../src/dom.ts'
 import { megabytes } from '../src/wording.ts'
 import { plotSvg } from './plot.ts'
 import { plotsOf } from './plots-of-rows.ts'
-import type { BenchReport, BenchRow, GpuFigures, PoolFigures } from './results.ts'
+import {
+  type BenchReport,
+  type BenchRow,
+  type GpuFigures,
+  isSoftware,
+  type PoolFigures,
+} from './results.ts'
 import { relativeSpread } from './statistics.ts'
 
 type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
@@ -12,10 +18,10 @@ const NOTHING = '–'
 
 const COLUMNS: Columns = [
   ['value', row => row.value],
-  ['decode tok/s', row => figure(row.decode_tok_s)],
-  ['±', row => swing(row)],
-  ['prefill tok/s', row => figure(row.prefill_tok_s)],
-  ['first ms', row => figure(row.ttft_ms)],
+  ['decode tok/s', row => speed(row, row.decode_tok_s)],
+  ['±', row => (isSoftware(row) ? '' : swing(row))],
+  ['prefill tok/s', row => speed(row, row.prefill_tok_s)],
+  ['first ms', row => speed(row, row.ttft_ms)],
   ['read GB/s', row => figure(row.read_gb_s ?? null)],
   ['load ms', row => figure(row.load_ms)],
   ['MB', row => figure(row.memory_mb?.total ?? null)],
@@ -72,7 +78,8 @@ export function gpuText(gpu: GpuFigures | undefined): string {
   const software = gpu.software ? ', computes on the CPU: no speed of a GPU' : ''
   const profile = gpu.profile ? `, ops timed by ${gpu.profile}` : ''
   const features = gpu.features.length > 0 ? gpu.features.join(', ') : 'none'
-  const ahead = `${gpu.ahead} steps ahead of a wait of ${gpu.wait_ms} ms`
+  const steps = gpu.ahead === 1 ? '1 step' : `${gpu.ahead} steps`
+  const ahead = `${steps} ahead of a wait of ${gpu.wait_ms} ms`
   return (
     `${gpu.adapter}${software}; features: ${features}; ${gpu.dispatches} dispatches and ` +
     `${megabytes(gpu.token_bytes)} a token, ${gpu.waits} waits, ${ahead}${profile}`
@@ -84,6 +91,11 @@ export function whyText({ choice, gpu, fallbacks }: BenchRow): string {
   const form = gpu && `form ${gpu.form}, inner loop ${gpu.inner_loop}`
   const tuned = gpu?.tuning ? `${form} (${gpu.tuning})` : form
   return [...fallbacks, choice, tuned].filter(part => part !== undefined).join('; ')
+}
+
+/** Of a GPU in software the speed is nobody's: not told. */
+export function speed(row: BenchRow, value: number | null): string {
+  return isSoftware(row) ? NOTHING : figure(value)
 }
 
 function figure(value: number | null): string {

@@ -139,6 +139,11 @@ export interface BenchRow {
   measured?: { machine: string; commit: string; date: string }
 }
 
+/** Whether its GPU computes on the CPU: its speeds are kept to see that it works, and told nowhere. */
+export function isSoftware({ gpu }: BenchRow): boolean {
+  return gpu?.software === true
+}
+
 /** A model file that was measured. */
 export interface FileFacts {
   name: string
