@@ -4,6 +4,7 @@
 import { expose } from 'comlink'
 import { Engine, type EngineExtras } from '../engine/engine.ts'
 import type { EngineParts, LoadHooks } from '../engine/load/engine-parts.ts'
+import { PageView } from '../engine/load/page-view.ts'
 import type { Submitted } from '../engine/schedule/scheduler.ts'
 import { asRyzError, RyzError, throwIfAborted } from '../errors.ts'
 import type {
@@ -47,6 +48,7 @@ export function createEngineApi(
   openParts: OpenParts,
   forecast: Forecast = notBound,
   grammar?: EngineExtras['grammar'],
+  view = new PageView(),
 ): EngineApi {
   let engine: Engine | undefined
   let loading: AbortController | undefined
@@ -193,6 +195,7 @@ export function createEngineApi(
       clients.delete(client)
     },
 
+    page: hidden => view.set(hidden),
     ping: () => ({
       longestStepMs: engine?.longestStepMs ?? 0,
       path: engine?.path ?? { id: '', name: '' },

@@ -74,6 +74,15 @@ async function fetchBytes(url: string): Promise<ArrayBuffer> {
 /** Devices that end a tab which takes too much memory, without a word. */
 const ENDS_TABS = /Android|iPhone|iPad|Mobile/
 
+/** Whether the browser has WebGPU; a page may forbid it by a getter that throws. */
+function hasGpu(): boolean {
+  try {
+    return Boolean(navigator.gpu)
+  } catch {
+    return false
+  }
+}
+
 /** The factory of WebGPU backends, in a file of its own that comes when the GPU is asked for. */
 async function gpuFactory(rung: Rung, options: WireLoadOptions): Promise<BackendFactory> {
   const { powerPreference, allowSoftwareAdapter, profileGpu: profile } = options
@@ -170,7 +179,7 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
   const open = (options.backend ?? 'auto') === 'auto' && (options.variant ?? 'auto') === 'auto'
   const arrange = calibrated(calibrate)
   // A GPU is compared with all of the CPU.
-  const compared = calibrated(calibrate ?? (navigator.gpu ? 'contest' : undefined))
+  const compared = calibrated(calibrate ?? (hasGpu() ? 'contest' : undefined))
   const contest = (base: Arrange): Arrange =>
     withContest(base, {
       gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),

@@ -109,6 +109,8 @@ export interface EngineApi {
   attach(client: string, port: MessagePort): void
   /** The tab is gone: cancels what it asked for. */
   detach(client: string): void
+  /** The page is hidden, or is so no more. */
+  page(hidden: boolean): void
   ping(): Pong
   close(): Promise<void>
 }

@@ -4,6 +4,7 @@ import { transfer } from 'comlink'
 import type { LoadOptions, LoadProgress, ModelInfo, ModelSource } from '../../types/index.ts'
 import type { Pong, ProgressMessage, WireLoadOptions } from '../../worker/protocol.ts'
 import { Connection, type Heartbeat, type WorkerLike } from './connection.ts'
+import { watchPage } from './page-sight.ts'
 import { aborted, onAbort, sourceForWorker, tell } from './start-worker.ts'
 import { wireOptions } from './wire-options.ts'
 
@@ -33,6 +34,10 @@ export async function openConnection(
   const { wire, close } = wireOptions(options, worker, avoid)
   const connection = new Connection(worker, beat)
   void connection.ended.then(close)
+  const unwatch = watchPage(hidden => {
+    connection.call(remote => remote.page(hidden)).catch(() => undefined) // it ended
+  })
+  void connection.ended.then(unwatch)
   const { port1, port2 } = new MessageChannel()
   let progress: LoadProgress = { phase: 'header', loadedBytes: 0, totalBytes: 0, bytesPerSecond: 0 }
   port1.onmessage = (event: MessageEvent<ProgressMessage>) => {

@@ -7,6 +7,7 @@ import { GpuWatch, type Quiet } from '../../../src/engine/faults/gpu-watch.ts'
 import { decide } from '../../../src/engine/load/contest.ts'
 import type { OpenNetwork } from '../../../src/engine/load/open-network.ts'
 import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
+import { PageView } from '../../../src/engine/load/page-view.ts'
 import { Idle } from '../../../src/engine/schedule/idle.ts'
 import { type ErrorCode, RyzError } from '../../../src/errors.ts'
 import type { BackendChoice, ExpectedSpeed } from '../../../src/types/index.ts'
@@ -22,13 +23,18 @@ afterEach(async () => {
   for (const engine of open.splice(0)) await engine.close()
 })
 
-async function openEngine(idleMs: number, speeds?: (side: 'webgpu' | 'wasm') => ExpectedSpeed) {
+async function openEngine(
+  idleMs: number,
+  speeds?: (side: 'webgpu' | 'wasm') => ExpectedSpeed,
+  view = new PageView(),
+) {
   const gpu = mortal()
   const kept: BackendChoice[] = []
   const contest = speeds && {
     measure: async (_: unknown, side: 'webgpu' | 'wasm') => speeds(side),
     decide,
     keep: async (choice: BackendChoice) => void kept.push(choice),
+    watch: view.watch,
   }
   const parts = await openEngineParts(
     fileOf(EMBEDDED),
@@ -248,6 +254,41 @@ describe('a GPU that writes slower than the CPU would', () => {
     expect(engine.stats().choice!.reason).toContain(
       'would be faster, but both are opened by a load',
     )
+  })
+
+  it('is not judged by what it wrote while its page was hidden, only by what comes later', async () => {
+    const view = new PageView()
+    const gpuNow = { ...fast }
+    const { parts, engine } = await openEngine(1e6, side => (side === 'wasm' ? CPUS : gpuNow), view)
+    let tokens = 0
+    const look = () =>
+      parts.watch!.look({
+        stopped: () => false,
+        between: async work => {
+          await work()
+          return true
+        },
+        written: () => ({ tokens, ms: tokens / 2 }),
+      })
+    const judged = () => engine.stats().choice!.reason.includes('measured again')
+    // Hidden and shown again between two looks: slow, and nobody's fault.
+    tokens += 40
+    view.set(true)
+    view.set(false)
+    await look()
+    expect(judged()).toBe(false)
+    // Hidden all the time.
+    view.set(true)
+    tokens += 40
+    await look()
+    tokens += 40
+    await look()
+    expect(judged()).toBe(false)
+    view.set(false)
+    await look() // counts from here
+    tokens += 40
+    await look()
+    expect(judged()).toBe(true)
   })
 
   it('is not measured again for a few tokens, nor where it keeps its pace', async () => {

@@ -7,6 +7,7 @@ import type { Arrange } from '../../../src/engine/load/arrange.ts'
 import { decide, withContest } from '../../../src/engine/load/contest.ts'
 import { measureSpeed } from '../../../src/engine/load/measure-speed.ts'
 import { openEngineParts } from '../../../src/engine/load/open-parts.ts'
+import { PageView } from '../../../src/engine/load/page-view.ts'
 import type { ModelWork } from '../../../src/engine/load/plan.ts'
 import type { BackendChoice, ExpectedSpeed, LoadOptions } from '../../../src/types/index.ts'
 import { EMBEDDED, fileOf } from '../../support/open.ts'
@@ -169,7 +170,12 @@ describe('a GPU', () => {
 describe('a load with a contest', () => {
   const real = wasmFactory('simd128', 1)
 
-  async function load(gpu: ExpectedSpeed, cpu: ExpectedSpeed, options: LoadOptions = {}) {
+  async function load(
+    gpu: ExpectedSpeed,
+    cpu: ExpectedSpeed,
+    options: LoadOptions = {},
+    hides?: PageView,
+  ) {
     const open = new Set<string>()
     const most = { together: 0, opened: 0 }
     const tracked = (factory: BackendFactory, name: string): BackendFactory => ({
@@ -210,10 +216,12 @@ describe('a load with a contest', () => {
           // It is loaded, and computes.
           const { decodeTokensPerSecond } = await measureSpeed(network)
           expect(decodeTokensPerSecond).toBeGreaterThan(0)
+          hides?.set(side === 'webgpu')
           return side === 'webgpu' ? gpu : cpu
         },
         decide,
         keep: async choice => void kept.push(choice),
+        ...(hides && { watch: hides.watch }),
       },
     })
     const hooks = { progress: () => undefined, signal: new AbortController().signal }
@@ -227,7 +235,7 @@ describe('a load with a contest', () => {
     const running = [...open]
     parts.close()
     expect(open.size).toBe(0)
-    expect(kept).toEqual([parts.choice])
+    expect(kept).toEqual(hides ? [] : [parts.choice])
     return { parts, running, ...most }
   }
 
@@ -246,6 +254,13 @@ describe('a load with a contest', () => {
     expect(parts.choice).toEqual(choice)
     expect(parts.fallbacks[0]).toMatchObject({ from: 'WebGPU on of a test', reason: choice.reason })
     expect(running).toEqual(['cpu'])
+  })
+
+  it('whose page is hidden meanwhile is decided, and not remembered', async () => {
+    const { parts, running } = await load(SLOW, CPU, {}, new PageView())
+    expect(running).toEqual(['cpu'])
+    expect(parts.choice).toMatchObject({ backend: 'wasm', source: 'measured' })
+    expect(parts.choice!.reason).toContain('the page was hidden meanwhile')
   })
 
   it('keeps both where that is faster', async () => {
