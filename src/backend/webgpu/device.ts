@@ -84,7 +84,7 @@ export async function openGpu(gpu: GPU | undefined, options: GpuOptions = {}): P
   const adapter = await requestAdapter(gpu, options)
   const refusal = refusalOf(adapter, options)
   if (refusal !== undefined) throw noGpu(refusal)
-  const { device, ...has } = await requestDevice(adapter, options)
+  const { device, ...has } = await requestDevice(gpu, adapter, options)
   const { profile = false } = options
   const can = { ...has, packed: gpu.wgslLanguageFeatures?.has(PACKED_DOT) === true }
   const choice = chosen(can, options.choice)
@@ -113,11 +113,14 @@ export async function gpuIdentity(
   options: GpuOptions = {},
 ): Promise<string | undefined> {
   if (gpu === undefined) return undefined
-  const adapter = await requestAdapter(gpu, options).catch(() => undefined)
-  if (adapter === undefined) return undefined
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
-  const features = [...adapter.features].sort().join(' ')
-  return [adapterName(adapter.info), features, maxBufferSize, maxStorageBufferBindingSize].join('|')
+  try {
+    const { info, features, limits } = await requestAdapter(gpu, options)
+    const { maxBufferSize, maxStorageBufferBindingSize } = limits
+    const all = [...features].sort().join(' ')
+    return [adapterName(info), all, maxBufferSize, maxStorageBufferBindingSize].join('|')
+  } catch {
+    return undefined // opening it says why
+  }
 }
 
 /** A software adapter that was not allowed. */
@@ -147,13 +150,15 @@ async function requestAdapter(gpu: GPU, options: GpuOptions): Promise<GPUAdapter
  * With the limits of the adapter, as that saves cuts, and the features that variants need; what is refused is done
  * without. Everything runs on the default device.
  */
+/** An adapter makes one device, and a request that failed may have used it up: each try has a fresh one. */
 async function requestDevice(
-  adapter: GPUAdapter,
+  gpu: GPU,
+  first: GPUAdapter,
   options: GpuOptions,
 ): Promise<{ device: GPUDevice } & Omit<GpuCan, 'packed'>> {
-  const { maxBufferSize, maxStorageBufferBindingSize } = adapter.limits
+  const { maxBufferSize, maxStorageBufferBindingSize } = first.limits
   const requiredLimits = { maxBufferSize, maxStorageBufferBindingSize }
-  const has = (name: GPUFeatureName): boolean => adapter.features.has(name)
+  const has = (name: GPUFeatureName): boolean => first.features.has(name)
   const optional: GPUFeatureName[] = [SUBGROUPS, F16, ...(options.profile ? [TIMESTAMPS] : [])]
   const wanted = optional.filter(has)
   const tries = [
@@ -162,8 +167,9 @@ async function requestDevice(
     { requiredFeatures: [], requiredLimits: {} },
   ]
   let refusal: unknown
-  for (const { requiredFeatures, requiredLimits } of tries) {
+  for (const [i, { requiredFeatures, requiredLimits }] of tries.entries()) {
     try {
+      const adapter = i === 0 ? first : await requestAdapter(gpu, options)
       const device = await within(
         adapter.requestDevice({ label: 'ryzanstein', requiredFeatures, requiredLimits }),
         'the browser did not answer the request for a device',

@@ -54,12 +54,20 @@ export function webGpuFactory(
   find: () => GPU | undefined,
   options: WebGpuFactoryOptions = {},
 ): BackendFactory {
+  // Some pages and extensions forbid it by a getter that throws.
+  const here = (): GPU | undefined => {
+    try {
+      return find() ?? undefined
+    } catch {
+      return undefined
+    }
+  }
   let opened: Promise<Gpu> | undefined
   let users = 0
   const device = async (): Promise<Gpu> => {
     const before = await opened?.catch(() => undefined)
     if (before === undefined || before.failure !== undefined) {
-      opened = openGpu(find(), options)
+      opened = openGpu(here(), options)
       void opened.then(gpu => gpu.lost.then(remember)).catch(() => undefined)
     }
     return opened!
@@ -94,15 +102,15 @@ export function webGpuFactory(
     path: { backend: 'webgpu', adapter: '' },
     traits: TRAITS,
     scratchBytes,
-    whyNot: async () => (await barred()) ?? whyNoGpu(find(), options),
-    identity: () => gpuIdentity(find(), options),
+    whyNot: async () => (await barred()) ?? whyNoGpu(here(), options),
+    identity: () => gpuIdentity(here(), options),
     async create(memoryBytes, limits, needs): Promise<Backend> {
       const why = await barred()
       if (why !== undefined) throw new RyzError('UNSUPPORTED_FEATURE', why)
       const loaded = await begin()
       const gpu = await device().catch((caught: unknown) => {
         loaded()
-        throw caught
+        throw asRyzError(caught, 'UNSUPPORTED_FEATURE', 'the GPU gives no device')
       })
       users++
       try {

@@ -97,6 +97,37 @@ describe('an adapter', () => {
     expect(requestAdapter).not.toHaveBeenCalled()
   })
 
+  it('is asked for through whatever stands in its place: nothing that throws gets past the factory', async () => {
+    const throwing = {
+      get wgslLanguageFeatures(): never {
+        throw new Error('blocked')
+      },
+      requestAdapter(): never {
+        throw new TypeError('blocked')
+      },
+    } as unknown as GPU
+    const odd = { requestAdapter: async () => ({ info: null }) } as unknown as GPU
+    const answers: (() => GPU | undefined)[] = [
+      () => {
+        throw new Error('SecurityError')
+      },
+      () => undefined,
+      () => null as unknown as undefined,
+      () => throwing,
+      () => odd,
+    ]
+    for (const find of answers) {
+      const factory = webGpuFactory(find, { limitMs: 20 })
+      const limits = { maxRows: 1, maxContext: 32, maxCols: 64 }
+      await expect(factory.create(1e6, limits)).rejects.toMatchObject({
+        code: 'UNSUPPORTED_FEATURE',
+      })
+      expect(await factory.identity!()).toBeUndefined()
+    }
+    const why = await Promise.all(answers.slice(0, 4).map(find => webGpuFactory(find).whyNot!()))
+    expect(why).toEqual([...Array(3).fill('this browser has no WebGPU'), 'TypeError: blocked'])
+  })
+
   it('may lack every field of its info', async () => {
     const bare = fake({})
     Object.assign(bare.adapter, { info: undefined })
@@ -190,6 +221,23 @@ describe('a device', () => {
     const { limits } = await openGpu(small.gpu)
     expect(small.asked).toHaveLength(2)
     expect(limits).toEqual({ maxBuffer: 2 ** 28, maxBinding: 2 ** 27 })
+  })
+
+  it('is asked of a fresh adapter after each refusal, as one that refused may be used up', async () => {
+    const used = new Set<object>()
+    const adapterOnce = () => {
+      const one = fake({ refuse: d => Object.keys(d.requiredLimits ?? {}).length > 0 })
+      const { requestDevice } = one.adapter
+      one.adapter.requestDevice = descriptor => {
+        if (used.has(one.adapter)) return Promise.reject(new Error('used up'))
+        used.add(one.adapter)
+        return requestDevice.call(one.adapter, descriptor)
+      }
+      return one.adapter
+    }
+    const { gpu } = fake({ adapters: [adapterOnce(), adapterOnce()] })
+    expect((await openGpu(gpu)).limits.maxBuffer).toBe(2 ** 28)
+    expect(used.size).toBe(2)
   })
 
   it('that refuses a feature is made without', async () => {
