@@ -64,3 +64,72 @@ export function rewritten(
   }
   return { requestAdapter, wgslLanguageFeatures: gpu.wgslLanguageFeatures } as unknown as GPU
 }
+
+/** The largest that was asked of a device, and what was above its limits. */
+export interface Asked {
+  devices: GPUDeviceDescriptor[]
+  buffer: number
+  binding: number
+  /** How many buffers had a label. */
+  labels: Map<string, number>
+  above: string[]
+}
+
+/**
+ * The same GPU whose adapter raises no limit and has no feature.
+ * @param lower  limits that devices say they have, below the default ones, which the runtime does not offer
+ */
+export function bounded(gpu: GPU, lower: Partial<GpuLimits> = {}): { gpu: GPU; asked: Asked } {
+  const asked: Asked = { devices: [], buffer: 0, binding: 0, labels: new Map(), above: [] }
+  const requestAdapter = async (options?: GPURequestAdapterOptions) => {
+    const adapter = await gpu.requestAdapter(options)
+    if (adapter === null) return null
+    const requestDevice = async (descriptor: GPUDeviceDescriptor = {}) => {
+      asked.devices.push(descriptor)
+      if (Object.keys(descriptor.requiredLimits ?? {}).length > 0) throw new TypeError('a limit')
+      return watch(await adapter.requestDevice(descriptor), lower, asked)
+    }
+    const { info, limits } = adapter
+    return { info, features: new Set<string>(), limits, requestDevice }
+  }
+  const { wgslLanguageFeatures } = gpu
+  return { gpu: { requestAdapter, wgslLanguageFeatures } as unknown as GPU, asked }
+}
+
+type GpuLimits = Pick<GPUSupportedLimits, 'maxBufferSize' | 'maxStorageBufferBindingSize'>
+
+function watch(device: GPUDevice, lower: Partial<GpuLimits>, asked: Asked): GPUDevice {
+  const { maxBufferSize, maxStorageBufferBindingSize } = device.limits
+  const limits: GpuLimits = { maxBufferSize, maxStorageBufferBindingSize, ...lower }
+  const above = (what: string, bytes: number, most: number): void => {
+    if (bytes > most) asked.above.push(`${what}: ${bytes} of ${most}`)
+  }
+  const createBuffer = device.createBuffer.bind(device)
+  const createBindGroup = device.createBindGroup.bind(device)
+  const own = {
+    limits,
+    createBuffer(descriptor: GPUBufferDescriptor) {
+      const { size, label = '' } = descriptor
+      asked.buffer = Math.max(asked.buffer, size)
+      asked.labels.set(label, (asked.labels.get(label) ?? 0) + 1)
+      above(`buffer ${label}`, size, limits.maxBufferSize)
+      return createBuffer(descriptor)
+    },
+    createBindGroup(descriptor: GPUBindGroupDescriptor) {
+      for (const { resource } of descriptor.entries) {
+        const { buffer, offset = 0, size } = resource as GPUBufferBinding
+        const bytes = size ?? buffer.size - offset
+        asked.binding = Math.max(asked.binding, bytes)
+        above(`binding ${buffer.label}`, bytes, limits.maxStorageBufferBindingSize)
+      }
+      return createBindGroup(descriptor)
+    },
+  }
+  return new Proxy(device, {
+    get(target, key) {
+      if (Object.hasOwn(own, key)) return own[key as keyof typeof own]
+      const value = Reflect.get(target, key, target) as unknown
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
+}

@@ -148,9 +148,20 @@ describe.skipIf(adapter === undefined)('a recorded plan', () => {
     expect([...head, ...tail]).toEqual(logits.map(argMax))
   })
 
-  it('tells the dispatches of a layer', async () => {
-    await decode(fused, [1, 2])
-    expect(fused.backend.gpuStats()).toMatchObject({ layerDispatches: 10, form: 'once' })
+  it('tells the dispatches of a layer, and the bytes that a token reads', async () => {
+    await decode(fused, [1, 2, 3])
+    const { layerDispatches, form, tokenBytes } = fused.backend.gpuStats()
+    expect({ layerDispatches, form }).toEqual({ layerDispatches: 10, form: 'once' })
+    // Hidden 64, feed-forward 128, four heads to two of the cache, of 32: 2 bits a weight and a scale a row.
+    const ternary = (rows: number, cols: number) => (rows * cols) / 4 + 4 * rows
+    const layer = ternary(256, 64) + ternary(64, 128) + ternary(256, 64) + ternary(64, 128)
+    // A vocabulary of 280 at a byte a weight, all of it in the head, and a row of the table.
+    const row = 64 + 4
+    // Three tokens, keys and values as halves.
+    const kv = 3 * 2 * 2 * 2 * 32 * 2
+    expect(tokenBytes).toBe(fused.layers * layer + 280 * row + row + kv)
+    await prompt(fused, [1, 2, 3])
+    expect(fused.backend.gpuStats().tokenBytes).toBe(tokenBytes)
   })
 
   it.each(['fused', 'producer'] as const)(
