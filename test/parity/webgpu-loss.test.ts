@@ -11,36 +11,12 @@ import { CASES, caseFiles } from '../golden/load.ts'
 import { changeOf, LOSSES, PROMPTS, STREAMS, TOKENS } from '../support/losses.ts'
 import { EMBEDDED, fileOf } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
-import { adapterHere, nodeGpu } from '../support/webgpu.ts'
+import { adapterHere, nodeGpu, observed } from '../support/webgpu.ts'
 import { writeLosses } from '../support/write-losses.ts'
 
 const adapter = await adapterHere()
 const CASE = CASES.find(c => c.name === 'b158-x86')!
 const CPU = wasmFactory('simd128', 1)
-
-/** Adapters whose devices are remembered. */
-function observed(): { gpu: GPU; devices: GPUDevice[] } {
-  const devices: GPUDevice[] = []
-  const real = nodeGpu()
-  const gpu = {
-    wgslLanguageFeatures: real.wgslLanguageFeatures,
-    async requestAdapter(options?: GPURequestAdapterOptions) {
-      const found = await real.requestAdapter(options)
-      if (found === null) return null
-      return new Proxy(found, {
-        get(target, key) {
-          if (key !== 'requestDevice') return Reflect.get(target, key, target)
-          return async (descriptor: GPUDeviceDescriptor) => {
-            const device = await target.requestDevice(descriptor)
-            devices.push(device)
-            return device
-          }
-        },
-      })
-    },
-  }
-  return { gpu: gpu as unknown as GPU, devices }
-}
 
 const open: Engine[] = []
 afterEach(async () => {
@@ -84,7 +60,7 @@ function tokensOf(
 
 describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} destroyed`, () => {
   it('while its weights are poured', async () => {
-    const { gpu, devices } = observed()
+    const { gpu, devices } = observed(nodeGpu())
     const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
     const engine = await openEngine([factory, CPU], phase => {
       if (phase === 'weights') for (const device of devices.splice(0)) device.destroy()
@@ -98,7 +74,7 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
 
   it('while it decodes', async () => {
     const want = await tokensOf(await openEngine([CPU]), 12)
-    const { gpu, devices } = observed()
+    const { gpu, devices } = observed(nodeGpu())
     const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
     const engine = await openEngine([factory, CPU])
     expect(engine.stats().backend).toBe('webgpu')
@@ -120,7 +96,7 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
       stream(cpu, { kind: 'tokens', tokens: ids }, count).ended
     const found = { fromGpu: 0, fromCpu: 0, wrong: 0, failed: 0 }
     for (let loss = 0; loss < LOSSES; loss++) {
-      const { gpu, devices } = observed()
+      const { gpu, devices } = observed(nodeGpu())
       const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
       const engine = await openEngine([factory, CPU], undefined, fileOf(EMBEDDED), options)
       expect(engine.stats().backend).toBe('webgpu')

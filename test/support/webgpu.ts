@@ -133,3 +133,26 @@ function watch(device: GPUDevice, lower: Partial<GpuLimits>, asked: Asked): GPUD
     },
   })
 }
+
+/** Adapters whose devices are remembered. */
+export function observed(real: GPU): { gpu: GPU; devices: GPUDevice[] } {
+  const devices: GPUDevice[] = []
+  const gpu = {
+    wgslLanguageFeatures: real.wgslLanguageFeatures,
+    async requestAdapter(options?: GPURequestAdapterOptions) {
+      const found = await real.requestAdapter(options)
+      if (found === null) return null
+      return new Proxy(found, {
+        get(target, key) {
+          if (key !== 'requestDevice') return Reflect.get(target, key, target)
+          return async (descriptor: GPUDeviceDescriptor) => {
+            const device = await target.requestDevice(descriptor)
+            devices.push(device)
+            return device
+          }
+        },
+      })
+    },
+  }
+  return { gpu: gpu as unknown as GPU, devices }
+}
