@@ -1,18 +1,24 @@
 // The GPU's part of the report: what was measured on which adapter and driver, and the plan of a token with estimates
 // where nothing was. Pure.
+import type { BenchRow } from '../../demo/bench/results.ts'
 import type { GpuReport, PlanFigures, ShapeFigures } from '../gpu/report.ts'
+import { gpuRows } from './gpu-rows.ts'
 import { figure, table } from './markdown.ts'
 
 /** Of the measured bandwidth, as the aim has it. */
 const REACHED = 0.6
 
-/** @param reports  of docs/bench/gpu-*.json, in any order; the newest plan is told once */
-export function gpuSection(reports: readonly GpuReport[]): string {
+/**
+ * @param reports  of docs/bench/gpu-*.json, in any order; the newest plan is told once
+ * @param rows  of the bench page, of which some may have run on a GPU
+ */
+export function gpuSection(reports: readonly GpuReport[], rows: readonly BenchRow[] = []): string {
   const newest = [...reports].sort((a, b) => b.head.date.localeCompare(a.head.date))
   const measured = newest.filter(({ adapter }) => adapter && !adapter.software)
   const parts = ['## GPU']
   if (newest.length === 0) {
-    return `${parts[0]}\n\nNot measured: \`make bench-gpu\` does it, on a machine with a GPU.`
+    parts.push('Not measured: `make bench-gpu` does it, on a machine with a GPU.')
+    return [...parts, ...gpuRows(rows)].join('\n\n')
   }
   if (measured.length === 0) {
     const { head, why } = newest[0]!
@@ -22,6 +28,7 @@ export function gpuSection(reports: readonly GpuReport[]): string {
     )
   }
   for (const report of measured) parts.push(...adapterPart(report))
+  parts.push(...gpuRows(rows))
   parts.push(...planPart(newest[0]!.plans))
   return parts.join('\n\n')
 }

@@ -117,7 +117,7 @@ export function performanceMarkdown(report: ReportParts): string {
     otherModels(rows),
     ...expertsSection(experts),
     tMac(caches),
-    gpuSection(gpus),
+    gpuSection(gpus, results.rows),
     busySection(busy),
     speculationSection(speculation),
     peersSection(peers),

@@ -1,12 +1,12 @@
 // Rows of a report by job and value, and what several sections make of them. Pure.
-import type { BenchReport, BenchRow } from '../../demo/bench/results.ts'
+import { type BenchReport, type BenchRow, isSoftware } from '../../demo/bench/results.ts'
 
-/** Rows of a report by job and value. */
+/** Rows of a report by job and value; those of a GPU in software have no speed to tell, and are left out. */
 export class Rows {
   readonly #rows: readonly BenchRow[]
 
   constructor(report: BenchReport) {
-    this.#rows = report.rows
+    this.#rows = report.rows.filter(row => !isSoftware(row))
   }
 
   job(name: string): BenchRow[] {

@@ -3,7 +3,9 @@
 import { expect, test } from 'vitest'
 import type { GpuReport } from '../../bench/gpu/report.ts'
 import { gpuSection } from '../../bench/report/gpu-section.ts'
+import { performanceMarkdown } from '../../bench/report/performance.ts'
 import { planCells } from '../../demo/bench/plan.ts'
+import type { BenchRow } from '../../demo/bench/results.ts'
 import { DEFAULTS } from '../../demo/bench/settings.ts'
 
 const PLAN: GpuReport['plans'][number] = {
@@ -87,6 +89,46 @@ test('a software adapter gives no speed', () => {
   const text = gpuSection([software])
   expect(text).toContain('a software adapter')
   expect(text).not.toContain('111')
+})
+
+test('rows of the bench page tell the GPU, what a token costs and why; a software adapter’s tell no speed', () => {
+  const gpu = {
+    ...{ adapter: 'maker card', software: false, features: ['subgroups'], inner_loop: 'packed' },
+    ...{ dispatches: 151, token_bytes: 219.1e6, waits: 42, form: 'fused', ahead: 2, wait_ms: 0.5 },
+    tuning: 'measured: once 2.00, fused 1.50',
+  }
+  const row = (software: boolean) =>
+    ({
+      ...{ job: 'empty', sweep: 'threads', value: '2', model: 'm', decode_tok_s: 77.7, spread: {} },
+      ...{ backend: 'webgpu', variant: 'wgsl', threads: 1, fallbacks: ['a instead of b: c'] },
+      ...{ choice: 'measured: the GPU reached more', gpu: { ...gpu, software } },
+    }) as unknown as BenchRow
+  const text = gpuSection([NONE], [row(false)])
+  expect(text).toContain(
+    '| empty 2 | maker card | subgroups | 151 | 219 | 42 | 2, a wait takes 0.5 ms | form fused, inner loop packed |',
+  )
+  for (const why of [
+    '- a instead of b: c',
+    '- measured: the GPU reached more',
+    '- form fused, inner loop packed: measured: once 2.00, fused 1.50',
+  ]) {
+    expect(text).toContain(why)
+  }
+  const head = { ...{ version: 1, machine: 'M', browser: 'B', commit: 'c', date: '2026-11-28' } }
+  const whole = (software: boolean) =>
+    performanceMarkdown({
+      results: {
+        head: { ...head, cross_origin_isolated: true, quick: true },
+        rows: [row(software)],
+      },
+      plots: {},
+    })
+  expect(whole(false)).toContain('77.7')
+  expect(whole(true)).not.toContain('77.7')
+  expect(whole(true)).toContain('| empty 2 | maker card (software) |')
+  expect(
+    gpuSection([NONE], [{ ...row(false), gpu: undefined } as unknown as BenchRow]),
+  ).not.toContain('rows of the bench page')
 })
 
 test('only a breakdown is profiled, and only where it is asked for a software adapter will do', () => {
