@@ -1,6 +1,6 @@
 // A real device that is destroyed at any point of an engine's life, on SwiftShader in Node: the text is what the
 // kernels give from there on. faults/revive.test.ts has the many cases, with a fake.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { BackendFactory } from '../../src/backend/factory.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { Engine } from '../../src/engine/engine.ts'
@@ -28,13 +28,14 @@ async function openEngine(
   progress: (phase: string) => void = () => undefined,
   source: Blob = caseFiles(CASE)[0]!,
   options: LoadOptions = { contextLength: 64, maxSequences: 2 },
+  ahead?: number,
 ): Promise<Engine> {
   const hooks = {
     progress: ({ phase }: { phase: string }) => progress(phase),
     signal: new AbortController().signal,
   }
   const parts = await openEngineParts(source, options, hooks, factories)
-  const engine = new Engine(parts, options)
+  const engine = new Engine(parts, options, { ...(ahead !== undefined && { ahead }) })
   open.push(engine)
   return engine
 }
@@ -43,11 +44,12 @@ function tokensOf(
   engine: Engine,
   maxTokens: number,
   onToken: (count: number) => void = () => undefined,
+  text = 'a b c d',
 ): Promise<number[]> {
   let count = 0
   return new Promise((resolve, reject) => {
     const options = { maxTokens, temperature: 0, ignoreEos: true }
-    engine.generate({ kind: 'text', text: 'a b c d' }, options, {
+    engine.generate({ kind: 'text', text }, options, {
       token: chunk => {
         count += chunk.tokens.length
         onToken(count)
@@ -86,6 +88,56 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
   })
 
   // A loss for every 200 tokens; `make losses` takes ten, 2,000 tokens.
+  it('while its shaders compile', async () => {
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU], phase => {
+      if (phase === 'compile') for (const device of devices.splice(0)) device.destroy()
+    })
+    expect(devices).toEqual([])
+    expect(engine.stats().backend).toBe('wasm')
+    expect(engine.stats().fallbacks[0]!.reason).toContain('destroyed')
+    expect(await tokensOf(engine, 3)).toEqual(await tokensOf(await openEngine([CPU]), 3))
+  })
+
+  it('while it reads a prompt, and with steps ahead of the one that is read', async () => {
+    const options = { contextLength: 64, maxSequences: 2, prefillPiece: 4 }
+    const cpu = await openEngine([CPU], undefined, undefined, options)
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const lost = await openEngine([factory, CPU], undefined, undefined, options)
+    const before = lost.stats().gpu!.submits
+    const text = 'a b c d '.repeat(5)
+    const reading = tokensOf(lost, 4, undefined, text)
+    const untilHalf = setInterval(() => {
+      // Its first pieces were sent, and no token has come.
+      if ((lost.stats().gpu?.submits ?? before) < before + 2) return
+      for (const device of devices.splice(0)) device.destroy()
+    }, 0)
+    expect(await reading).toEqual(await tokensOf(cpu, 4, undefined, text))
+    clearInterval(untilHalf)
+    expect(devices).toEqual([])
+    expect(lost.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
+
+    const ahead = await openEngine([factory, CPU], undefined, undefined, options, 3)
+    const got = await tokensOf(ahead, 12, count => {
+      if (count === 5) for (const device of devices.splice(0)) device.destroy()
+    })
+    expect(got).toEqual(await tokensOf(cpu, 12))
+    expect(ahead.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
+  }, 120_000)
+
+  it('while nothing runs', async () => {
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU])
+    const want = await tokensOf(engine, 4)
+    devices[0]!.destroy()
+    await vi.waitFor(() => expect(engine.stats().backend).toBe('wasm'), { timeout: 20_000 })
+    expect(engine.stats().fallbacks[0]!.reason).toContain('destroyed')
+    expect(await tokensOf(engine, 4)).toEqual(want)
+  })
+
   it('again and again: nothing is lost, nothing comes twice', {
     timeout: 180_000 * LOSSES,
   }, async () => {
