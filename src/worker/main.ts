@@ -23,6 +23,7 @@ import { calibrator, type Wanted } from '../engine/load/calibrate.ts'
 import { withContest } from '../engine/load/contest.ts'
 import { forecast } from '../engine/load/forecast.ts'
 import { openEngineParts } from '../engine/load/open-parts.ts'
+import { PageView } from '../engine/load/page-view.ts'
 import { asRyzError, RyzError } from '../errors.ts'
 import { detectFeatures, PACKAGE_VERSION } from '../features.ts'
 import { portFetch } from '../net/port-fetch.ts'
@@ -34,6 +35,8 @@ import { createEngineApi } from './engine-api.ts'
 import { ladder, type Rung } from './ladder.ts'
 import { installErrorWire, type WireLoadOptions } from './protocol.ts'
 
+/** Of the page that this worker is of. */
+const view = new PageView()
 const modules = new Map<string, Promise<WebAssembly.Module>>()
 
 /** The kernels of a rung, a few kilobytes beside this file: fetched and compiled once. */
@@ -184,6 +187,7 @@ async function pathsFor(options: WireLoadOptions, calibrate: Wanted) {
     withContest(base, {
       gpu: () => gpuFactory(allowed({ path: { backend: 'webgpu', adapter: '' } }), options),
       remembered: rememberedInIndexedDb(),
+      watch: view.watch,
       machine: [navigator.userAgent, options.powerPreference, options.memoryBudget].join('|'),
     })
   // Of one thread: what waits in a pool spins, and would take turns with another.
@@ -221,5 +225,6 @@ expose(
       })
     },
     grammarPart,
+    view,
   ),
 )

@@ -58,7 +58,7 @@ describe.skipIf(adapter === undefined)(`a whole model on ${adapter ?? 'no adapte
     const golden = loadRyzTales()
     const { gpu, asked } = bounded(nodeGpu(), SMALL)
     const files = ryzTalesFiles('ryz-tales-tq2_0-embq8_0.gguf')
-    const options = { contextLength: 64, maxSequences: 1, prefillPiece: 32 }
+    const options = { contextLength: 128, maxSequences: 1, prefillPiece: 32 }
     const { network } = await open(files, gpu, options)
     for (const { ids, logits } of golden.probesQ8) {
       expect(maxDifference(await logitsOf(network, ids), logits.data)).toBeLessThan(PROBE)

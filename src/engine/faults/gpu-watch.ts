@@ -43,6 +43,8 @@ export class GpuWatch {
   readonly #open: () => OpenNetwork
   readonly #contest: Contest | undefined
   #before: Written = { tokens: 0, ms: 0 }
+  /** Whether the page was in sight since. */
+  #inSight: (() => boolean) | undefined
 
   /**
    * @param open  what computes now
@@ -56,6 +58,7 @@ export class GpuWatch {
     this.#open = open
     this.choice = choice
     this.#contest = contest
+    this.#inSight = contest?.watch?.()
   }
 
   /** Whether there is a GPU to look at. */
@@ -105,6 +108,8 @@ export class GpuWatch {
     const tokens = written.tokens - this.#before.tokens
     const ms = written.ms - this.#before.ms
     if (tokens < ENOUGH) return
+    // What was written while nobody looked says nothing of the GPU.
+    if (this.#inSight?.() === false) return this.#begin(written)
     const reached = (1000 * tokens) / ms
     if (reached < cpu.decodeTokensPerSecond) {
       let measured: number | undefined
@@ -115,7 +120,7 @@ export class GpuWatch {
           : await measureDecode(network, ms / tokens, quiet.stopped)
       })
       // Taken up with the next look.
-      if (measured === undefined) return
+      if (measured === undefined || this.#inSight?.() === false) return
       // What was reached can be reached, whatever hindered it now.
       const gpu = { ...before, decodeTokensPerSecond: Math.max(measured, reached) }
       const noRoom = 'both are opened by a load alone'
@@ -126,7 +131,13 @@ export class GpuWatch {
         condemn(new RyzError('DEVICE_LOST', `the GPU became slow: ${reason}`))
       }
     }
+    this.#begin(written)
+  }
+
+  /** Counts from here on. */
+  #begin(written: Written): void {
     this.#before = written
+    this.#inSight = this.#contest?.watch?.()
   }
 }
 

@@ -24,6 +24,8 @@ export interface Contest {
   /** Measures a loaded network; measureSpeed() where it is absent. */
   measure?(network: Network, side: 'webgpu' | 'wasm'): Promise<ExpectedSpeed>
   decide(figures: Figures): BackendChoice
+  /** Tells later whether the page was in sight meanwhile; it was, where this is absent. See page-view.ts. */
+  watch?(): () => boolean
   /** Remembers it. */
   keep(choice: BackendChoice): Promise<void>
 }

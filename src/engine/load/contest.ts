@@ -13,6 +13,8 @@ export interface ContestParts {
   /** The factory of the GPU; fetches what it takes, asks for no adapter. */
   gpu(): Promise<BackendFactory>
   readonly remembered: Remembered
+  /** See Contest. */
+  readonly watch?: Contest['watch']
   /** The browser and its version. */
   readonly machine: string
 }
@@ -33,6 +35,7 @@ export function withContest(arrange: Arrange, parts: ContestParts): Arrange {
       ...(speed && { cpu: { speed, measured: measured !== undefined } }),
       before,
       decide,
+      ...(parts.watch && { watch: parts.watch }),
       keep: async chosen => {
         if (chosen.source === 'measured') await parts.remembered.set(key, chosen)
       },

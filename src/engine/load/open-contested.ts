@@ -63,6 +63,7 @@ async function decide(
 ): Promise<Contested> {
   const measure = (network: Network, side: 'webgpu' | 'wasm'): Promise<ExpectedSpeed> =>
     contest.measure?.(network, side) ?? measureSpeed(network)
+  const inSight = contest.watch?.()
   const speed = await measure(gpu.network, 'webgpu')
   const again = canPourAgain(request.stored, source)
   const noRoom = again ? noRoomForBoth(request, paths, gpu) : NOT_STORED
@@ -85,9 +86,13 @@ async function decide(
       }
     }
   }
-  await contest.keep(chosen)
+  if (inSight?.() === false) chosen = { ...chosen, reason: `${chosen.reason}; ${UNSEEN}` }
+  else await contest.keep(chosen)
   return settle(request, source, paths, { gpu, cpu }, chosen)
 }
+
+/** A GPU of a hidden page is slower than it is. */
+const UNSEEN = 'the page was hidden meanwhile, so this is not remembered'
 
 /** What was not chosen gives its memory back. */
 async function settle(

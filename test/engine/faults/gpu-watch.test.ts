@@ -284,8 +284,11 @@ describe('a GPU that writes slower than the CPU would', () => {
     tokens += 40
     await look()
     expect(judged()).toBe(false)
+    // In sight again, but not all the time since the look before.
     view.set(false)
-    await look() // counts from here
+    tokens += 40
+    await look()
+    expect(judged()).toBe(false)
     tokens += 40
     await look()
     expect(judged()).toBe(true)

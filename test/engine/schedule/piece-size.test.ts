@@ -1,6 +1,7 @@
 // The size of a prefill piece follows the measured speed, towards 100 ms, or 200 when alone.
 import { describe, expect, it } from 'vitest'
 import { ALONE_MS, PIECE_MS, PieceSize } from '../../../src/engine/schedule/piece-size.ts'
+import { run, start, tokens } from '../driver.ts'
 
 /** Runs steps that cost `fixed` ms and `each` ms a token. */
 function settle(piece: PieceSize, fixed: number, each: number, alone = false): number[] {
@@ -120,5 +121,27 @@ describe('PieceSize', () => {
     piece.learn(0, 700)
     expect(piece.tokens(false)).toBe(before)
     expect(piece.longestMs).toBe(700)
+  })
+})
+
+describe('a prompt of 2,048 tokens on a network that may take 50 ms a step', () => {
+  it.each([0.1, 0.5, 3])('of %d ms a token holds no step longer', async msPerToken => {
+    let now = 0
+    const took: number[] = []
+    const onStep = ({ length }: { readonly length: number }) => {
+      took.push(length * msPerToken)
+      now += length * msPerToken
+    }
+    const fake = { contextLength: 2304, blocks: 80, onStep }
+    const { engine, network } = start(fake, { speculation: 'off' }, { now: () => now })
+    Object.assign(network, { stepMs: 50 })
+    const { result } = await run(engine, tokens(2048), { maxTokens: 2, ignoreEos: true }).ended
+    expect(result!.promptTokens).toBe(2048)
+    // A first whole block is tried, as it may cost a token less.
+    const late = took.filter(ms => ms > 50)
+    expect(late.length).toBeLessThanOrEqual(1)
+    expect(Math.max(...took)).toBeLessThanOrEqual(100)
+    // Neither one by one.
+    expect(took.length).toBeLessThan(2048 / Math.min(network.maxRows, 50 / msPerToken) + 24)
   })
 })
