@@ -195,7 +195,7 @@ test('where WebGPU is odd, the kernels compute and say why', async ({ page }) =>
   let before = ''
   await page.route('**/dist/worker.js', async route => {
     const response = await route.fetch()
-    const body = `Object.defineProperty(navigator, 'gpu', ${before})\n${await response.text()}`
+    const body = `Object.defineProperty(navigator, 'gpu', ${before});\n${await response.text()}`
     await route.fulfill({ response, body })
   })
   await openEmbed(page)

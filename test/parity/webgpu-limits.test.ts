@@ -23,7 +23,7 @@ const adapter = await adapterHere()
 const PROBE = 2e-3
 const MIB = 2 ** 20
 /** The table of the embedded model has four times as much in strict mode. */
-const SMALL = { maxBufferSize: 640 * 1024, maxStorageBufferBindingSize: 512 * 1024 }
+const SMALL = { maxBufferSize: MIB, maxStorageBufferBindingSize: MIB / 2 }
 
 describe.skipIf(adapter === undefined)(`a whole model on ${adapter ?? 'no adapter'}`, () => {
   let parts: OpenParts | undefined

@@ -75,8 +75,9 @@ export class ReadBack {
     this.waits++
     await this.#within(buffer.mapAsync(MAP_READ, 0, bytes + STATUS_BYTES + more))
     const mapped = buffer.getMappedRange(0, bytes + STATUS_BYTES + more)
-    const [ran, notFinite] = new Uint32Array(mapped, bytes, 2)
-    staging.finite = notFinite !== step
+    const status = new Uint32Array(mapped, bytes, 2)
+    const ran = status[0]!
+    staging.finite = status[1] !== step
     if (staging.view.length !== bytes / 4) staging.view = new Float32Array(bytes / 4)
     const { view } = staging
     view.set(new Float32Array(mapped, 0, bytes / 4))

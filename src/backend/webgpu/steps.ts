@@ -354,7 +354,10 @@ export class Steps {
 
   #encode(pass: GPUComputePassEncoder, d: Dispatch): void {
     const count = this.#block[d.at]!
-    let [x, y, z] = [d.x, 1, 1]
+    // One by one: a list would be made for every dispatch.
+    let x = d.x
+    let y = 1
+    let z = 1
     switch (d.grid) {
       case 'one':
         break
