@@ -44,6 +44,14 @@ export interface Plan {
   readonly layer: number
 }
 
+/** What a step of one row reads; see plan-bytes.ts. */
+export interface Reads {
+  /** Bytes of weights and their scales. */
+  readonly weightBytes: number
+  /** Bytes of the KV cache for each token it holds. */
+  readonly kvTokenBytes: number
+}
+
 /** What dispatches bind besides slots. */
 export interface Scratch {
   readonly block: GPUBuffer

@@ -2,15 +2,9 @@
 // each layer for every token it looks back at. What is read again from caches is not counted. Told in stats().gpu.
 import type { AttendSpec, Linear, Matrix } from '../backend.ts'
 import { KV_BLOCK, kvHeadBytes, layoutBytes } from '../backend.ts'
+import type { Reads } from './dispatch.ts'
 import type { PlacedRouter, RoutedOperands } from './expert-stacks.ts'
 import type { OpNode } from './trace.ts'
-
-export interface Reads {
-  /** Bytes of weights and their scales. */
-  readonly weightBytes: number
-  /** Bytes of the KV cache for each token it holds. */
-  readonly kvTokenBytes: number
-}
 
 /** Of a path of ops with one row. */
 export function readsOf(path: readonly OpNode[]): Reads {

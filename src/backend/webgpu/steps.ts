@@ -323,14 +323,11 @@ export class Steps {
   }
 
   #planOf(node: OpNode): Plan {
-    node.plan ??= {
-      fused: this.#makePlan(this.#options.fuse),
-      plain: undefined,
-      reads: readsOf(this.#trace.path()),
-    }
+    const fused = node.plan?.fused ?? this.#makePlan(this.#options.fuse)
+    node.plan ??= { fused, plain: undefined, reads: readsOf(this.#trace.path()) }
     const plans = node.plan
     if (this.#rows?.count === 1) {
-      this.layerDispatches = plans.fused.layer || this.layerDispatches
+      this.layerDispatches = fused.layer || this.layerDispatches
       const { weightBytes, kvTokenBytes } = plans.reads
       this.tokenBytes = weightBytes + kvTokenBytes * (this.#rows.positions[0]! + 1)
     }
@@ -354,8 +351,7 @@ export class Steps {
 
   #encode(pass: GPUComputePassEncoder, d: Dispatch): void {
     const count = this.#block[d.at]!
-    // One by one: a list would be made for every dispatch.
-    let x = d.x
+    let x = d.x // one by one: a list would be made for every dispatch
     let y = 1
     let z = 1
     switch (d.grid) {

@@ -2,8 +2,7 @@
 // each step, so a call is recognised by comparing it with the one that came next last time, and nothing is
 // made anew. What may differ from step to step (row counts, ids, positions, block tables) goes into the step
 // block, at a place that belongs to the node. Used by webgpu-backend.ts; plan.ts turns paths into dispatches.
-import type { Plan } from './dispatch.ts'
-import type { Reads } from './plan-bytes.ts'
+import type { Plan, Reads } from './dispatch.ts'
 
 export type OpKind =
   | 'embed'
