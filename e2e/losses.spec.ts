@@ -1,8 +1,7 @@
 // Crashes of the GPU process while a page writes four texts, one for every 200 tokens, each in a browser of its own:
 // Chromium gives no adapter after two. Nothing is lost, nothing comes twice, and what follows is what the CPU gives.
-// `make losses` takes ten, 2,000 tokens. And two crashes in one browser, of which the second comes as what is remembered
-// of the first is cleared.
-import { type Browser, chromium, expect, type Page, test } from '@playwright/test'
+// `make losses` takes ten, 2,000 tokens.
+import { chromium, expect, test } from '@playwright/test'
 import type * as Sdk from '../src/index.ts'
 import {
   type Continued,
@@ -19,8 +18,6 @@ import { HOSTS } from './hosts.ts'
 declare global {
   var streamed: number[][]
   var cpu: Sdk.Ryzanstein
-  var lossy: Sdk.Ryzanstein
-  var phases: string[]
 }
 
 const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf'
@@ -49,151 +46,65 @@ test('crashes of the GPU process lose and repeat nothing', async () => {
   expect(found.fromGpu + found.fromCpu).toBe(counts.tokens)
 })
 
-test('after two crashes, in loading and while nothing ran, the CPU is taken by name and without another try', async () => {
-  test.setTimeout(240_000)
-  const { browser, page } = await openBrowser()
-  const crash = async () => {
-    const cdp = await browser.newBrowserCDPSession()
-    await cdp.send('Browser.crashGpuProcess').catch(() => undefined)
-  }
-  try {
-    await page.evaluate(async model => {
-      const options = { contextLength: 128, cache: 'off' } as const
-      globalThis.cpu = await ryzanstein.load(model, { ...options, backend: 'wasm' })
-    }, MODEL)
-    const loading = open(page)
-    await page.waitForFunction(() => globalThis.phases?.includes('compile'), null, { polling: 20 })
-    await crash()
-    await loading
-    expect(await written(page)).toMatchObject({ same: true, failed: 0, backend: 'wasm' })
-    expect((await written(page)).reason).toContain('lost')
-
-    // As if site data were cleared: the mark would keep the next load off the GPU.
-    await forget(page)
-    await open(page)
-    expect((await written(page)).backend).toBe('webgpu')
-    await crash()
-    await page.waitForFunction(async () => (await lossy.stats()).backend === 'wasm')
-    expect(await written(page)).toMatchObject({ same: true, failed: 0, backend: 'wasm' })
-
-    await forget(page)
-    await open(page)
-    expect(await written(page)).toEqual({
-      ...{ same: true, failed: 0, backend: 'wasm', reason: 'the browser gives no GPU adapter' },
-    })
-  } finally {
-    await browser.close()
-  }
-})
-
-/** An engine on the GPU, where there is one, in place of the one before. */
-function open(page: Page): Promise<void> {
-  return page.evaluate(async model => {
-    await globalThis.lossy?.close()
-    globalThis.phases = []
-    globalThis.lossy = await ryzanstein.load(model, {
-      ...{ backend: 'webgpu', allowSoftwareAdapter: true, contextLength: 128, cache: 'off' },
-      onProgress: ({ phase }) => globalThis.phases.push(phase),
-    })
-  }, MODEL)
-}
-
-/** Whether it writes what the CPU does, and what it says of itself. */
-function written(page: Page) {
-  return page.evaluate(async () => {
-    const wish = { temperature: 0, maxTokens: 20 }
-    const text = await lossy.generate('Once upon a time', wish).text()
-    const same = (await cpu.generate('Once upon a time', wish).text()) === text
-    const { backend, fallbacks, queue } = await lossy.stats()
-    const [reason] = fallbacks.filter(({ from }) => from.startsWith('WebGPU')).map(f => f.reason)
-    return { same, failed: queue.failed, backend, reason }
-  })
-}
-
-/** Takes back what is remembered of lost GPUs. */
-function forget(page: Page): Promise<void> {
-  return page.evaluate(async () => {
-    const known = await indexedDB.databases()
-    if (!known.some(({ name }) => name === 'ryzanstein-notes')) return
-    const request = indexedDB.open('ryzanstein-notes')
-    await new Promise(done => {
-      request.onsuccess = done
-    })
-    const notes = request.result.transaction('notes', 'readwrite').objectStore('notes')
-    const cleared = notes.clear()
-    await new Promise(done => {
-      cleared.onsuccess = done
-    })
-    request.result.close()
-  })
-}
-
-async function openBrowser(): Promise<{ browser: Browser; page: Page }> {
-  const args = [...CHROMIUM_ARGS, ...GPU]
-  const browser = await chromium.launch({ executablePath: CHROMIUM, args })
-  const page = await browser.newPage()
-  await page.goto(`${HOSTS.library.url}e2e/fixtures/embed.html`)
-  await page.waitForFunction(() => 'ryzanstein' in globalThis)
-  return { browser, page }
-}
-
 /** One browser, four texts, one crash in the middle of them, at another token each time. */
 async function crashed(loss: number) {
-  const { browser, page } = await openBrowser()
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [...CHROMIUM_ARGS, ...GPU],
+  })
   try {
-    return await lose(page, browser, PROMPTS, (STREAMS * TOKENS) / 2 + loss)
+    const page = await browser.newPage()
+    await page.goto(`${HOSTS.library.url}e2e/fixtures/embed.html`)
+    await page.waitForFunction(() => 'ryzanstein' in globalThis)
+    const writing = page.evaluate(
+      async ([model, prompts, maxTokens]) => {
+        const options = { contextLength: 128, maxSequences: prompts.length, cache: 'off' } as const
+        globalThis.streamed = prompts.map(() => [])
+        globalThis.cpu = await ryzanstein.load(model, { ...options, backend: 'wasm' })
+        const gpu = { backend: 'webgpu', allowSoftwareAdapter: true } as const
+        const engine = await ryzanstein.load(model, { ...options, ...gpu })
+        const began = (await engine.stats()).backend
+        const ended = await Promise.all(
+          prompts.map(async (prompt, i) => {
+            const wish = { temperature: 0, maxTokens, ignoreEos: true }
+            const stream = engine.generate(prompt, wish)
+            for await (const { tokens } of stream) globalThis.streamed[i]!.push(...tokens)
+            const ids = await engine.tokenize(prompt, { bos: true })
+            return { prompt: ids, tokens: (await stream.result).tokens }
+          }),
+        )
+        const { backend, queue, fallbacks } = await engine.stats()
+        await engine.close()
+        return { ended, began, backend, failed: queue.failed, reason: fallbacks[0]?.reason }
+      },
+      [MODEL, PROMPTS, TOKENS] as const,
+    )
+    const least = (STREAMS * TOKENS) / 2 + loss
+    await page.waitForFunction(n => globalThis.streamed?.flat().length >= n, least, {
+      timeout: 150_000,
+      polling: 20,
+    })
+    const before = await page.evaluate(() => globalThis.streamed.map(tokens => tokens.length))
+    const cdp = await browser.newBrowserCDPSession()
+    await cdp.send('Browser.crashGpuProcess').catch(() => undefined)
+    const { ended, began, backend, failed, reason } = await writing
+    expect(began).toBe('webgpu')
+    const streamed = await page.evaluate(() => globalThis.streamed)
+    const cpu = (ids: readonly number[], maxTokens: number) =>
+      page.evaluate(
+        async ([given, count]) => {
+          const wish = { temperature: 0, maxTokens: count, ignoreEos: true }
+          return (await globalThis.cpu.generate(given, wish).result).tokens
+        },
+        [ids, maxTokens] as const,
+      )
+    const texts: { at: number | undefined; tokens: number }[] = []
+    for (const [i, text] of ended.entries()) {
+      const seen: Continued = { ...text, streamed: streamed[i]!, before: before[i]! }
+      texts.push({ at: await changeOf(seen, cpu), tokens: text.tokens.length })
+    }
+    return { texts, failed, backend, reason }
   } finally {
     await browser.close()
   }
-}
-
-/** Texts in whose middle the GPU process crashes, and where each went on; `least` tokens came before. */
-async function lose(page: Page, browser: Browser, prompts: readonly string[], least: number) {
-  const writing = page.evaluate(
-    async ([model, prompts, maxTokens]) => {
-      const options = { contextLength: 128, maxSequences: prompts.length, cache: 'off' } as const
-      globalThis.streamed = prompts.map(() => [])
-      globalThis.cpu ??= await ryzanstein.load(model, { ...options, backend: 'wasm' })
-      const gpu = { backend: 'webgpu', allowSoftwareAdapter: true } as const
-      const engine = await ryzanstein.load(model, { ...options, ...gpu })
-      const began = (await engine.stats()).backend
-      const ended = await Promise.all(
-        prompts.map(async (prompt, i) => {
-          const wish = { temperature: 0, maxTokens, ignoreEos: true }
-          const stream = engine.generate(prompt, wish)
-          for await (const { tokens } of stream) globalThis.streamed[i]!.push(...tokens)
-          const ids = await engine.tokenize(prompt, { bos: true })
-          return { prompt: ids, tokens: (await stream.result).tokens }
-        }),
-      )
-      const { backend, queue, fallbacks } = await engine.stats()
-      await engine.close()
-      return { ended, began, backend, failed: queue.failed, reason: fallbacks[0]?.reason }
-    },
-    [MODEL, prompts, TOKENS] as const,
-  )
-  await page.waitForFunction(n => globalThis.streamed?.flat().length >= n, least, {
-    timeout: 150_000,
-    polling: 20,
-  })
-  const before = await page.evaluate(() => globalThis.streamed.map(tokens => tokens.length))
-  const cdp = await browser.newBrowserCDPSession()
-  await cdp.send('Browser.crashGpuProcess').catch(() => undefined)
-  const { ended, began, backend, failed, reason } = await writing
-  expect(began).toBe('webgpu')
-  const streamed = await page.evaluate(() => globalThis.streamed)
-  const cpu = (ids: readonly number[], maxTokens: number) =>
-    page.evaluate(
-      async ([given, count]) => {
-        const wish = { temperature: 0, maxTokens: count, ignoreEos: true }
-        return (await globalThis.cpu.generate(given, wish).result).tokens
-      },
-      [ids, maxTokens] as const,
-    )
-  const texts: { at: number | undefined; tokens: number }[] = []
-  for (const [i, text] of ended.entries()) {
-    const seen: Continued = { ...text, streamed: streamed[i]!, before: before[i]! }
-    texts.push({ at: await changeOf(seen, cpu), tokens: text.tokens.length })
-  }
-  return { texts, failed, backend, reason }
 }
