@@ -75,7 +75,7 @@ export async function steady(
   const neighbours = startNeighbours(busy)
   try {
     await new Promise(done => setTimeout(done, busy === 0 ? 0 : SETTLE_MS))
-    const warm = randomPrompt(99, 16, racing[0].contestant.vocab)
+    const warm = randomPrompt(99, model.prompt, racing[0].contestant.vocab)
     for (const { contestant } of racing) await contestant.turn(warm, model.tokens)
     for (let round = 0; round < model.rounds; round++) {
       const prompt = randomPrompt(round, model.prompt, racing[0].contestant.vocab)
