@@ -23,7 +23,7 @@ const SLOWER = 1.8
 const MOST_OF_ONE = 0.7
 const SCATTER = 0.2
 /** So many standard errors make a difference clear: for fewer threads, for more, for more than cores, and to give up. */
-const CLEAR_FEWER = 2
+const CLEAR_FEWER = 2.5
 const CLEAR_MORE = 1.2
 const CLEAR_BEYOND = 3
 const CLEAR_LOSS = 1
