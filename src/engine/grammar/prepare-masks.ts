@@ -1,12 +1,13 @@
 // What is made of masks while a grammar is compiled, beside the prompt: the class tries of its patterns, and the masks
 // that come first, so that no token waits for them, nor for code that the JavaScript engine has not optimised yet.
 // Bounded by counts, in steps of some milliseconds; masks are right without it, too. Called by part.ts.
+import type { Rules } from './rules/rules.ts'
 import { buildClassTrie, classKey, classTrieBytes, type RegionTrie } from './run/class-trie.ts'
 import type { CompiledGrammar } from './run/filter.ts'
 import { NOWHERE, type State } from './run/machine.ts'
 import { covers, type Region, wideRegions } from './run/regions.ts'
 import { BLANK } from './run/registers.ts'
-import type { Terminal } from './run/terminal.ts'
+import type { Terminal, TerminalState } from './run/terminal.ts'
 import type { ClassTrie, Vocabulary } from './run/vocabulary.ts'
 import { GrammarFault, type Work } from './work.ts'
 
@@ -21,6 +22,7 @@ const SMALL = 20_000
 /** Rules whose beginnings are looked at, and states that are met from the start on. */
 const MOST_RULES = 48
 const MOST_STATES = 160
+const MOST_PATTERN_STATES = 240
 /** Trie nodes walked in all. */
 const MOST_VISITS = 600_000
 /** One of each kind that grammars tell apart. */
@@ -93,6 +95,10 @@ function* firstMasks(grammar: CompiledGrammar): Work<void> {
     )
     yield
   }
+  for (const terminal of ownTerminals(machine.rules, MOST_PATTERN_STATES)) {
+    masks.of(machine.state([{ node: -1, terminal, registers: BLANK, frame: NOWHERE }]))
+    yield
+  }
   const met = new Set<State>([machine.start])
   for (const state of met) {
     if (enough()) return
@@ -102,6 +108,20 @@ function* firstMasks(grammar: CompiledGrammar): Work<void> {
       if (met.size >= MOST_STATES) break
       const next = state.next(byte)
       if (next !== null && next.items.length > 0) met.add(next)
+    }
+  }
+}
+
+/** States of the grammar's patterns, between two characters. */
+function* ownTerminals({ nodes }: Rules, most: number): Generator<TerminalState> {
+  const all = new Set(nodes.flatMap(node => node.terminals.map(({ terminal }) => terminal)))
+  let left = most
+  for (const terminal of all) {
+    const { min, max, dfa } = terminal
+    for (let q = 0; q < dfa.states && left > 0; q++) {
+      if (!terminal.alive(q, min, max)) continue
+      left--
+      yield terminal.between(q, min, max)
     }
   }
 }

@@ -249,16 +249,23 @@ function* flattened(
   return { ...flat, order: tokens, nodes, bits, halves }
 }
 
+/** Where a terminal may end: nodes of the vocabulary, and of a trie's `nodes` ranges [from, to, ...] whose tokens all stay inside. */
+export interface Ends {
+  readonly exits: readonly number[]
+  readonly nodes: Int32Array
+  readonly ranges: readonly number[]
+}
+
 /**
  * Marks the tokens that stay inside the terminal from a state between two characters on.
- * @returns the vocabulary's nodes at which it may end; of leaves only those of a closing quote
+ * @returns where it may end, but for tokens that end there
  */
 export function walkClasses(
   vocabulary: Vocabulary,
   { trie, columns }: RegionTrie,
   start: TerminalState,
   bits: Uint32Array,
-): Int32Array {
+): Ends {
   const { edge, depth, end, first, order, from, nodes, halves } = trie
   const { terminal, low, high } = start
   const { dfa } = terminal
@@ -270,9 +277,7 @@ export function walkClasses(
   const states = new Int32Array(vocabulary.longest + 2)
   states[0] = start.q
   const exits: number[] = []
-  /** Ranges of `nodes` at which the text may end. */
   const ranges: number[] = []
-  let count = 0
   const length = edge.length
   for (let i = 1; i < length; ) {
     const d = depth[i]
@@ -287,7 +292,6 @@ export function walkClasses(
       markAll(trie, i, bits)
       if (raw && accept[to] === 1 && d >= low && from[i + 1] > from[i]) {
         ranges.push(from[i], from[i + 1])
-        count += from[i + 1] - from[i]
       }
       states[d] = to
       i++
@@ -295,8 +299,7 @@ export function walkClasses(
     }
     if (e === QUOTE) {
       if (accept[q] === 1 && d - 1 >= low) {
-        ranges.push(from[i], from[i + 1])
-        count += from[i + 1] - from[i]
+        for (let n = from[i]; n < from[i + 1]; n++) exits.push(nodes[n])
       }
     } else if (e === BACKSLASH) {
       const left = high - (d - 1)
@@ -322,14 +325,7 @@ export function walkClasses(
     }
     i = end[i]
   }
-  const all = new Int32Array(count + exits.length)
-  let filled = 0
-  for (let r = 0; r < ranges.length; r += 2) {
-    all.set(nodes.subarray(ranges[r], ranges[r + 1]), filled)
-    filled += ranges[r + 1] - ranges[r]
-  }
-  all.set(exits, filled)
-  return all
+  return { exits, nodes, ranges }
 }
 
 function markAll({ first, order, bits: many }: ClassTrie, node: number, bits: Uint32Array): void {

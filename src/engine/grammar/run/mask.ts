@@ -2,7 +2,7 @@
 // inside one call depends on that call alone, not on what surrounds it, so its result is kept and shared;
 // only tokens that leave the call are looked at again in each surrounding. Called by filter.ts.
 
-import { type RegionTrie, walkClasses } from './class-trie.ts'
+import { type Ends, type RegionTrie, walkClasses } from './class-trie.ts'
 import type { Frame, Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
 import { BEYOND, holds, readsOf } from './reads.ts'
@@ -28,7 +28,12 @@ interface Inside {
   exits: Int32Array
   /** Nodes below which it returns at every character, and whose tokens all stay inside. */
   open: Int32Array
+  /** More exits, whose tokens all stay inside: ranges of the nodes of a class trie. */
+  nodes: Int32Array
+  ranges: Int32Array
 }
+
+const NONE = new Int32Array(0)
 
 /** What a walk inside a call finds: see Inside. */
 interface Exits {
@@ -108,6 +113,12 @@ export class Masks {
     for (const node of inside.exits) {
       for (let t = first[node]; t < first[node + 1]; t++) set(open, order[t])
       if ((below[node] & reads) !== 0) this.#walk(node, after, open)
+    }
+    const { nodes, ranges } = inside
+    for (let r = 0; r < ranges.length && reads !== 0; r += 2) {
+      for (let n = ranges[r]; n < ranges[r + 1]; n++) {
+        if ((below[nodes[n]] & reads) !== 0) this.#walk(nodes[n], after, open)
+      }
     }
     for (const root of inside.open) {
       for (let node = root; node < end[root]; ) {
@@ -197,12 +208,12 @@ export class Masks {
     return made
   }
 
-  /** Marks what stays inside a terminal. @returns the trie nodes at which it may end */
-  #terminal(state: TerminalState, bits: Uint32Array): ArrayLike<number> {
+  /** Marks what stays inside a terminal. */
+  #terminal(state: TerminalState, bits: Uint32Array): Ends {
     const { vocabulary } = this
     const trie = state.whole ? this.tries.get(state.terminal)?.[state.q] : undefined
     return trie === undefined
-      ? walkTerminal(vocabulary, state, bits)
+      ? { exits: walkTerminal(vocabulary, state, bits), nodes: NONE, ranges: [] }
       : walkClasses(vocabulary, trie, state, bits)
   }
 
@@ -217,14 +228,15 @@ export class Masks {
     const exits = free.exits.filter(
       (_, i) => free.exitChars[i] >= state.low && free.exitChars[i] <= state.high,
     )
-    return { bits, ids: undefined, exits, open: new Int32Array(0) }
+    return { bits, ids: undefined, exits, open: NONE, nodes: NONE, ranges: NONE }
   }
 
   #insideWalk(state: State): Inside {
     const bits = new Uint32Array(this.#words)
     const exits: Exits = { nodes: [], open: [] }
     this.#walk(0, state, bits, exits)
-    return compact(bits, [...new Set(exits.nodes)], [...new Set(exits.open)])
+    const ends = { exits: [...new Set(exits.nodes)], nodes: NONE, ranges: [] }
+    return compact(bits, ends, [...new Set(exits.open)])
   }
 
   /**
@@ -289,10 +301,9 @@ export class Masks {
       const seen = free ? undefined : registers.seen
       const short = root === 0 && !(seen !== undefined && terminal!.terminal.tight)
       const closing = short
-        ? this.#terminal(terminal!, bits)
+        ? this.#terminal(terminal!, bits).exits
         : walkTerminal(vocabulary, terminal!, bits, root, seen)
-      for (let i = 0; i < closing.length; i++) {
-        const node = closing[i]
+      for (const node of closing) {
         const state = after ?? this.#follow(start, root, node)
         if (state === null) continue
         if (exits !== undefined && (state.accepts || frame === BASE)) exits.nodes.push(node)
@@ -330,12 +341,16 @@ function isFree(state: TerminalState): boolean {
 }
 
 /** A bit per token, or the ids where they are few. */
-function compact(bits: Uint32Array, nodes: ArrayLike<number>, below: number[]): Inside {
-  const exits = Int32Array.from(nodes)
-  const open = Int32Array.from(below)
+function compact(bits: Uint32Array, ends: Ends, below: number[]): Inside {
+  const rest = {
+    exits: Int32Array.from(ends.exits),
+    open: Int32Array.from(below),
+    nodes: ends.nodes,
+    ranges: Int32Array.from(ends.ranges),
+  }
   let count = 0
   for (const word of bits) count += popCount(word)
-  if (count * 32 >= bits.length) return { bits, ids: undefined, exits, open }
+  if (count * 32 >= bits.length) return { bits, ids: undefined, ...rest }
   const ids = new Int32Array(count)
   let at = 0
   for (let w = 0; w < bits.length; w++) {
@@ -343,7 +358,7 @@ function compact(bits: Uint32Array, nodes: ArrayLike<number>, below: number[]): 
       ids[at++] = w * 32 + (31 - Math.clz32(word & -word))
     }
   }
-  return { bits: undefined, ids, exits, open }
+  return { bits: undefined, ids, ...rest }
 }
 
 function set(bits: Uint32Array, id: number): void {
@@ -360,7 +375,7 @@ function popCount(word: number): number {
   return (((x + (x >>> 4)) & 0x0f0f0f0f) * 0x01010101) >>> 24
 }
 
-function bytesOf({ bits, ids, exits, open }: Inside): number {
-  const { byteLength } = exits
+function bytesOf({ bits, ids, exits, open, ranges }: Inside): number {
+  const byteLength = exits.byteLength + ranges.byteLength
   return 200 + (bits?.byteLength ?? 0) + (ids?.byteLength ?? 0) + byteLength + open.byteLength
 }
