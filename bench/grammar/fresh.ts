@@ -12,7 +12,7 @@ import { large } from './vocabularies.ts'
 
 /** As the engine's: src/engine/tasks/grammars.ts. */
 const SLICE_MS = 8
-const MAX_PREPARE_MS = 250
+const MAX_PREPARE_MS = 400
 const utf8 = new TextEncoder()
 
 interface Mask {

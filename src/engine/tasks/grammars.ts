@@ -15,7 +15,7 @@ const SLICE_MS = 8
 /** Of work on one grammar. */
 const MAX_COMPILE_MS = 2000
 /** Of work on the first masks of a grammar; what is not made by then is made when it is needed. */
-const MAX_PREPARE_MS = 250
+const MAX_PREPARE_MS = 400
 /** Of work on a guide, which an answer can do without. */
 const MAX_GUIDE_MS = 200
 /** Compiled grammars kept, and guides. */

@@ -24,6 +24,9 @@ const MAX_CLASSES = 64
 const MOST_HALVES = 16
 /** Tokens of a node from which on they are kept as bits as well: so many are as quickly set one by one. */
 const MANY = 2048
+/** Nodes between two pauses. */
+const PIECE = 8192
+
 /** A trie as the states of a region use it: see Region. */
 export interface RegionTrie {
   readonly trie: ClassTrie
@@ -89,80 +92,92 @@ export function* buildClassTrie(
   const places: Utf8Place[] = [BETWEEN]
   const values = new Int32Array(longest + 2)
   const leasts = new Int32Array(longest + 2)
+  const kept = new Map<number, number>()
+  const spanOf = (length: number) => (length < 64 ? 0 : length < 4096 ? 1 : 2)
+  /** Of the characters that begin so: -1 where none can be read. */
   const halfOf = (first: number, last: number): number => {
+    const known = kept.get(first * 4 + spanOf(last - first))
+    if (known !== undefined) return known
     const list = classes.within(first, last).filter(c => live[c] === 1)
-    if (list.length === 0) return -1
     const key = list.sort((a, b) => a - b).join()
-    let id = halfIds.get(key)
+    let id = list.length === 0 ? -1 : halfIds.get(key)
     if (id === undefined) {
       id = halves.push(list) - 1
       halfIds.set(key, id)
     }
+    kept.set(first * 4 + spanOf(last - first), id)
     return id
   }
-  let node = 1
-  for (let steps = 1; node < byte.length; steps++) {
-    if ((steps & 4095) === 0) yield
-    if (trie.count > limit) return undefined
-    const d = depth[node]
-    const b = byte[node]
-    const before = at[d - 1]
-    const place = places[d - 1]
-    if (place.left === 0 && b < 0x80) {
-      const special = raw ? 0 : b === 0x22 ? quote : b === 0x5c ? quote + 1 : 0
-      if (special > 0) {
-        nodeOf[node] = trie.child(before, special)
+  // Not in the generator itself: engines optimise what returns.
+  const scan = (begin: number): number => {
+    let node = begin
+    const stop = Math.min(byte.length, begin + PIECE)
+    while (node < stop) {
+      const d = depth[node]
+      const b = byte[node]
+      const before = at[d - 1]
+      const place = places[d - 1]
+      if (place.left === 0 && b < 0x80) {
+        const special = raw ? 0 : b === 0x22 ? quote : b === 0x5c ? quote + 1 : 0
+        if (special > 0) {
+          nodeOf[node] = trie.child(before, special)
+          node = end[node]
+          continue
+        }
+        const c = ascii[b]
+        if (c < 0) {
+          node = end[node]
+          continue
+        }
+        at[d] = nodeOf[node] = trie.child(before, c)
+        places[d] = BETWEEN
+        node++
+        continue
+      }
+      const after = beyond ? utf8After(place, b) : undefined
+      if (after === undefined) {
         node = end[node]
         continue
       }
-      const c = ascii[b]
-      if (c < 0) {
+      const { left } = after
+      const value =
+        place.left === 0
+          ? b & (left === 1 ? 31 : left === 2 ? 15 : 7)
+          : (values[d - 1] << 6) | (b & 63)
+      if (left === 0) {
+        const c = terminal.writes(value) ? classes.of(value) : -1
+        if (c < 0 || live[c] === 0) {
+          node = end[node]
+          continue
+        }
+        at[d] = nodeOf[node] = trie.child(before, c)
+        places[d] = BETWEEN
+        node++
+        continue
+      }
+      const least =
+        place.left === 0 ? (left === 1 ? 0x80 : left === 2 ? 0x800 : 0x10000) : leasts[d - 1]
+      const first = value << (6 * left)
+      const half = halfOf(Math.max(first, least), Math.min(first + (1 << (6 * left)) - 1, 0x10ffff))
+      if (half < 0) {
         node = end[node]
         continue
       }
-      at[d] = nodeOf[node] = trie.child(before, c)
-      places[d] = BETWEEN
+      if (half >= MOST_HALVES) return -1
+      // Tokens that end here; the way on begins where it did.
+      if (vocabulary.first[node + 1] > vocabulary.first[node])
+        nodeOf[node] = trie.child(before, quote + 2 + half)
+      at[d] = before
+      places[d] = after
+      values[d] = value
+      leasts[d] = least
       node++
-      continue
     }
-    const after = beyond ? utf8After(place, b) : undefined
-    if (after === undefined) {
-      node = end[node]
-      continue
-    }
-    const { left } = after
-    const value =
-      place.left === 0
-        ? b & (left === 1 ? 31 : left === 2 ? 15 : 7)
-        : (values[d - 1] << 6) | (b & 63)
-    if (left === 0) {
-      const c = terminal.writes(value) ? classes.of(value) : -1
-      if (c < 0 || live[c] === 0) {
-        node = end[node]
-        continue
-      }
-      at[d] = nodeOf[node] = trie.child(before, c)
-      places[d] = BETWEEN
-      node++
-      continue
-    }
-    const least =
-      place.left === 0 ? (left === 1 ? 0x80 : left === 2 ? 0x800 : 0x10000) : leasts[d - 1]
-    const first = value << (6 * left)
-    const half = halfOf(Math.max(first, least), Math.min(first + (1 << (6 * left)) - 1, 0x10ffff))
-    if (half < 0) {
-      node = end[node]
-      continue
-    }
-    if (half >= MOST_HALVES) return undefined
-    // Tokens that end here; the way on begins where it did.
-    if (vocabulary.first[node + 1] > vocabulary.first[node])
-      nodeOf[node] = trie.child(before, quote + 2 + half)
-    at[d] = before
-    places[d] = after
-    values[d] = value
-    leasts[d] = least
-    node++
+    return trie.count > limit ? -1 : node
+  }
+  for (let node = 1; node < byte.length; yield) {
+    node = scan(node)
+    if (node < 0) return undefined
   }
   return yield* flattened(vocabulary, trie, nodeOf, quote, halves)
 }
@@ -215,12 +230,17 @@ function* flattened(
   /** Nothing can follow it, or it is not asked for. */
   const isLeaf = (node: number, here: number) =>
     flat.edge[here] <= HALF || (flat.edge[here] >= 0 && end[node] === node + 1)
-  for (let node = 1; node < nodeOf.length; node++) {
-    if ((node & 16383) === 0) yield
-    if (nodeOf[node] === 0) continue
-    const here = index[nodeOf[node]]
-    flat.first[here + 1] += first[node + 1] - first[node]
-    if (!isLeaf(node, here)) flat.from[here + 1]++
+  const countFrom = (begin: number) => {
+    for (let node = begin; node < nodeOf.length && node < begin + PIECE; node++) {
+      if (nodeOf[node] === 0) continue
+      const here = index[nodeOf[node]]
+      flat.first[here + 1] += first[node + 1] - first[node]
+      if (!isLeaf(node, here)) flat.from[here + 1]++
+    }
+  }
+  for (let node = 1; node < nodeOf.length; node += PIECE) {
+    countFrom(node)
+    yield
   }
   for (let i = 0; i < count; i++) {
     flat.first[i + 1] += flat.first[i]
@@ -230,12 +250,17 @@ function* flattened(
   const nodes = new Int32Array(flat.from[count])
   const nextToken = flat.first.slice()
   const nextNode = flat.from.slice()
-  for (let node = 1; node < nodeOf.length; node++) {
-    if ((node & 16383) === 0) yield
-    if (nodeOf[node] === 0) continue
-    const here = index[nodeOf[node]]
-    for (let t = first[node]; t < first[node + 1]; t++) tokens[nextToken[here]++] = order[t]
-    if (!isLeaf(node, here)) nodes[nextNode[here]++] = node
+  const fillFrom = (begin: number) => {
+    for (let node = begin; node < nodeOf.length && node < begin + PIECE; node++) {
+      if (nodeOf[node] === 0) continue
+      const here = index[nodeOf[node]]
+      for (let t = first[node]; t < first[node + 1]; t++) tokens[nextToken[here]++] = order[t]
+      if (!isLeaf(node, here)) nodes[nextNode[here]++] = node
+    }
+  }
+  for (let node = 1; node < nodeOf.length; node += PIECE) {
+    fillFrom(node)
+    yield
   }
   const bits: (Uint32Array | undefined)[] = []
   for (let i = 0; i < count; i++) {
