@@ -15,6 +15,8 @@ import { relativeSpread } from './statistics.ts'
 type Columns = readonly (readonly [string, (row: BenchRow) => string])[]
 
 const NOTHING = '–'
+/** Characters of a cell that stands in one line. */
+const SENTENCE = 60
 
 const COLUMNS: Columns = [
   ['value', row => row.value],
@@ -61,6 +63,8 @@ function rowElement(row: BenchRow, columns: Columns): HTMLElement {
 function cell(kind: 'td' | 'th', text: string): HTMLElement {
   const element = document.createElement(kind)
   element.textContent = text
+  // A sentence takes several lines, or one would have to scroll for it.
+  if (text.length > SENTENCE) element.className = 'sentence'
   return element
 }
 

@@ -1,6 +1,6 @@
 // A real device that is destroyed at any point of an engine's life, on SwiftShader in Node: the text is what the
 // kernels give from there on. faults/revive.test.ts has the many cases, with a fake.
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { BackendFactory } from '../../src/backend/factory.ts'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { Engine } from '../../src/engine/engine.ts'
@@ -11,36 +11,12 @@ import { CASES, caseFiles } from '../golden/load.ts'
 import { changeOf, LOSSES, PROMPTS, STREAMS, TOKENS } from '../support/losses.ts'
 import { EMBEDDED, fileOf } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
-import { adapterHere, nodeGpu } from '../support/webgpu.ts'
+import { adapterHere, nodeGpu, observed } from '../support/webgpu.ts'
 import { writeLosses } from '../support/write-losses.ts'
 
 const adapter = await adapterHere()
 const CASE = CASES.find(c => c.name === 'b158-x86')!
 const CPU = wasmFactory('simd128', 1)
-
-/** Adapters whose devices are remembered. */
-function observed(): { gpu: GPU; devices: GPUDevice[] } {
-  const devices: GPUDevice[] = []
-  const real = nodeGpu()
-  const gpu = {
-    wgslLanguageFeatures: real.wgslLanguageFeatures,
-    async requestAdapter(options?: GPURequestAdapterOptions) {
-      const found = await real.requestAdapter(options)
-      if (found === null) return null
-      return new Proxy(found, {
-        get(target, key) {
-          if (key !== 'requestDevice') return Reflect.get(target, key, target)
-          return async (descriptor: GPUDeviceDescriptor) => {
-            const device = await target.requestDevice(descriptor)
-            devices.push(device)
-            return device
-          }
-        },
-      })
-    },
-  }
-  return { gpu: gpu as unknown as GPU, devices }
-}
 
 const open: Engine[] = []
 afterEach(async () => {
@@ -52,13 +28,14 @@ async function openEngine(
   progress: (phase: string) => void = () => undefined,
   source: Blob = caseFiles(CASE)[0]!,
   options: LoadOptions = { contextLength: 64, maxSequences: 2 },
+  ahead?: number,
 ): Promise<Engine> {
   const hooks = {
     progress: ({ phase }: { phase: string }) => progress(phase),
     signal: new AbortController().signal,
   }
   const parts = await openEngineParts(source, options, hooks, factories)
-  const engine = new Engine(parts, options)
+  const engine = new Engine(parts, options, { ...(ahead !== undefined && { ahead }) })
   open.push(engine)
   return engine
 }
@@ -67,11 +44,12 @@ function tokensOf(
   engine: Engine,
   maxTokens: number,
   onToken: (count: number) => void = () => undefined,
+  text = 'a b c d',
 ): Promise<number[]> {
   let count = 0
   return new Promise((resolve, reject) => {
     const options = { maxTokens, temperature: 0, ignoreEos: true }
-    engine.generate({ kind: 'text', text: 'a b c d' }, options, {
+    engine.generate({ kind: 'text', text }, options, {
       token: chunk => {
         count += chunk.tokens.length
         onToken(count)
@@ -84,7 +62,7 @@ function tokensOf(
 
 describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} destroyed`, () => {
   it('while its weights are poured', async () => {
-    const { gpu, devices } = observed()
+    const { gpu, devices } = observed(nodeGpu())
     const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
     const engine = await openEngine([factory, CPU], phase => {
       if (phase === 'weights') for (const device of devices.splice(0)) device.destroy()
@@ -98,7 +76,7 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
 
   it('while it decodes', async () => {
     const want = await tokensOf(await openEngine([CPU]), 12)
-    const { gpu, devices } = observed()
+    const { gpu, devices } = observed(nodeGpu())
     const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
     const engine = await openEngine([factory, CPU])
     expect(engine.stats().backend).toBe('webgpu')
@@ -110,6 +88,56 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
   })
 
   // A loss for every 200 tokens; `make losses` takes ten, 2,000 tokens.
+  it('while its shaders compile', async () => {
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU], phase => {
+      if (phase === 'compile') for (const device of devices.splice(0)) device.destroy()
+    })
+    expect(devices).toEqual([])
+    expect(engine.stats().backend).toBe('wasm')
+    expect(engine.stats().fallbacks[0]!.reason).toContain('destroyed')
+    expect(await tokensOf(engine, 3)).toEqual(await tokensOf(await openEngine([CPU]), 3))
+  })
+
+  it('while it reads a prompt, and with steps ahead of the one that is read', async () => {
+    const options = { contextLength: 64, maxSequences: 2, prefillPiece: 4 }
+    const cpu = await openEngine([CPU], undefined, undefined, options)
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const lost = await openEngine([factory, CPU], undefined, undefined, options)
+    const before = lost.stats().gpu!.submits
+    const text = 'a b c d '.repeat(5)
+    const reading = tokensOf(lost, 4, undefined, text)
+    const untilHalf = setInterval(() => {
+      // Its first pieces were sent, and no token has come.
+      if ((lost.stats().gpu?.submits ?? before) < before + 2) return
+      for (const device of devices.splice(0)) device.destroy()
+    }, 0)
+    expect(await reading).toEqual(await tokensOf(cpu, 4, undefined, text))
+    clearInterval(untilHalf)
+    expect(devices).toEqual([])
+    expect(lost.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
+
+    const ahead = await openEngine([factory, CPU], undefined, undefined, options, 3)
+    const got = await tokensOf(ahead, 12, count => {
+      if (count === 5) for (const device of devices.splice(0)) device.destroy()
+    })
+    expect(got).toEqual(await tokensOf(cpu, 12))
+    expect(ahead.stats()).toMatchObject({ backend: 'wasm', queue: { served: 1, failed: 0 } })
+  }, 120_000)
+
+  it('while nothing runs', async () => {
+    const { gpu, devices } = observed(nodeGpu())
+    const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
+    const engine = await openEngine([factory, CPU])
+    const want = await tokensOf(engine, 4)
+    devices[0]!.destroy()
+    await vi.waitFor(() => expect(engine.stats().backend).toBe('wasm'), { timeout: 20_000 })
+    expect(engine.stats().fallbacks[0]!.reason).toContain('destroyed')
+    expect(await tokensOf(engine, 4)).toEqual(want)
+  })
+
   it('again and again: nothing is lost, nothing comes twice', {
     timeout: 180_000 * LOSSES,
   }, async () => {
@@ -120,7 +148,7 @@ describe.skipIf(adapter === undefined)(`a device on ${adapter ?? 'no adapter'} d
       stream(cpu, { kind: 'tokens', tokens: ids }, count).ended
     const found = { fromGpu: 0, fromCpu: 0, wrong: 0, failed: 0 }
     for (let loss = 0; loss < LOSSES; loss++) {
-      const { gpu, devices } = observed()
+      const { gpu, devices } = observed(nodeGpu())
       const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
       const engine = await openEngine([factory, CPU], undefined, fileOf(EMBEDDED), options)
       expect(engine.stats().backend).toBe('webgpu')
