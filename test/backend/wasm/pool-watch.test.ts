@@ -140,6 +140,20 @@ describe('the watch over the pool', () => {
     expect(step(false)).toBeLessThan(24 * 13 * 0.6)
   })
 
+  it('takes a fixed number where it is told one, and learns nothing from it', () => {
+    let fixed = 0
+    const { watch, step } = pool(2, { fixed: () => fixed })
+    for (let i = 0; i < 20; i++) step(idle)
+    expect(watch.stats().active).toBe(2)
+    fixed = 1
+    for (let i = 0; i < 50; i++) step(idle)
+    expect(watch.stats().active).toBe(1)
+    expect(watch.stats().msByActive[0]).toBeGreaterThanOrEqual(50 * 20)
+    fixed = 0
+    step(idle)
+    expect(watch.stats().active).toBe(2)
+  })
+
   it('ends a trial of more threads between two ops, when one was late', () => {
     const { watch, clock, late, step } = pool(2)
     for (let i = 0; i < 20; i++) step(idle)
