@@ -52,6 +52,8 @@ export class State {
   readonly kernel: readonly Item[]
   /** By class of bytes: the one state to which they all lead, or null; kept by reads.ts. */
   readonly towards: (State | null | undefined)[] = []
+  /** The classes of bytes that it reads; kept by reads.ts. */
+  reads: number | undefined
   readonly #machine: Machine
   #items: Item[] | undefined
   #accepts = false

@@ -15,9 +15,11 @@ const BYTES_OF: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, 
 
 /** The classes of the bytes that the state can read: where texts may end at every node, most go no further. */
 export function readsOf(state: State): number {
+  if (state.reads !== undefined) return state.reads
   let reads = 0
   for (const [c, bytes] of BYTES_OF.entries())
     if (bytes.some(byte => state.next(byte) !== null)) reads |= 1 << c
+  state.reads = reads
   return reads
 }
 
