@@ -54,7 +54,8 @@ const threadText = (threads: number): string => (threads === 1 ? '1 thread' : `$
 
 export function speculationSection(report: SpeculationReport | undefined): string {
   const title = '## Several tokens a step'
-  if (report === undefined || report.cells.length === 0) {
+  // A file in the form of before has no cells.
+  if (!report?.cells?.length) {
     return `${title}\n\n${NOT_MEASURED}: run \`make bench-speculation\`.`
   }
   const { cells, shape } = report

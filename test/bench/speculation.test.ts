@@ -48,4 +48,6 @@ it('has a column for each cell, and names what was not reached', () => {
 
 it('says that nothing was measured', () => {
   expect(speculationSection(undefined)).toContain('not measured yet')
+  // A file in the form of before.
+  expect(speculationSection({ rows: [] } as never)).toContain('not measured yet')
 })
