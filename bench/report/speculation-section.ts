@@ -22,6 +22,8 @@ export interface SpeculationRow {
 export interface SpeculationCell {
   variant: string
   threads: number
+  /** What time was counted: the clock's, or the processor's for this process. */
+  clock: 'wall' | 'cpu'
   machine: string
   node: string
   commit: string
@@ -38,19 +40,20 @@ export const ASKED = { gain: 1.5, least: 0.97 }
 
 /** The figures that are not what was asked. */
 export function missed({ cells }: SpeculationReport): string[] {
-  return cells.flatMap(({ variant, threads, rows }) =>
-    rows.flatMap(({ text, guesses, times }) => {
+  return cells.flatMap(cell =>
+    cell.rows.flatMap(({ text, guesses, times }) => {
       if (guesses === 'none') return []
       const asked = text === 'nothing repeats' ? ASKED.least : ASKED.gain
       if (times >= asked) return []
-      return [
-        `${text}, ${guesses}, ${variant}, ${threadText(threads)}: ${figure(times, 3)} of ${asked}`,
-      ]
+      return [`${text}, ${guesses}, ${cellName(cell)}: ${figure(times, 3)} of ${asked}`]
     }),
   )
 }
 
-const threadText = (threads: number): string => (threads === 1 ? '1 thread' : `${threads} threads`)
+function cellName({ variant, threads, clock }: SpeculationCell): string {
+  const count = threads === 1 ? '1 thread' : `${threads} threads`
+  return `${variant}, ${count}${clock === 'cpu' ? ', processor time' : ''}`
+}
 
 export function speculationSection(report: SpeculationReport | undefined): string {
   const title = '## Several tokens a step'
@@ -80,10 +83,10 @@ export function speculationSection(report: SpeculationReport | undefined): strin
 Guessed tokens, which change none (\`make bench-speculation\`; ${[...machines].join('; ')}; commit ${[...commits].join(', ')}). Copies
 and the text in which nothing repeats are made on the ${shape} shape, whose logits are replaced after every step; calls (\`toolChoice\` left out)
 and JSON (\`json_schema\`) are answers of ryz-chat, other questions in each round. Times as fast as without guesses, the median of
-${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; in brackets the speed, and how many of the guessed tokens were right.
+${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; processor time is that of the process, which other programs on the machine change less; in brackets the speed, and how many of the guessed tokens were right.
 
 ${table(
-  ['text', 'guesses', ...cells.map(c => `${c.variant}, ${threadText(c.threads)}`)],
+  ['text', 'guesses', ...cells.map(cellName)],
   [...kinds.values()].map(({ text, guesses }) => [
     text,
     guesses === 'draft' ? 'text, form and a draft' : 'text and form',

@@ -32,10 +32,13 @@ const { values } = parseArgs({
     tokens: { type: 'string', default: '200' },
     /** Which texts. */
     texts: { type: 'string', default: 'copies,nothing repeats,tool calls,JSON' },
+    /** 'cpu' counts the process's processor time: for one thread, where other programs run. */
+    clock: { type: 'string', default: 'wall' },
     out: { type: 'string', default: 'docs/bench/speculation.json' },
   },
 })
 const rounds = Number(values.rounds)
+const clock = values.clock === 'cpu' ? 'cpu' : 'wall'
 const MODELS = 'demo/public/models'
 const CHAT = join(MODELS, 'ryz-chat-tq2_0-embq8_0.gguf')
 const DRAFT = join(MODELS, 'ryz-chat-draft-tq2_0-embq8_0.gguf')
@@ -70,9 +73,15 @@ async function open(
   const network = kind ? writing(parts.network, kind) : parts.network
   const speculation = guesses === 'none' ? 'off' : 'auto'
   const own = { ...parts, network, close: () => parts.close() }
-  const engine = new Engine(own, { ...options, speculation }, { grammar: async () => grammarPart })
+  const extras = { grammar: async () => grammarPart, ...(clock === 'cpu' && { now: cpuMs }) }
+  const engine = new Engine(own, { ...options, speculation }, extras)
   await engine.measure()
   return { guesses, engine }
+}
+
+function cpuMs(): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1000
 }
 
 function answer(engine: Engine, { input, options }: Question): Promise<GenerateResult> {
@@ -137,18 +146,23 @@ async function measure(
   for (const { engine } of rivals) await engine.close()
 }
 
+const nameOf = (cell: SpeculationCell): string =>
+  `${cell.clock === 'wall' ? 0 : 1} ${cell.variant} ${cell.threads}`
+
 /** Rows of the same text and guesses are replaced by the new ones. */
 function write(cell: Cell): void {
   const { cells = [] } = existsSync(values.out)
     ? (JSON.parse(readFileSync(values.out, 'utf8')) as Partial<SpeculationReport>)
     : {}
-  const same = cells.find(c => c.variant === cell.variant && c.threads === cell.threads)
+  const same = cells.find(
+    c => c.variant === cell.variant && c.threads === cell.threads && c.clock === cell.clock,
+  )
   const kept = same?.rows.filter(
     row => !cell.rows.some(r => r.text === row.text && r.guesses === row.guesses),
   )
   const all = cells.filter(c => c !== same)
   all.push({ ...cell, rows: [...(kept ?? []), ...cell.rows] })
-  all.sort((a, b) => a.variant.localeCompare(b.variant) || a.threads - b.threads)
+  all.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
   writeFileSync(
     values.out,
     `${JSON.stringify({ shape: values.shape, cells: all } satisfies SpeculationReport, null, 2)}\n`,
@@ -173,7 +187,7 @@ const { version: node } = process
 for (const variant of values.variants.split(',') as KernelVariant[]) {
   for (const threads of values.threads.split(',').map(Number)) {
     const made = { machine: machineText(), node, commit: commitText() }
-    const cell: Cell = { variant, threads, ...made, rows: [] }
+    const cell: Cell = { variant, threads, clock, ...made, rows: [] }
     for (const kind of ['copies', 'nothing repeats'] as const) {
       if (!texts.includes(kind)) continue
       const asks = () => [{ input: passage, options: long }]

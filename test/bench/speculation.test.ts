@@ -14,7 +14,14 @@ const report: SpeculationReport = {
   shape: 'bitnet-large',
   cells: [
     {
-      ...{ variant: 'relaxed', threads: 1, machine: 'a machine', node: 'v20', commit: 'abc' },
+      ...{
+        variant: 'relaxed',
+        threads: 1,
+        clock: 'wall',
+        machine: 'a machine',
+        node: 'v20',
+        commit: 'abc',
+      },
       rows: [
         row('copies', 'none', 1),
         row('copies', 'lookup', 1.8),
@@ -22,7 +29,14 @@ const report: SpeculationReport = {
       ],
     },
     {
-      ...{ variant: 'simd128', threads: 2, machine: 'a machine', node: 'v20', commit: 'abc' },
+      ...{
+        variant: 'simd128',
+        threads: 2,
+        clock: 'wall',
+        machine: 'a machine',
+        node: 'v20',
+        commit: 'abc',
+      },
       rows: [
         row('copies', 'lookup', 1.4),
         row('nothing repeats', 'lookup', 0.96),
