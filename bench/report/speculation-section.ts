@@ -32,6 +32,8 @@ export interface SpeculationCell {
 
 export interface SpeculationReport {
   shape: string
+  /** What else there is to know, such as other programs that ran. */
+  note?: string
   cells: SpeculationCell[]
 }
 
@@ -85,7 +87,7 @@ and the text in which nothing repeats are made on the ${shape} shape, whose logi
 and JSON (\`json_schema\`) are answers of ryz-chat, other questions in each round. Times as fast as without guesses, the median of
 ${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; processor time is that of the process, which other programs on the machine change less; in brackets the speed, and how many of the guessed tokens were right.
 
-${table(
+${report.note === undefined ? '' : `**${report.note}**\n\n`}${table(
   ['text', 'guesses', ...cells.map(cellName)],
   [...kinds.values()].map(({ text, guesses }) => [
     text,

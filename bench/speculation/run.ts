@@ -151,7 +151,7 @@ const nameOf = (cell: SpeculationCell): string =>
 
 /** Rows of the same text and guesses are replaced by the new ones. */
 function write(cell: Cell): void {
-  const { cells = [] } = existsSync(values.out)
+  const { cells = [], note } = existsSync(values.out)
     ? (JSON.parse(readFileSync(values.out, 'utf8')) as Partial<SpeculationReport>)
     : {}
   const same = cells.find(
@@ -163,10 +163,8 @@ function write(cell: Cell): void {
   const all = cells.filter(c => c !== same)
   all.push({ ...cell, rows: [...(kept ?? []), ...cell.rows] })
   all.sort((a, b) => nameOf(a).localeCompare(nameOf(b)))
-  writeFileSync(
-    values.out,
-    `${JSON.stringify({ shape: values.shape, cells: all } satisfies SpeculationReport, null, 2)}\n`,
-  )
+  const report: SpeculationReport = { shape: values.shape, ...(note && { note }), cells: all }
+  writeFileSync(values.out, `${JSON.stringify(report, null, 2)}\n`)
 }
 
 const model = {
