@@ -27,9 +27,12 @@ const CLEAR_FEWER = 2.5
 const CLEAR_MORE = 1.2
 const CLEAR_BEYOND = 3
 const CLEAR_LOSS = 1
-/** More threads than cores must be so much faster; fewer than are late may be so much slower. */
+/** More threads than cores must be so much faster. */
 const BEYOND_GAIN = 0.05
+/** Where threads are late, fewer may be so much slower, as long as they are surely no slower than by the second. */
 const LATE_LOSS = -0.02
+const LATE_DOUBT = -0.16
+const CLEAR_LATE = 1.5
 const LEAST_BLOCKS = 2
 const MOST_BLOCKS = 12
 /** More threads, up to the cores, that are so much faster in two blocks on end count at once: a core has become free. */
@@ -261,9 +264,10 @@ export class ThreadChooser {
     const isBeyond = isMore && this.#other > this.#cores
     // Who is late gets no benefit of the doubt.
     const isLate = !isMore && this.#waits
-    const clear = isLate ? 0 : isBeyond ? CLEAR_BEYOND : isMore ? CLEAR_MORE : CLEAR_FEWER
+    const clear = isLate ? CLEAR_LATE : isBeyond ? CLEAR_BEYOND : isMore ? CLEAR_MORE : CLEAR_FEWER
     const asked = isBeyond ? BEYOND_GAIN : isLate ? LATE_LOSS : 0
-    if (blocks >= LEAST_BLOCKS && mean - clear * error > asked) this.#settle()
+    const isClear = mean > asked && mean - clear * error > (isLate ? LATE_DOUBT : asked)
+    if (blocks >= LEAST_BLOCKS && isClear) this.#settle()
     else if (blocks >= MOST_BLOCKS || mean + CLEAR_LOSS * error < asked) this.#fail()
     else this.#startBlock(true)
   }
