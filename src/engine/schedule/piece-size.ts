@@ -30,6 +30,8 @@ export class PieceSize {
   /** Small pieces since the last block, and after how many it is old: twice as many after each that is late. */
   #since = 0
   #retry = OLD
+  /** What the piece that was asked for last may take. */
+  #limit = ALONE_MS
   /** The longest step so far, in milliseconds. */
   longestMs = 0
 
@@ -43,7 +45,9 @@ export class PieceSize {
    * @param stepMs  a step should take no longer
    */
   tokens(alone: boolean, stepMs = Number.POSITIVE_INFINITY): number {
-    const limit = Math.min(stepMs, alone ? ALONE_MS : PIECE_MS)
+    const own = alone ? ALONE_MS : PIECE_MS
+    const limit = Math.min(stepMs, own)
+    this.#limit = limit
     if (this.#msPerToken === undefined) return Math.min(this.#most, FIRST_PIECE)
     const single = Math.max(this.#msPerToken, 1e-6)
     const perBlockToken = Math.max(this.#msPerBlockToken ?? single * BLOCK_SHARE, 1e-6)
@@ -55,8 +59,9 @@ export class PieceSize {
     }
     const fits = Math.max(1, Math.min(this.#most, BLOCK - 1, Math.floor(limit / single)))
     // What a block took is old when it has not run for long: then the guess counts, or one that was slow for a moment would
-    // never be seen again.
-    const each = this.#since < this.#retry ? perBlockToken : single * BLOCK_SHARE
+    // never be seen again. Not where the network says what a step may take.
+    const isOld = this.#since >= this.#retry && stepMs >= own
+    const each = isOld ? single * BLOCK_SHARE : perBlockToken
     const isLate = BLOCK * each > BLOCK_EXCESS * limit
     const isKnown = this.#msPerBlockToken !== undefined
     return (isKnown || fits > BLOCK / 2) && this.#most >= BLOCK && !isLate ? BLOCK : fits
@@ -78,7 +83,7 @@ export class PieceSize {
     // Half old, half new: one hiccup halves the next piece at most, the one after recovers.
     const mixed = (old: number | undefined) => (old === undefined ? rate : (old + rate) / 2)
     if (prefillTokens >= BLOCK) {
-      const isLate = BLOCK * rate > BLOCK_EXCESS * ALONE_MS
+      const isLate = BLOCK * rate > BLOCK_EXCESS * this.#limit
       // Of an old one nothing is kept.
       this.#msPerBlockToken = this.#since < this.#retry ? mixed(this.#msPerBlockToken) : rate
       this.#retry = isLate ? Math.min(OLDEST, 2 * this.#retry) : OLD
