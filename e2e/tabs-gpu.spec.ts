@@ -20,6 +20,7 @@ declare global {
   var ryzanstein: typeof Sdk
   var engine: Sdk.Ryzanstein
   var held: Held[]
+  var session: Blob
 }
 
 const MODEL = '/demo/public/models/ryz-tales-tq2_0-embq8_0.gguf?tabs-gpu'
@@ -122,6 +123,31 @@ async function expectWhole(page: Page, before: Seen[]): Promise<void> {
   }
 }
 
+/** A text of 64 tokens and more, whose blocks are worth keeping. */
+const TALE = `${PROMPT} there was a fox who lived alone in a small house by the sea. `.repeat(3)
+
+/** Kept in the page, as an app would keep it in its own store. */
+function saveSession(page: Page): Promise<number> {
+  return page.evaluate(async tale => {
+    globalThis.session = await engine.saveSession(tale)
+    return globalThis.session.size
+  }, TALE)
+}
+
+/** What restoring it gives: tokens that need not be read again, or the code of the refusal. */
+function restoreSession(page: Page): Promise<{ restored: number; reused: number } | string> {
+  return page.evaluate(async tale => {
+    try {
+      const { restoredTokens } = await engine.restoreSession(globalThis.session)
+      const options = { temperature: 0, maxTokens: 2 }
+      const { reusedTokens } = await engine.generate(`${tale}One day`, options).result
+      return { restored: restoredTokens, reused: reusedTokens }
+    } catch (caught) {
+      return (caught as Sdk.RyzError).code
+    }
+  }, TALE)
+}
+
 test('the leader closes: two followers and their six answers go on, on the next GPU', async ({
   context,
 }) => {
@@ -142,6 +168,7 @@ test('the leader crashes and the next tab has no GPU: what follows is what the k
 }) => {
   const [first, second] = [await open(context), await open(context)]
   await second.route('**/webgpu.js', route => route.abort())
+  await saveSession(second)
   await begin(second)
   await untilAllBegan([second])
   const session = await first.context().newCDPSession(first)
@@ -155,6 +182,8 @@ test('the leader crashes and the next tab has no GPU: what follows is what the k
   expect({ tab, backend }).toEqual({ tab: 'leader', backend: 'wasm' })
   expect(fallbacks[0]!.from).toBe('WebGPU')
   expect(fallbacks[0]!.reason).toContain('webgpu.js')
+  // A GPU's keys and values are another engine's: refused by name, not believed.
+  expect(await restoreSession(second)).toBe('BAD_OPTION')
   const [greedy] = (await results(second)).results
   const { tokens } = before[0]!
   expect(await behind(second, tokens)).toEqual(greedy!.tokens.slice(tokens.length))

@@ -175,3 +175,87 @@ test('willItRun tells the GPU, or why there is none', async ({ page }) => {
   expect(paths[0]!.fallbacks[0]!.reason).toContain('computes on the CPU')
   expect(paths[1]).toMatchObject({ backend: 'webgpu', variant: 'wgsl', fallbacks: [] })
 })
+
+/** What stands before worker.js, in place of the browser's WebGPU, and what is told of it. */
+const ODD = [
+  ['none', `{ get: () => undefined }`, 'this browser has no WebGPU'],
+  ['a getter that throws', `{ get() { throw new Error('blocked') } }`, 'no WebGPU'],
+  ['no adapter', `{ value: { requestAdapter: async () => null } }`, 'gives no GPU adapter'],
+  ['a refusal', `{ value: { requestAdapter() { throw new TypeError('blocked') } } }`, 'blocked'],
+  [
+    'an adapter without devices',
+    `{ value: { requestAdapter: async () => ({ info: {}, features: new Set(), limits: {},
+      requestDevice: async () => { throw new DOMException('used up') } }) } }`,
+    'gives no device',
+  ],
+  ['silence', `{ value: { requestAdapter: () => new Promise(() => {}) } }`, 'within 10000 ms'],
+] as const
+
+test('where WebGPU is odd, the kernels compute and say why', async ({ page }) => {
+  let before = ''
+  await page.route('**/dist/worker.js', async route => {
+    const response = await route.fetch()
+    const body = `Object.defineProperty(navigator, 'gpu', ${before});\n${await response.text()}`
+    await route.fulfill({ response, body })
+  })
+  await openEmbed(page)
+  for (const [name, gpu, why] of ODD) {
+    before = gpu
+    const told = await page.evaluate(async model => {
+      const options = { backend: 'webgpu', allowSoftwareAdapter: true, contextLength: 64 } as const
+      const engine = await ryzanstein.load(model, options)
+      const text = await engine.generate('Once upon a time', { maxTokens: 3 }).text()
+      const { backend, fallbacks } = await engine.stats()
+      await engine.close()
+      return { backend, written: text.length > 0, fallback: fallbacks[0] }
+    }, MODEL)
+    expect(told, name).toMatchObject({ backend: 'wasm', written: true })
+    expect(told.fallback, name).toMatchObject({ from: 'WebGPU' })
+    expect(told.fallback!.reason, name).toContain(why)
+  }
+})
+
+test('two engines on one GPU, a third closed while it loads, and options that are none', async ({
+  page,
+}) => {
+  await openEmbed(page)
+  const told = await page.evaluate(async model => {
+    const options = { backend: 'webgpu', allowSoftwareAdapter: true, contextLength: 64 } as const
+    const wrong = [
+      { backend: 'gpu' },
+      { backend: ['webgpu'] },
+      { powerPreference: 'fast' },
+      { allowSoftwareAdapter: 'yes' },
+      { profileGpu: 1 },
+    ]
+    const codes = await Promise.all(
+      wrong.map(given =>
+        ryzanstein.load(model, given as unknown as Sdk.LoadOptions).then(
+          () => 'loaded',
+          (error: Sdk.RyzError) => `${error.code} ${Object.keys(given)[0] === error.detail.option}`,
+        ),
+      ),
+    )
+    const cancel = new AbortController()
+    const closing = ryzanstein
+      .load(model, { ...options, signal: cancel.signal, onProgress: () => cancel.abort() })
+      .then(
+        () => 'loaded',
+        (error: Sdk.RyzError) => error.code,
+      )
+    const engines = await Promise.all([1, 2].map(() => ryzanstein.load(model, options)))
+    const wish = { temperature: 0, maxTokens: 8 }
+    const texts = await Promise.all(engines.map(e => e.generate('Once upon a time', wish).text()))
+    // One that ends takes nothing from the other.
+    await engines[0]!.close()
+    const after = await engines[1]!.generate('Once upon a time', wish).text()
+    const { backend, fallbacks } = await engines[1]!.stats()
+    await engines[1]!.close()
+    return { codes, closed: await closing, texts, after, backend, fallbacks }
+  }, MODEL)
+  expect(told.codes).toEqual(Array(5).fill('BAD_OPTION true'))
+  expect(told.closed).toBe('ABORTED')
+  expect(told).toMatchObject({ backend: 'webgpu', fallbacks: [] })
+  expect(told.texts[0]!.length).toBeGreaterThan(5)
+  expect([told.texts[1], told.after]).toEqual([told.texts[0], told.texts[0]])
+})
