@@ -9,6 +9,7 @@ import { planCells } from '../../demo/bench/plan.ts'
 import { plotsOf } from '../../demo/bench/plots-of-rows.ts'
 import type { BenchReport, BenchRow } from '../../demo/bench/results.ts'
 import type { SoakRun } from '../../e2e/soak/judge.ts'
+import { ALL_KINDS } from '../../e2e/soak/requests.ts'
 import { noTally } from '../../e2e/soak/traffic.ts'
 import { readArguments } from '../../scripts/synth/arguments.ts'
 import { synthModel } from '../../scripts/synth/model.ts'
@@ -135,6 +136,7 @@ describe('the report', () => {
 
   test('takes sustained load and cache misses from files of their own', () => {
     const pairs = { soaked: [10, 10, 10], rested: [10, 10, 10] }
+    const kinds = Object.fromEntries(ALL_KINDS.map(({ name, ends }) => [`${name} ${ends[0]}`, 1]))
     const run: SoakRun = {
       name: 'embedded',
       model: 'm.gguf',
@@ -149,7 +151,7 @@ describe('the report', () => {
       seconds: 3600,
       parts: 1,
       failures: [],
-      requests: { ...noTally(), asked: 8, served: 6, failed: 2, tokens: 400 },
+      requests: { ...noTally(), asked: 8, served: 6, failed: 2, tokens: 400, kinds },
       wrong: [],
       logits: ['ab', 'ab'],
       drift: { tokens: 390, start: pairs, end: { ...pairs, soaked: [9.9, 9.9, 9.9] } },
