@@ -7,11 +7,10 @@ import type { ModelNeeds } from './cases.ts'
 /** What a network asks of its backend. */
 export interface BackendNeeds extends ModelNeeds {
   readonly kv: KvType
-  /**
-   * Told while shaders compile. Where it is present they go on after create(), and Backend.ready() waits for
-   * them; else create() does.
-   */
+  /** Told while shaders compile. */
   readonly compiled?: (done: number, total: number) => void
+  /** Shaders may go on compiling after create(), and Backend.ready() waits for them; else create() does. */
+  readonly compilesBeside?: boolean
 }
 
 export interface BackendFactory {

@@ -39,7 +39,10 @@ export type ActivationMode = 'int8' | 'float'
 /** Byte layouts that share the GGUF type id of I2_S; 'x86' (128-interleave) is the published one. */
 export type I2sLayout = 'x86' | 'arm' | 'rows4' | 'sequential'
 
-/** What a load is doing, in this order; 'compile': the weights are there, and a GPU still compiles its shaders. */
+/**
+ * What a load is doing, in this order; 'compile': a GPU compiles its shaders, and nothing else is done. It is behind the
+ * weights where they compile beside them, and before them where the weights would have to be fetched again for another path.
+ */
 export type LoadPhase = 'header' | 'tokenizer' | 'weights' | 'compile' | 'warmup' | 'ready'
 
 /** How far a load is; bytes are of the model's files. */
@@ -56,7 +59,7 @@ export interface LoadProgress {
   etaSeconds?: number
   /** Of loadedBytes, those that came out of the store. */
   fromCacheBytes?: number
-  /** Of a GPU: shaders that are compiled, which goes on beside the download. */
+  /** Of a GPU: shaders that are compiled, so far and in all. */
   shaders?: { done: number; total: number }
 }
 

@@ -3,7 +3,7 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { webGpuFactory } from '../../src/backend/webgpu/webgpu-factory.ts'
 import { openEngineParts } from '../../src/engine/load/open-parts.ts'
-import type { LoadProgress } from '../../src/types/index.ts'
+import type { LoadOptions, LoadProgress, ModelSource } from '../../src/types/index.ts'
 import { CASES, caseFiles } from '../golden/load.ts'
 import { referenceFactory } from '../support/open.ts'
 import { wasmFactory } from '../support/wasm.ts'
@@ -13,6 +13,19 @@ const adapter = await adapterHere()
 const CPU = wasmFactory('simd128', 1)
 const MODEL = caseFiles(CASES.find(c => c.name === 'b158-x86')!)[0]!
 const guards = { reference: referenceFactory }
+
+const URL_OF = 'https://models.example/model.gguf'
+/** From a server that honours ranges, into no store. */
+const UNKEPT: LoadOptions = {
+  cache: 'off',
+  fetch: async (_, init) => {
+    const range = /bytes=(\d+)-(\d*)/.exec(new Headers(init?.headers).get('range') ?? '')
+    if (range === null) return new Response(MODEL)
+    const [start, end] = [Number(range[1]), Number(range[2] || MODEL.size - 1)]
+    const headers = { 'content-range': `bytes ${start}-${end}/${MODEL.size}` }
+    return new Response(MODEL.slice(start, end + 1), { status: 206, headers })
+  },
+}
 
 /** A file whose last bytes come when `gate` resolves. */
 function withheld(file: File, gate: Promise<void>): File {
@@ -78,13 +91,14 @@ describe.skipIf(adapter === undefined)(`a load onto ${adapter ?? 'no adapter'}`,
   })
 
   async function load(
-    source: File,
+    source: ModelSource,
     gpu: GPU,
     told: (progress: LoadProgress) => void = () => undefined,
     signal = new AbortController().signal,
+    more: LoadOptions = {},
   ) {
     const factory = webGpuFactory(() => gpu, { allowSoftwareAdapter: true })
-    const options = { contextLength: 64 }
+    const options = { contextLength: 64, ...more }
     const hooks = { progress: told, signal }
     const paths = [factory, CPU]
     const parts = await openEngineParts(source, options, hooks, paths, undefined, guards)
@@ -121,6 +135,31 @@ describe.skipIf(adapter === undefined)(`a load onto ${adapter ?? 'no adapter'}`,
       'compile',
       'warmup',
     ])
+  }, 120_000)
+
+  it('compiles before the weights where they could not be had again, and counts that', async () => {
+    const told: LoadProgress[] = []
+    const parts = await load(URL_OF, failing(undefined), p => told.push(p), undefined, UNKEPT)
+    expect(parts.path.backend).toBe('webgpu')
+    const phases = [...new Set(told.map(p => p.phase))]
+    expect(phases.slice(-3)).toEqual(['compile', 'weights', 'warmup'])
+    const compiling = told.filter(p => p.phase === 'compile').map(p => p.shaders!)
+    const { total } = compiling[0]!
+    expect(total).toBeGreaterThan(10)
+    expect(compiling[0]!.done).toBe(0)
+    expect(compiling.at(-1)).toEqual({ done: total, total })
+    expect(compiling.map(s => s.done)).toEqual(compiling.map(s => s.done).toSorted((a, b) => a - b))
+    expect(told.at(-1)!.shaders).toEqual({ done: total, total })
+  }, 120_000)
+
+  it('that fails then is passed over before a weight was read', async () => {
+    const told: LoadProgress[] = []
+    const parts = await load(URL_OF, failing('add'), p => told.push(p), undefined, UNKEPT)
+    expect(parts.path.backend).toBe('wasm')
+    expect(parts.fallbacks[0]!.reason).toContain('internal compiler error')
+    const last = told.findLastIndex(p => p.phase === 'compile')
+    expect(last).toBeGreaterThan(0)
+    expect(last).toBeLessThan(told.findIndex(p => p.phase === 'weights'))
   }, 120_000)
 
   it('whose shader fails beside the download is passed over by name', async () => {

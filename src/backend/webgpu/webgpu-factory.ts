@@ -120,7 +120,7 @@ export function webGpuFactory(
           await compile(gpu, limits.maxCols, needs, options)
         })
         compiling.catch(() => undefined) // told by who waits
-        if (needs?.compiled === undefined) await compiling
+        if (needs?.compilesBeside !== true) await compiling
         const onClose = (): void => {
           loaded()
           release(gpu)
@@ -128,7 +128,7 @@ export function webGpuFactory(
         const backend = createWebGpuBackend({ gpu, limits, memoryBytes, onClose })
         await backend.settle(true) // what it took for itself
         backend.onLoaded = loaded
-        if (needs?.compiled !== undefined) backend.ready = () => compiling
+        if (needs?.compilesBeside === true) backend.ready = () => compiling
         return backend
       } catch (caught) {
         loaded()
@@ -221,8 +221,11 @@ async function compile(
     const late = `the GPU's ${shaders.length} shaders did not compile within ${compileLimitMs} ms`
     timer = setTimeout(() => resolve(new RyzError('UNSUPPORTED_FEATURE', late)), compileLimitMs)
   })
+  let isOver = false
   const done = gpu.pipelines
     .prepare(shaders, n => {
+      // Those that were given up may still come, while another path loads.
+      if (isOver) return
       onCompiled?.(n, shaders.length)
       needs?.compiled?.(n, shaders.length)
     })
@@ -240,6 +243,7 @@ async function compile(
     const error = await Promise.race([done, gpu.lost, limit])
     if (error !== undefined) throw error
   } finally {
+    isOver = true
     clearTimeout(timer)
   }
 }

@@ -20,7 +20,7 @@ export interface Within {
  * @param first    the plan by the caller's budget
  * @param planned  plans for another budget
  * @param needs    what the model asks of it
- * @param compiled see BackendNeeds
+ * @param compile  see BackendNeeds
  * @throws RyzError MEMORY_BUDGET with the figures when even the smallest plan is refused
  */
 export async function createWithin(
@@ -29,13 +29,13 @@ export async function createWithin(
   first: MemoryPlan,
   planned: (budget: number) => MemoryPlan,
   needs: ModelNeeds | undefined = undefined,
-  compiled?: BackendNeeds['compiled'],
+  compile: Pick<BackendNeeds, 'compiled' | 'compilesBeside'> = {},
 ): Promise<Within> {
   const refused: Fallback[] = []
   let plan = first
   for (;;) {
     try {
-      const asked = needs && { ...needs, kv: plan.kv, ...(compiled && { compiled }) }
+      const asked = needs && { ...needs, kv: plan.kv, ...compile }
       const backend = await factory.create(plan.totalBytes, limits, asked)
       return { backend, plan, refused }
     } catch (caught) {

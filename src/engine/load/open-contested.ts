@@ -208,6 +208,6 @@ export function reopen(
   const plan = planOf(request, before)
   const report = () => undefined
   const book = before.network.kv
-  const again = { ...request, plan, signal, report, book, compiled: undefined }
+  const again = { ...request, plan, signal, report, book, compile: undefined }
   return pourAgain(again, source, without(factories, error))
 }

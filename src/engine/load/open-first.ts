@@ -31,7 +31,7 @@ export interface Opened {
 
 /**
  * The first rung that is available, fits, starts and computes right; what was passed over is named.
- * @param compiled  told while shaders compile; where it is present, that and the proof go on beside the load
+ * @param compile  told while shaders compile; whether that and the proof may go on beside the load
  */
 export async function openFirst(
   factories: readonly BackendFactory[],
@@ -39,7 +39,7 @@ export async function openFirst(
   plan: (scratchBytes: number, budget?: number) => MemoryPlan,
   guards: Guards | undefined,
   needs?: ModelNeeds,
-  compiled?: BackendNeeds['compiled'],
+  compile?: Pick<BackendNeeds, 'compiled' | 'compilesBeside'>,
 ): Promise<Opened> {
   const passed: { rung: string; reason: string; code: ErrorCode }[] = []
   const proof = guards && new Proof(guards.reference, limits, needs)
@@ -58,7 +58,7 @@ export async function openFirst(
     let backend: Backend | undefined
     try {
       const again = (budget: number): MemoryPlan => plan(scratch, budget)
-      const starting = createWithin(factory, limits, first, again, needs, compiled)
+      const starting = createWithin(factory, limits, first, again, needs, compile)
       const made = await watched(starting, {
         what: `${rung} starting`,
         ms: START_MS,

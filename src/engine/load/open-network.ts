@@ -79,10 +79,10 @@ export interface NetworkRequest {
   readonly signal: AbortSignal
   report(phase: LoadPhase, loadedBytes: number, totalBytes: number, fromCacheBytes?: number): void
   /**
-   * Told while shaders compile; where it is present they do so beside the download, and a path that fails its proof
-   * then is passed over: so the weights must be there for another.
+   * Told while shaders compile. Where they may do so beside the download, a path that fails its proof then is passed
+   * over: so the weights must be there for another.
    */
-  readonly compiled?: BackendNeeds['compiled']
+  readonly compile?: Pick<BackendNeeds, 'compiled' | 'compilesBeside'>
   /** The book of a cache that goes on; its blocks are empty on the new backend. */
   readonly book?: KvCache
 }
@@ -101,7 +101,7 @@ export async function openNetwork(
   }
   for (;;) {
     const { limits, memory, needs } = request.plan
-    const opened = await openFirst(paths, limits, memory, request.guards, needs, request.compiled)
+    const opened = await openFirst(paths, limits, memory, request.guards, needs, request.compile)
     const { backend } = opened
     try {
       return await pour(request, opened, finish)

@@ -85,6 +85,8 @@ async function openParts(
   const arranged = await arrange(factories, workOf(file, config, checked.head))
   throwIfAborted(hooks.signal, 'loading')
 
+  // A GPU that fails then costs no second download.
+  const compilesBeside = canPourAgain(stored, source)
   const request: NetworkRequest = {
     stored,
     config,
@@ -94,8 +96,7 @@ async function openParts(
     guards,
     signal: hooks.signal,
     report,
-    // A GPU that fails then costs no second download.
-    ...(canPourAgain(stored, source) && { compiled: report.compiled }),
+    compile: { compiled: report.compiled(compilesBeside), compilesBeside },
   }
   const paths = able(arranged.factories, plan.needs)
   const { open: opened, choice } = await openContested(request, source, paths, arranged)
@@ -109,7 +110,7 @@ async function openParts(
     },
   )
   // What is only slow is no reason for another download.
-  const contest = canPourAgain(stored, source) ? arranged.contest : undefined
+  const contest = compilesBeside ? arranged.contest : undefined
   const watch = new GpuWatch(() => network.running, choice, contest)
   const { poured } = opened
   return {
@@ -213,10 +214,12 @@ function progressReporter(hooks: LoadHooks) {
     const bytes = { loadedBytes, totalBytes, bytesPerSecond, etaSeconds, fromCacheBytes }
     tell({ phase, ...bytes, ...(shaders && { shaders }) })
   }
-  const compiled = (done: number, total: number): void => {
+  const compiled = (isBeside: boolean) => (done: number, total: number) => {
     shaders = { done, total }
-    if (told !== undefined && (performance.now() - last >= 50 || done === total)) {
-      tell({ ...told, shaders })
+    if (told === undefined) return
+    const phase = isBeside || told.phase !== 'tokenizer' ? told.phase : 'compile'
+    if (phase !== told.phase || performance.now() - last >= 50 || done === total) {
+      tell({ ...told, phase, shaders })
     }
   }
   return Object.assign(report, { compiled })
