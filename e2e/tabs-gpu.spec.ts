@@ -163,6 +163,53 @@ test('the leader closes: two followers and their six answers go on, on the next 
   expect(stats.map(({ backend }) => backend)).toEqual(['webgpu', 'webgpu'])
 })
 
+test('a stop string and a session go over to the next GPU', async ({ context }) => {
+  const [first, second] = [await open(context), await open(context)]
+  // A stop string of several tokens, late in the greedy text: the engine that goes on finds it.
+  const greedy = await second.evaluate(
+    ({ prompt, maxTokens }) =>
+      engine.generate(prompt, { temperature: 0, maxTokens, ignoreEos: true }).text(),
+    { prompt: PROMPT, maxTokens: TOKENS },
+  )
+  const stop = greedy.slice(Math.floor(0.7 * greedy.length)).slice(0, 12)
+  await saveSession(second)
+  await second.evaluate(
+    ({ prompt, stop, maxTokens }) => {
+      const wish = { temperature: 0, maxTokens, ignoreEos: true, stop: [stop] }
+      const stream = engine.generate(prompt, wish)
+      const seen = { tokens: [] as number[], text: '', logprobs: 0, result: stream.result }
+      globalThis.held = [seen]
+      const reading = async () => {
+        for await (const { tokens, text } of stream) {
+          seen.tokens.push(...tokens)
+          seen.text += text
+        }
+      }
+      reading().catch(error => Object.assign(seen, { error: `${error.code}: ${error.message}` }))
+    },
+    { prompt: PROMPT, stop, maxTokens: TOKENS },
+  )
+  await untilAllBegan([second])
+  await first.close()
+  const [before] = await seen(second)
+  const told = await results(second)
+  const { finishReason, text } = told.results[0]!
+  expect(before!.text.length).toBeLessThan(text.length)
+  expect({ finishReason, text }).toEqual({
+    finishReason: 'stop',
+    text: greedy.slice(0, greedy.indexOf(stop)),
+  })
+  expect(told.seen[0]!.text).toBe(text)
+  const { tab, backend } = await second.evaluate(() => engine.stats())
+  expect({ tab, backend }).toEqual({ tab: 'leader', backend: 'webgpu' })
+  // Of the first GPU's keys and values, on the next one of the same kind.
+  const session = await restoreSession(second)
+  expect(session).toMatchObject({ restored: expect.any(Number) })
+  const { restored, reused } = session as { restored: number; reused: number }
+  expect(restored).toBeGreaterThanOrEqual(32)
+  expect(reused).toBe(restored)
+})
+
 test('the leader crashes and the next tab has no GPU: what follows is what the kernels give', async ({
   context,
 }) => {
