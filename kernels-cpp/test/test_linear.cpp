@@ -6,6 +6,7 @@
 #include "check.h"
 #include "lookup_t2_i8.h"
 #include "math.h"
+#include "pool_native.h"
 #include "ryz.h"
 
 extern "C" int32_t ryz_linear(float*, const float*, const RyzLinear*, int32_t, int32_t);
@@ -139,6 +140,7 @@ void run(const std::vector<Part>& parts, int32_t count, bool round) {
   const auto x = random.floats(static_cast<size_t>(count) * cols);
   std::vector<float> y(static_cast<size_t>(count) * w->outputs, NAN);
   CHECK(ryz_linear(y.data(), x.data(), w, count, round) == RYZ_OK);
+  pool_native_settle();
 
   size_t at = 0;
   for (int32_t t = 0; t < count; t++) {
