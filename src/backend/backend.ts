@@ -165,6 +165,8 @@ export interface BackendLimits {
   readonly ropeDim?: number
   /** Experts that a row is routed to at most; absent or 0 where nothing is routed. */
   readonly routed?: number
+  /** Logits of a row, for planning where results stand; 0 where it is not known. */
+  readonly vocab?: number
 }
 
 /** How one layer chooses experts for a row; see "routing" above. */

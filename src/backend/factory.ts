@@ -25,8 +25,11 @@ export interface BackendFactory {
   whyNot?(): Promise<string | undefined>
   /** What its speed depends on, where that takes asking; absent where the path says all. */
   identity?(): Promise<string | undefined>
-  /** Bytes beside weights, KV and activations. */
-  scratchBytes(limits: BackendLimits): number
+  /**
+   * Bytes beside weights, KV and activations.
+   * @param wantedRows  rows of a step whose logits may be read; 0 when absent
+   */
+  scratchBytes(limits: BackendLimits, wantedRows?: number): number
   /**
    * @param needs  what will be asked of it, for a backend that compiles ahead; everything, where absent
    * @throws whatever keeps it from starting; the next path is tried then

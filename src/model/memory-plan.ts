@@ -30,8 +30,8 @@ export interface PlanRequest {
   readonly maxRows: number
   /** Rows of a step that may want logits, as many as would be good. At least maxSequences are planned. */
   readonly wantedRows: number
-  /** Bytes the backend needs beside weights, KV and activations. */
-  readonly scratchBytes: number
+  /** Bytes the backend needs beside weights, KV and activations, for so many rows that want logits. */
+  readonly scratchBytes: (wantedRows: number) => number
   /** Of a draft model; the budget is without them. */
   readonly draftBytes?: number
   /** Of the weights, what is planned for linears that may stay float. */
@@ -91,7 +91,7 @@ export function planMemory(c: ModelConfig, weights: number, request: PlanRequest
   let contextLength = request.contextLength
   let wantedRows = Math.max(request.wantedRows, request.maxSequences)
   const scratchOf = (rows: number) =>
-    request.scratchBytes + activationBytes(c, request.maxRows, rows)
+    request.scratchBytes(rows) + activationBytes(c, request.maxRows, rows)
   const leftOf = (rows: number) => request.budget - PAGE_BYTES - weights - scratchOf(rows)
 
   const fewest = Math.min(wantedRows, Math.max(MIN_WANTED_ROWS, request.maxSequences))

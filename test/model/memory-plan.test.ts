@@ -46,7 +46,7 @@ const request = (over: Partial<PlanRequest>): PlanRequest => ({
   maxSequences: 1,
   maxRows: 132,
   wantedRows: 8,
-  scratchBytes: 1e6,
+  scratchBytes: () => 1e6,
   ...over,
 })
 

@@ -134,8 +134,11 @@ function watch(device: GPUDevice, lower: Partial<GpuLimits>, asked: Asked): GPUD
   })
 }
 
-/** Adapters whose devices are remembered. */
-export function observed(real: GPU): { gpu: GPU; devices: GPUDevice[] } {
+/** Adapters whose devices are remembered, and told at once. */
+export function observed(
+  real: GPU,
+  tell: (device: GPUDevice) => void = () => undefined,
+): { gpu: GPU; devices: GPUDevice[] } {
   const devices: GPUDevice[] = []
   const gpu = {
     wgslLanguageFeatures: real.wgslLanguageFeatures,
@@ -148,6 +151,7 @@ export function observed(real: GPU): { gpu: GPU; devices: GPUDevice[] } {
           return async (descriptor: GPUDeviceDescriptor) => {
             const device = await target.requestDevice(descriptor)
             devices.push(device)
+            tell(device)
             return device
           }
         },
@@ -155,4 +159,27 @@ export function observed(real: GPU): { gpu: GPU; devices: GPUDevice[] } {
     },
   }
   return { gpu: gpu as unknown as GPU, devices }
+}
+
+/** The same GPU, and the bytes that its devices hold, by label. */
+export function held(real: GPU): { gpu: GPU; bytes: ReadonlyMap<string, number> } {
+  const bytes = new Map<string, number>()
+  const change = (label: string, by: number) => bytes.set(label, (bytes.get(label) ?? 0) + by)
+  const { gpu } = observed(real, device => {
+    const createBuffer = device.createBuffer.bind(device)
+    device.createBuffer = descriptor => {
+      const { label = '', size } = descriptor
+      const buffer = createBuffer(descriptor)
+      const destroy = buffer.destroy.bind(buffer)
+      let isLive = true
+      change(label, size)
+      buffer.destroy = () => {
+        if (isLive) change(label, -size)
+        isLive = false
+        return destroy()
+      }
+      return buffer
+    }
+  })
+  return { gpu, bytes }
 }

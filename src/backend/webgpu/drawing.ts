@@ -12,6 +12,11 @@ const PIECE_WORDS = 130
 /** Of the first word: the mass is that of the whole row, whatever the best hold of it. */
 const WHOLE = 0x80000000
 
+/** Bytes of the memory between top.wgsl and draw.wgsl. */
+export function drawingBytes(vocab: number, rows: number): number {
+  return 4 * PIECE_WORDS * rows * Math.ceil(vocab / DRAW_PIECE)
+}
+
 export class Drawings {
   readonly #buffers: Buffers
   readonly #words: Uint32Array<ArrayBuffer>
@@ -47,8 +52,7 @@ export class Drawings {
   piecesOf(logits: Slot, vocab: number, rows: number): GPUBuffer {
     let pieces = this.#pieces.get(logits)
     if (pieces === undefined) {
-      const bytes = 4 * PIECE_WORDS * rows * Math.ceil(vocab / DRAW_PIECE)
-      pieces = this.#buffers.create(bytes, 'best logits')
+      pieces = this.#buffers.create(drawingBytes(vocab, rows), 'best logits')
       this.#pieces.set(logits, pieces)
     }
     return pieces

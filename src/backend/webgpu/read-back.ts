@@ -5,8 +5,13 @@ import { RyzError } from '../../errors.ts'
 /** Behind the values stand the words of finish.wgsl. */
 export const STATUS_BYTES = 16
 const MAP_READ = 1
-/** Least size of a staging buffer: most reads share one. */
+/** Size of a staging buffer, and what larger ones are multiples of: most reads share one. */
 const LEAST_BYTES = 65536
+
+/** Bytes of the buffer that a read of so many takes. */
+export function stagingBytes(bytes: number): number {
+  return Math.ceil((bytes + STATUS_BYTES) / LEAST_BYTES) * LEAST_BYTES
+}
 /**
  * Ticks of a second that a read may take. Not milliseconds: in a hidden page timers come rarely and the GPU is
  * slow, and a device that slept has missed many seconds and no tick.
@@ -41,9 +46,14 @@ export class ReadBack {
   /** A staging buffer for so many bytes, the status behind them, and `more` bytes behind that. */
   take(bytes: number, more = 0): Staging {
     const needed = bytes + STATUS_BYTES + more
-    const at = this.#free.findIndex(staging => staging.bytes >= needed)
+    const size = stagingBytes(bytes + more)
+    // Ordered by size. A small read leaves the large one to who needs it.
+    const at = this.#free.findIndex(
+      staging => staging.bytes >= needed && (size > LEAST_BYTES || staging.bytes === LEAST_BYTES),
+    )
     if (at >= 0) return this.#free.splice(at, 1)[0]!
-    const size = Math.max(LEAST_BYTES, 2 ** Math.ceil(Math.log2(needed)))
+    // One of many rows takes the place of one of fewer.
+    if (size > LEAST_BYTES) this.#drop(this.#free.findLast(({ bytes }) => bytes > LEAST_BYTES))
     const buffer = this.#device.createBuffer({
       label: 'staging',
       size,
@@ -83,7 +93,8 @@ export class ReadBack {
     view.set(new Float32Array(mapped, 0, bytes / 4))
     if (more > 0) onMore?.(new Uint32Array(mapped, bytes + STATUS_BYTES, more / 4))
     buffer.unmap()
-    this.#free.push(staging)
+    const at = this.#free.findIndex(({ bytes }) => bytes > staging.bytes)
+    this.#free.splice(at < 0 ? this.#free.length : at, 0, staging)
     if (ran !== step) {
       throw new RyzError(
         'DEVICE_LOST',
@@ -121,6 +132,13 @@ export class ReadBack {
     } finally {
       clearTimeout(timer)
     }
+  }
+
+  #drop(staging: Staging | undefined): void {
+    if (staging === undefined) return
+    this.#free.splice(this.#free.indexOf(staging), 1)
+    this.#all.splice(this.#all.indexOf(staging), 1)
+    staging.buffer.destroy()
   }
 
   destroy(): void {

@@ -2,70 +2,20 @@
 // is sent as one write, one pass and one submit of its plan. Owns the scratch buffers that dispatches share.
 // Called by webgpu-backend.ts; plan.ts makes the plans.
 import type { AttendSpec, BackendLimits, StepRows } from '../backend.ts'
-import { KV_BLOCK, T2_COLS } from '../backend.ts'
 import type { Buffers } from './buffers.ts'
 import { type Dispatch, makeDispatch, type Plan, type PlanParts, type Scratch } from './dispatch.ts'
-import { DRAW_SETTINGS } from './drawing.ts'
 import type { Form } from './forms.ts'
 import { makePlan } from './plan.ts'
 import { readsOf } from './plan-bytes.ts'
 import type { Profiler } from './profiler.ts'
 import { STATUS_BYTES } from './read-back.ts'
 import { tilesOf } from './row-tiles.ts'
+import { longestOp, rowsAtOf, scratchSizes, tablesAtOf, tilesAtOf } from './scratch.ts'
 import { TILED_HEAD_DIM } from './shaders.ts'
 import { type OpKind, type OpNode, Trace } from './trace.ts'
 
-/** Words of the step block for the counts of ops: a path that has more is sent in parts. */
-const COUNT_WORDS = 2048
-/** Runs of all rows together that split attention has room for. */
-const MAX_RUNS = 64
 /** Tokens of a tile of attend.wgsl. */
 const ATTEND_TILE = 128
-
-/** Parameters of 2,048 dispatches, four staging buffers, the best logits of pieces, and small ones. */
-const ALSO_BYTES = 2 ** 20
-
-/** Bytes beside weights, KV and activations: rounded rows, runs of attention, the step block, and small buffers. */
-export function scratchBytes(limits: BackendLimits): number {
-  const s = scratchSizes(limits)
-  return s.block + s.q + s.marks + s.runs + s.drawn + s.partials + s.cuts + ALSO_BYTES
-}
-
-/** Where the rows of attention begin in the step block: behind counts, ids and gathered rows. */
-function rowsAtOf({ maxRows }: BackendLimits): number {
-  return COUNT_WORDS + longestOp(maxRows)
-}
-
-/** Behind what is told of all rows, and their positions: how many tiles, and each. */
-function tilesAtOf(limits: BackendLimits): number {
-  return rowsAtOf(limits) + 4 + limits.maxRows
-}
-
-function tablesAtOf(limits: BackendLimits): number {
-  return tilesAtOf(limits) + 1 + limits.maxRows
-}
-
-/** Words of the op that has most of them: what tokens are drawn by. */
-function longestOp(maxRows: number): number {
-  return 1 + DRAW_SETTINGS * maxRows
-}
-
-function scratchSizes(limits: BackendLimits) {
-  const { maxRows, maxCols, maxContext, routed = 0 } = limits
-  // What the chosen experts of a row read are rows of their own.
-  const rounded = maxRows * Math.max(1, routed)
-  return {
-    block: 4 * (tablesAtOf(limits) + maxRows * Math.ceil(maxContext / KV_BLOCK)),
-    q: rounded * Math.ceil(maxCols / T2_COLS) * T2_COLS,
-    marks: 8 * rounded,
-    cuts: routed > 0 ? 16 * maxRows : 0,
-    drawn: 4 * maxRows,
-    // One for each 64 columns, in pieces that begin anew.
-    partials: 4 * (Math.ceil(maxCols / 64) + 64),
-    // Heads together are as wide as an input of the linear behind them; two words for each run besides.
-    runs: 4 * MAX_RUNS * (maxCols + 2 * 128),
-  }
-}
 
 export interface StepsOptions {
   readonly device: GPUDevice

@@ -34,7 +34,7 @@ import { Profiler } from './profiler.ts'
 import { ReadBack, SILENT, STATUS_BYTES } from './read-back.ts'
 import { Steps } from './steps.ts'
 
-export { scratchBytes } from './steps.ts'
+export { scratchBytes } from './scratch.ts'
 
 export interface WebGpuBackendOptions {
   readonly gpu: Gpu

@@ -106,7 +106,7 @@ async function foretell(
     const rung = choosePath(told, await asked(able(raced(arranged, told), plan.needs)))
     if (told.choice) tellSpeeds(told, told.choice)
     const testBytes = extras.selfTested && rung.path.backend !== 'reference' ? SELF_TEST_BYTES : 0
-    const scratch = rung.scratchBytes(plan.limits) + testBytes
+    const scratch = (rows: number) => rung.scratchBytes(plan.limits, rows) + testBytes
     try {
       const memory = plan.memory(scratch)
       tell(told, withGpu(memory, arranged, told, plan) ?? memory, plan.shortened, draft)
@@ -215,7 +215,7 @@ function withGpu(
   { limits, budget }: LoadPlan,
 ): MemoryPlan | undefined {
   if (choice?.backend !== 'hybrid' || path.backend !== 'wasm' || !gpu) return undefined
-  const gpuScratch = gpu.scratchBytes(limits)
+  const gpuScratch = gpu.scratchBytes(limits, cpu.wantedRows)
   const totalBytes = hybridBytes(cpu, gpuScratch)
   if (totalBytes + PAGE_BYTES > budget) return undefined
   const [weightBytes, kvBytes] = [2 * cpu.weightBytes, 2 * cpu.kvBytes]

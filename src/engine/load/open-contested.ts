@@ -176,9 +176,10 @@ async function openBeside(
 
 /** The plan of the network before, with the scratch of another backend. */
 function planOf({ config, plan }: NetworkRequest, before: OpenNetwork): NetworkRequest['plan'] {
-  const memory = (scratchBytes: number): MemoryPlan => {
+  const memory = (scratchBytes: (wantedRows: number) => number): MemoryPlan => {
     const { weightBytes, kvBytes, wantedRows } = before.plan
-    const scratch = scratchBytes + activationBytes(config, plan.limits.maxRows, wantedRows)
+    const scratch =
+      scratchBytes(wantedRows) + activationBytes(config, plan.limits.maxRows, wantedRows)
     return { ...before.plan, scratchBytes: scratch, totalBytes: weightBytes + kvBytes + scratch }
   }
   return { ...plan, memory }

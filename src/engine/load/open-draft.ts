@@ -76,7 +76,7 @@ export async function draftNeeds(file: ModelFile, options: LoadOptions): Promise
   const config = readConfig(file)
   const tokenizer = await openTokenizer(file, config)
   const plan = planLoad(file, config, own, checkLoadOptions(own))
-  return { name: config.name, tokenizer, bytes: plan.memory(SCRATCH_BYTES).totalBytes }
+  return { name: config.name, tokenizer, bytes: plan.memory(() => SCRATCH_BYTES).totalBytes }
 }
 
 /**

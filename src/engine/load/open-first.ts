@@ -36,7 +36,7 @@ export interface Opened {
 export async function openFirst(
   factories: readonly BackendFactory[],
   limits: BackendLimits,
-  plan: (scratchBytes: number, budget?: number) => MemoryPlan,
+  plan: (scratchBytes: (wantedRows: number) => number, budget?: number) => MemoryPlan,
   guards: Guards | undefined,
   needs?: ModelNeeds,
   compile?: Pick<BackendNeeds, 'compiled' | 'compilesBeside'>,
@@ -53,7 +53,7 @@ export async function openFirst(
     const testBytes = judged === undefined ? 0 : SELF_TEST_BYTES
     // Where the browser refuses memory to the kernels, it has none for slower ones.
     if (factory.path.backend === 'reference' && passed.some(p => p.code === 'MEMORY_BUDGET')) break
-    const scratch = factory.scratchBytes(limits) + testBytes
+    const scratch = (rows: number): number => factory.scratchBytes(limits, rows) + testBytes
     const first = plan(scratch)
     let backend: Backend | undefined
     try {

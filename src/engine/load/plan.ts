@@ -25,11 +25,11 @@ export interface LoadPlan {
   /** Bytes that the page may use, less those of a draft model. */
   readonly budget: number
   /**
-   * @param scratchBytes  what the backend takes for itself
+   * @param scratchBytes  what the backend takes for itself, for so many rows that want logits
    * @param budget        in place of the option
    * @throws RyzError MEMORY_BUDGET
    */
-  memory(scratchBytes: number, budget?: number): MemoryPlan
+  memory(scratchBytes: (wantedRows: number) => number, budget?: number): MemoryPlan
 }
 
 /**
@@ -58,6 +58,7 @@ export function planLoad(
     ),
     ropeDim: config.ropeDim,
     routed: config.experts?.used ?? 0,
+    vocab: config.vocab,
   }
   const planned = [...plannedTensors(file, config, head)]
   const weights = weightBytes(planned)

@@ -1,7 +1,7 @@
 // Reads that never come, come too late, or are slow because the page is hidden: the limit is one of ticks, not of
 // the clock. The device is a fake, and so is time.
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { ReadBack, STATUS_BYTES } from '../../../src/backend/webgpu/read-back.ts'
+import { ReadBack, STATUS_BYTES, stagingBytes } from '../../../src/backend/webgpu/read-back.ts'
 import type { RyzError } from '../../../src/errors.ts'
 
 beforeEach(() => {
@@ -85,4 +85,39 @@ describe('a read', () => {
     await vi.advanceTimersByTimeAsync(0)
     expect(await outcome).toMatchObject({ detail: { step: 7, ran: 6 } })
   })
+})
+
+it('keeps one large buffer, however many rows are read at a time, and leaves it to large reads', async () => {
+  const sizes = new Set<number>()
+  let step = 0
+  const createBuffer = ({ size }: GPUBufferDescriptor) => {
+    sizes.add(size)
+    return {
+      mapAsync: async () => undefined,
+      getMappedRange: (_: number, bytes: number) => {
+        const mapped = new Uint32Array(bytes / 4)
+        mapped[(bytes - STATUS_BYTES) / 4] = step
+        return mapped.buffer
+      },
+      unmap: () => undefined,
+      destroy: () => sizes.delete(size),
+    }
+  }
+  const device = { createBuffer } as unknown as GPUDevice
+  const reads = new ReadBack(device, new Promise(() => undefined))
+  const read = (bytes: number) => reads.settle(reads.take(bytes), bytes, ++step)
+  for (const rows of [1, 8, 32, 1, 8]) {
+    await read(4 * 50_000 * rows)
+    await read(4)
+  }
+  const large = stagingBytes(4 * 50_000 * 32)
+  expect([...sizes].sort((a, b) => a - b)).toEqual([stagingBytes(4), large])
+  expect(reads.count).toBe(2)
+  expect(large).toBeLessThan(4 * 50_000 * 32 + 2 * stagingBytes(4))
+  // Two at once: the small one, asked for first, does not stand in the large one.
+  const small = reads.take(4)
+  expect(reads.take(4 * 50_000).bytes).toBe(large)
+  expect(small.bytes).toBe(stagingBytes(4))
+  reads.destroy()
+  expect(sizes.size).toBe(0)
 })
