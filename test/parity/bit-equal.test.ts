@@ -28,8 +28,10 @@ describe.each(KV_TYPES)('KV %s', kv => {
     parts.close()
   })
 
-  describe.each(RUNGS)('$rung', ({ factory }) => {
+  describe.each(RUNGS)('$rung', ({ rung, factory }) => {
     let parts: OpenParts
+    // The reference takes ten times as long: two sequences say as much of it.
+    const starts = rung === 'reference' ? [40, 64] : [0, 3, 40, 64]
     beforeAll(async () => {
       parts = await openParts([fileOf(EMBEDDED)], factory, { kv })
     })
@@ -39,9 +41,9 @@ describe.each(KV_TYPES)('KV %s', kv => {
       expect(sameBits(await logitsOf(parts.network, IDS, piece), truth)).toBe(true)
     })
 
-    test('in a batch of four sequences at different positions', async () => {
-      const all = await batchLogits(parts.network, IDS, [0, 3, 40, 64])
-      expect(all.every((got, i) => sameBits(got, tail(truth, [0, 3, 40, 64][i], parts)))).toBe(true)
+    test('in a batch of sequences at different positions', async () => {
+      const all = await batchLogits(parts.network, IDS, starts)
+      expect(all.every((got, i) => sameBits(got, tail(truth, starts[i], parts)))).toBe(true)
     })
 
     test('in steps of any size, with wrong tokens behind the right ones that are forgotten', async () => {

@@ -176,6 +176,9 @@ describe.skipIf(adapter === undefined)('on a device', () => {
         [70, 320, 'relu2'],
         [6, 8640, kind.scaleBlock > 0 ? 'silu' : 'relu2'],
       ] as const) {
+        // Layouts meet widths in the smaller ones: of the widest, one with blocks and one without.
+        if (cols === 8640 && kind !== TERNARY.find(k => k.scaleBlock > 0 === kind.scaleBlock > 0))
+          continue
         await Promise.all([once.ready(), fused.ready()])
         const run = (backend: ops.Resetable) =>
           ops.layerRows(backend, { ...kind, rows, cols, gate }, SEED)
