@@ -12,6 +12,11 @@ import { type Constraint, isConstrained } from './options.ts'
 
 /** Work between two turns of the event loop, in milliseconds: less than a token of a 0.7B model. */
 const SLICE_MS = 8
+/**
+ * A piece that takes longer than this was mostly not running, as other programs use the processor, and counts as so much:
+ * what is refused must not depend on them. Seen: a form of a dozen properties refused in WebKit beside five busy processes.
+ */
+const MOST_OF_PIECE_MS = 3 * SLICE_MS
 /** Of work on one grammar. */
 const MAX_COMPILE_MS = 2000
 /** Of work on the first masks of a grammar; what is not made by then is made when it is needed. */
@@ -198,7 +203,7 @@ export class Grammars {
         if (done) return { value: value as T }
         if (this.#now() - began >= SLICE_MS) break
       }
-      spent += this.#now() - began
+      spent += Math.min(this.#now() - began, MOST_OF_PIECE_MS)
       if (spent > limitMs) return undefined
       await new Promise(resolve => setTimeout(resolve, 0))
       throwIfAborted(signal, 'the request')
