@@ -1,5 +1,6 @@
 // Shows rows as they come: plots above, a table below, and the two ways to keep them.
 import { byId } from '../src/dom.ts'
+import { stepsText } from '../src/gpu-words.ts'
 import { megabytes } from '../src/wording.ts'
 import { plotSvg } from './plot.ts'
 import { plotsOf } from './plots-of-rows.ts'
@@ -82,8 +83,7 @@ export function gpuText(gpu: GpuFigures | undefined): string {
   const software = gpu.software ? ', computes on the CPU: no speed of a GPU' : ''
   const profile = gpu.profile ? `, ops timed by ${gpu.profile}` : ''
   const features = gpu.features.length > 0 ? gpu.features.join(', ') : 'none'
-  const steps = gpu.ahead === 1 ? '1 step' : `${gpu.ahead} steps`
-  const ahead = `${steps} ahead of a wait of ${gpu.wait_ms} ms`
+  const ahead = `${stepsText(gpu.ahead)} ahead of a wait of ${gpu.wait_ms} ms`
   return (
     `${gpu.adapter}${software}; features: ${features}; ${gpu.dispatches} dispatches and ` +
     `${megabytes(gpu.token_bytes)} a token, ${gpu.waits} waits, ${ahead}${profile}`

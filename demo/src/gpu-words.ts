@@ -28,11 +28,15 @@ function workText({ stepDispatches, tokenBytes, waits, drawing }: GpuStats): str
     drawing && drawing.tokenMs > 0
       ? ` (a wait takes ${milliseconds(drawing.waitMs)}, a token ${milliseconds(drawing.tokenMs)})`
       : ''
-  const steps = ahead === 1 ? '1 step' : `${ahead} steps`
   return (
     `A token: ${count(stepDispatches)} dispatches, ${megabytes(tokenBytes)} read; ` +
-    `${count(waits)} results waited for, ${steps} ahead${times}`
+    `${count(waits)} results waited for, ${stepsText(ahead)} ahead${times}`
   )
+}
+
+/** '1 step' or '2 steps' */
+export function stepsText(steps: number): string {
+  return steps === 1 ? '1 step' : `${steps} steps`
 }
 
 function shadersText({ form, innerLoop, tuning }: GpuStats): string {

@@ -213,7 +213,7 @@ export class Guesser {
 }
 
 /** Leaves the first so many tokens. */
-export function cutGuess({ tokens, chances }: Guess, length: number): void {
+function cutGuess({ tokens, chances }: Guess, length: number): void {
   tokens.length = length
   chances.length = length
 }

@@ -104,10 +104,7 @@ export class Grammars {
         if (signal.aborted) return undefined
       }
       this.#guides.set(key, made)
-      for (const oldest of this.#guides.keys()) {
-        if (this.#guides.size <= KEEP) break
-        this.#guides.delete(oldest)
-      }
+      keepNewest(this.#guides)
     }
     return this.#guides.get(key)?.begin()
   }
@@ -149,10 +146,7 @@ export class Grammars {
       const compiled = await this.#run(compiling, MAX_COMPILE_MS, signal, option)
       const preparing = part.prepare(compiled)
       this.#kept.set(key, { compiled, preparing })
-      for (const oldest of this.#kept.keys()) {
-        if (this.#kept.size <= KEEP) break
-        this.#kept.delete(oldest)
-      }
+      keepNewest(this.#kept)
       await this.#slices(preparing, MAX_PREPARE_MS, signal)
       preparing.return()
       return compiled
@@ -212,6 +206,14 @@ export class Grammars {
 }
 
 type Option = GrammarRequest['option']
+
+/** Drops the oldest of more than KEEP. */
+function keepNewest(kept: Map<string, unknown>): void {
+  for (const oldest of kept.keys()) {
+    if (kept.size <= KEEP) return
+    kept.delete(oldest)
+  }
+}
 
 /** A format as a grammar; undefined where it forbids nothing. */
 export function formatGrammar(format: ResponseFormat | undefined): GrammarRequest | undefined {
