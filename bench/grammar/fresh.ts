@@ -1,5 +1,6 @@
-// What the first masks of a process take, whose code is not compiled yet: each kind of grammar in processes of its
-// own, over 151,936 tokens, prepared in slices as the engine does it. `npx tsx bench/grammar/fresh.ts [processes]`.
+// What a format adds to drawing the first tokens of a process, whose code is not compiled yet: each kind of grammar in
+// processes of its own, over 151,936 tokens, prepared in slices as the engine does it, for models that know what comes next
+// and for one that does not. `npx tsx bench/grammar/fresh.ts [processes [kinds [models]]]`.
 import { execFileSync } from 'node:child_process'
 import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
@@ -7,15 +8,27 @@ import { compile } from '../../src/engine/grammar/compile.ts'
 import { grammarPart } from '../../src/engine/grammar/part.ts'
 import type { CompiledGrammar } from '../../src/engine/grammar/run/filter.ts'
 import { Budget, type Work } from '../../src/engine/grammar/work.ts'
+import { Random } from '../../src/engine/sampling/random.ts'
+import { Sampler, SamplerScratch } from '../../src/engine/sampling/sampler.ts'
+import { type ResolvedSampling, resolveGenerate } from '../../src/engine/tasks/options.ts'
+import type { SamplingOptions } from '../../src/types/index.ts'
 import { KINDS } from './kinds.ts'
 import { large } from './vocabularies.ts'
 
 /** As the engine's: src/engine/tasks/grammars.ts. */
 const SLICE_MS = 8
 const MAX_PREPARE_MS = 400
-const utf8 = new TextEncoder()
 
-interface Mask {
+/** Logits and how a token is drawn of them. */
+const MODELS: Readonly<Record<string, { sure: boolean; sampling: SamplingOptions }>> = {
+  'sure, greedy': { sure: true, sampling: { temperature: 0 } },
+  'sure, sampled': { sure: true, sampling: {} },
+  'lost, greedy': { sure: false, sampling: { temperature: 0 } },
+  'lost, sampled': { sure: false, sampling: {} },
+  'lost, of all tokens': { sure: false, sampling: { temperature: 1, topK: 0, topP: 1 } },
+}
+
+interface Draw {
   readonly wallMs: number
   /** Of all threads of the process: those that compile and collect, too. */
   readonly cpuMs: number
@@ -47,7 +60,7 @@ async function inSlices<T>(
 }
 
 interface Run {
-  readonly masks: Mask[]
+  readonly masks: Draw[]
   readonly compileMs: number
   readonly prepareMs: number
   /** The longest piece of either. */
@@ -58,7 +71,7 @@ interface Run {
 }
 
 /** In a process that has done nothing else. */
-async function runOf(name: string): Promise<Run> {
+async function runOf(name: string, model: string): Promise<Run> {
   const { spec, text } = KINDS[name]!
   const source = large(151_936)
   const ids = new Map<string, number>()
@@ -73,9 +86,10 @@ async function runOf(name: string): Promise<Run> {
     const preparing = await inSlices(grammarPart.prepare(compiling.made!), MAX_PREPARE_MS)
     return { grammar, compiling, preparing }
   }
+  const drawing = new Drawing(source.size, model)
   const { grammar, compiling, preparing } = await prepared()
-  const masks = await masksOf(name, grammar, text, ids)
-  const again = await masksOf(name, (await prepared()).grammar, text, ids)
+  const masks = await drawing.along(name, grammar, text, ids)
+  const again = await drawing.along(name, (await prepared()).grammar, text, ids)
   return {
     masks,
     compileMs: compiling.ms,
@@ -86,70 +100,105 @@ async function runOf(name: string): Promise<Run> {
   }
 }
 
-/** Along a text. */
-async function masksOf(
-  name: string,
-  grammar: CompiledGrammar,
-  text: string,
-  ids: ReadonlyMap<string, number>,
-): Promise<Mask[]> {
-  const filter = grammar.begin()
-  const masks: Mask[] = []
-  for (let at = 0; at < text.length; ) {
-    const before = process.cpuUsage()
-    const began = performance.now()
-    filter.allowed()
-    const wallMs = performance.now() - began
-    const { user, system } = process.cpuUsage(before)
-    masks.push({
-      wallMs,
-      cpuMs: (user + system) / 1000,
-      after: text.slice(Math.max(0, at - 8), at),
-    })
-    let length = Math.min(16, text.length - at)
-    for (; length > 1; length--) {
-      const id = ids.get(text.slice(at, at + length))
-      if (id !== undefined && filter.allows(id)) break
+class Drawing {
+  readonly #row: Float32Array
+  readonly #sure: boolean
+  readonly #options: ResolvedSampling
+  readonly #scratch: SamplerScratch
+  readonly #random = new Random(14)
+  /** Without a format. */
+  readonly #plainMs: number
+
+  constructor(size: number, model: string) {
+    const { sure, sampling } = MODELS[model]!
+    this.#row = new Float32Array(size)
+    this.#sure = sure
+    this.#options = resolveGenerate({ seed: 1, ...sampling }, size, () => 1)
+    this.#scratch = new SamplerScratch(size)
+    const times: number[] = []
+    const sampler = new Sampler(this.#options, this.#scratch)
+    for (let i = 0; i < 60; i++) {
+      this.#think(i)
+      const began = performance.now()
+      sampler.sample(this.#row)
+      if (i >= 30) times.push(performance.now() - began)
     }
-    if (!filter.acceptBytes(utf8.encode(text.slice(at, at + length))))
-      throw new Error(`${name}: ${text.slice(0, at + length)}`)
-    at += length
-    await rest()
+    this.#plainMs = median(times)
   }
-  return masks
+
+  /** Logits as models have them: a bell of width 2; who is sure gives the right token more than any other has. */
+  #think(right: number): void {
+    for (let i = 0; i < this.#row.length; i++) {
+      let sum = 0
+      for (let k = 0; k < 4; k++) sum += this.#random.uint32() / 0x100000000 - 0.5
+      this.#row[i] = 3.5 * sum
+    }
+    if (this.#sure) this.#row[right] = 16
+  }
+
+  /** What the format adds to each token of a text. */
+  async along(
+    name: string,
+    grammar: CompiledGrammar,
+    text: string,
+    ids: ReadonlyMap<string, number>,
+  ): Promise<Draw[]> {
+    const filter = grammar.begin()
+    const sampler = new Sampler(this.#options, this.#scratch)
+    sampler.addFilter(filter)
+    const draws: Draw[] = []
+    for (let at = 0; at < text.length; ) {
+      let length = Math.min(16, text.length - at)
+      while (length > 1 && !ids.has(text.slice(at, at + length))) length--
+      const right = ids.get(text.slice(at, at + length))!
+      this.#think(right)
+      const before = process.cpuUsage()
+      const began = performance.now()
+      sampler.sample(this.#row)
+      const wallMs = performance.now() - began - this.#plainMs
+      const { user, system } = process.cpuUsage(before)
+      draws.push({
+        wallMs,
+        cpuMs: (user + system) / 1000 - this.#plainMs,
+        after: text.slice(Math.max(0, at - 8), at),
+      })
+      if (!filter.take(right)) throw new Error(`${name}: ${text.slice(0, at + length)}`)
+      at += length
+      await rest()
+    }
+    return draws
+  }
 }
 
 const median = (list: readonly number[]) => list.toSorted((a, b) => a - b)[list.length >> 1]!
 
-const [, , first, kind] = process.argv
-if (first === 'child') console.log(JSON.stringify(await runOf(kind!)))
+const [, , first, kind, model] = process.argv
+if (first === 'child') console.log(JSON.stringify(await runOf(kind!, model!)))
 else {
-  const processes = Number(first ?? 10)
+  const processes = Number(first ?? 5)
   const names = kind === undefined ? Object.keys(KINDS) : kind.split(',')
   const self = fileURLToPath(import.meta.url)
-  const got = new Map<string, Run[]>(names.map(name => [name, []]))
-  for (let round = 0; round < processes; round++) {
-    for (const name of names) {
-      const text = execFileSync(process.execPath, [...process.execArgv, self, 'child', name], {
-        encoding: 'utf8',
-      })
-      got.get(name)!.push(JSON.parse(text))
-    }
-  }
   console.log(
-    `${cpus()[0]!.model}, Node ${process.version}, ${processes} processes a kind, 151,936 tokens`,
+    `${cpus()[0]!.model}, Node ${process.version}, ${processes} processes a kind and model, 151,936 tokens; milliseconds that a format adds to a token`,
   )
-  let dearest = 0
-  for (const [name, runs] of got) {
-    const worst = runs.map(({ masks }) => masks.reduce((a, b) => (b.wallMs > a.wallMs ? b : a)))
-    const all = runs.flatMap(({ masks }) => masks)
-    const mean = all.reduce((sum, { wallMs }) => sum + wallMs, 0) / all.length
-    const top = worst.reduce((a, b) => (b.wallMs > a.wallMs ? b : a))
-    dearest = Math.max(dearest, top.wallMs)
-    const of = (pick: (run: Run) => number) => median(runs.map(pick))
-    console.log(
-      `${name.padEnd(20)} mean ${mean.toFixed(3)} ms; dearest of a process: median ${median(worst.map(({ wallMs }) => wallMs)).toFixed(2)}, most ${top.wallMs.toFixed(2)} ms (${top.cpuMs.toFixed(2)} ms of processor, after ${JSON.stringify(top.after)}), most processor time of a mask ${Math.max(...all.map(({ cpuMs }) => cpuMs)).toFixed(2)} ms; warm: mean ${of(run => run.warmMs).toFixed(3)}, most ${of(run => run.warmMostMs).toFixed(2)} ms; compiled in ${of(run => run.compileMs).toFixed(0)}, prepared in ${of(run => run.prepareMs).toFixed(0)} ms, longest piece ${of(run => run.longestMs).toFixed(1)} ms`,
-    )
+  for (const way of model === undefined ? Object.keys(MODELS) : model.split(';')) {
+    console.log(`\n${way}`)
+    let dearest = 0
+    for (const name of names) {
+      const runs = Array.from({ length: processes }, (): Run => {
+        const args = [...process.execArgv, self, 'child', name, way]
+        return JSON.parse(execFileSync(process.execPath, args, { encoding: 'utf8' }))
+      })
+      const worst = runs.map(({ masks }) => masks.reduce((a, b) => (b.wallMs > a.wallMs ? b : a)))
+      const all = runs.flatMap(({ masks }) => masks)
+      const mean = all.reduce((sum, { wallMs }) => sum + wallMs, 0) / all.length
+      const top = worst.reduce((a, b) => (b.wallMs > a.wallMs ? b : a))
+      dearest = Math.max(dearest, top.wallMs)
+      const of = (pick: (run: Run) => number) => median(runs.map(pick))
+      console.log(
+        `${name.padEnd(20)} mean ${mean.toFixed(2)}, dearest of a process ${median(worst.map(({ wallMs }) => wallMs)).toFixed(1)} (median), ${top.wallMs.toFixed(1)} (most, after ${JSON.stringify(top.after)}), processor ${Math.max(...all.map(({ cpuMs }) => cpuMs)).toFixed(1)}; warm: mean ${of(run => run.warmMs).toFixed(2)}, most ${of(run => run.warmMostMs).toFixed(1)}; compiled in ${of(run => run.compileMs).toFixed(0)}, prepared in ${of(run => run.prepareMs).toFixed(0)} ms, longest piece ${of(run => run.longestMs).toFixed(0)}`,
+      )
+    }
+    console.log(`all: dearest ${dearest.toFixed(1)}`)
   }
-  console.log(`all: dearest mask ${dearest.toFixed(2)} ms`)
 }

@@ -3,6 +3,7 @@
 // and takes back what came otherwise. A wrong guess costs time and changes nothing. Called by speculation.ts.
 import type { Network, Sequence, StepRow } from '../../model/network.ts'
 import type { LogitFilter } from '../sampling/logit-filter.ts'
+import { PATIENCE_MS } from '../sampling/sampler.ts'
 import { type Job, tokensOf } from '../schedule/job.ts'
 import type { Task } from '../schedule/task.ts'
 import { Odds } from './odds.ts'
@@ -242,7 +243,8 @@ export class ModelDraft {
 function masks(filter: LogitFilter | undefined, logits: Float32Array): (token: number) => boolean {
   if (filter === undefined) return () => true
   try {
-    filter.mask(logits)
+    // Where that takes longer, what comes is a guess if the form lets it pass.
+    filter.mask(logits, PATIENCE_MS)
     return token => {
       try {
         return filter.take(token)

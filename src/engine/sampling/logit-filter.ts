@@ -43,9 +43,13 @@ export interface Guide extends Outlook {
 }
 
 export interface LogitFilter extends Outlook {
-  /** Sets the logits of all tokens that may not come next to -Infinity. Never changes the filter. */
-  mask(logits: Float32Array): void
-  /** Whether mask() would leave this token. Never changes the filter. */
+  /**
+   * Sets the logits of all tokens that may not come next to -Infinity. Never changes the filter.
+   * @param patienceMs  it may give up after so long: then logits are as they were, and tokens can be looked up one by one
+   * @returns false where it gave up
+   */
+  mask(logits: Float32Array, patienceMs?: number): boolean
+  /** Whether mask() would leave this token, without the work of a mask. Never changes the filter. */
   allows(token: number): boolean
   /**
    * The token was drawn (or is being tried, on a fork); end tokens are not told.

@@ -11,8 +11,16 @@ import { heapify, popBest, selectBest } from './select.ts'
 const GREEDY: Drawing = { temperature: 0, topK: 1, topP: 1, minP: 0, random: 0 }
 /** Below this quotients leave the range of f32. */
 const LEAST_TEMPERATURE = 1e-3
+/**
+ * A mask that takes longer is left, as far as looking up the likeliest tokens one by one can stand for it: of 151,936 tokens
+ * some grammars' masks take up to 40 ms. Both come to the same token.
+ */
+export const PATIENCE_MS = 1.5
+/** Of so many of the likeliest tokens, the second number where among the first enough of them were allowed to hope for all. */
+const FIRST = 128
+const MOST = 1024
 /** The largest f32. */
-const MOST = 3.4028234663852886e38
+const LARGEST = 3.4028234663852886e38
 
 /** Work space of one vocabulary; shared by all samplers of an engine, which run one at a time. */
 export class SamplerScratch {
@@ -133,8 +141,7 @@ export class Sampler {
       const id = this.#biasIds[i]!
       logits[id] = held(logits[id]!, logits[id]! + this.#biasValues[i]!, this.#biasValues[i]!)
     }
-    for (const filter of this.#filters) filter.mask(logits)
-    const left = argMax(logits)
+    const left = this.#filters.length === 0 ? argMax(logits) : this.#allowed()
     if (logits[left] === Number.NEGATIVE_INFINITY) {
       const what =
         this.#filters.length === 0
@@ -143,6 +150,50 @@ export class Sampler {
       throw new RyzError('BAD_OPTION', `${what}; allow at least one`)
     }
     return this.#o.temperature === 0 ? left : this.#draw(logits[left]!)
+  }
+
+  /**
+   * Sets the logits of what the filters forbid to -Infinity, as far as it could be drawn.
+   * @returns the likeliest token that is left, of equal ones the lowest id
+   */
+  #allowed(): number {
+    const { logits } = this.#s
+    const { temperature, topK } = this.#o
+    const wanted = temperature === 0 ? 1 : topK > 0 ? Math.min(topK, logits.length) : logits.length
+    if (wanted > MOST) this.#masked()
+    else if (!this.#masked(PATIENCE_MS)) {
+      const best = this.#lookedUp(wanted)
+      if (best !== undefined) return best
+      this.#masked()
+    }
+    return argMax(logits)
+  }
+
+  #masked(patienceMs?: number): boolean {
+    return this.#filters.every(filter => filter.mask(this.#s.logits, patienceMs))
+  }
+
+  /** The same for the `wanted` likeliest tokens that are allowed: what comes behind them is not looked at. Undefined where that takes longer than a mask. */
+  #lookedUp(wanted: number): number | undefined {
+    const { logits, ids } = this.#s
+    for (const most of [FIRST, MOST]) {
+      const count = selectBest(logits, 0, logits.length, most, ids)
+      heapify(logits, 0, ids, count)
+      let best: number | undefined
+      let found = 0
+      for (let left = count; left > 0; left--) {
+        const id = popBest(logits, 0, ids, left)
+        // Nothing else is left.
+        if (logits[id] === Number.NEGATIVE_INFINITY) return best
+        if (!this.#filters.every(filter => filter.allows(id))) logits[id] = Number.NEGATIVE_INFINITY
+        else {
+          best ??= id
+          if (++found === wanted) return best
+        }
+      }
+      if (found * (MOST / most) < wanted) return undefined
+    }
+    return undefined
   }
 
   #penalise(): void {
@@ -172,8 +223,12 @@ export class Sampler {
     const cut = topK > 0 && topK < vocab
     const count = cut ? selectBest(logits, 0, vocab, topK, ids) : vocab
     if (!cut) for (let i = 0; i < vocab; i++) ids[i] = vocab - 1 - i
+    let sorted = count // from here on ids are in their order
+    if (cut || topP < 1) heapify(logits, 0, ids, count)
+    // Few are summed best first, so that not even rounding depends on what was looked at besides.
+    if (cut && count <= MOST) while (sorted > 0) popBest(logits, 0, ids, sorted--)
     let total = 0 // the likeliest weighs exp(0) = 1
-    for (let i = 0; i < count; i++) {
+    for (let i = count - 1; i >= 0; i--) {
       const id = ids[i]!
       weights[id] = Math.exp((logits[id]! - max) / temperature)
       total += weights[id]!
@@ -181,11 +236,12 @@ export class Sampler {
     let first = 0
     if (cut || topP < 1) {
       const wanted = topP < 1 ? topP * total : Number.POSITIVE_INFINITY
-      heapify(logits, 0, ids, count)
       let mass = 0
       first = count
-      do mass += weights[popBest(logits, 0, ids, first--)]!
-      while (first > 0 && mass < wanted) // one at least, for topP 0 too
+      do {
+        if (first <= sorted) popBest(logits, 0, ids, sorted--)
+        mass += weights[ids[--first]!]!
+      } while (first > 0 && mass < wanted) // one at least, for topP 0 too
     }
     let kept = 0
     for (let i = count - 1; i >= first; i--) {
@@ -254,7 +310,7 @@ function held(from: number, to: number, by = 0): number {
   if (from === Number.NEGATIVE_INFINITY || by === Number.NEGATIVE_INFINITY) {
     return Number.NEGATIVE_INFINITY
   }
-  return to > MOST ? MOST : to < -MOST ? -MOST : to
+  return to > LARGEST ? LARGEST : to < -LARGEST ? -LARGEST : to
 }
 
 function argMax(values: Float32Array): number {

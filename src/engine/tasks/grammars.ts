@@ -273,8 +273,8 @@ class NamedFilter implements LogitFilter {
     }
   }
 
-  mask(logits: Float32Array): void {
-    this.#guard(() => this.#inner.mask(logits))
+  mask(logits: Float32Array, patienceMs?: number): boolean {
+    return this.#guard(() => this.#inner.mask(logits, patienceMs))
   }
 
   allows(token: number): boolean {

@@ -3,7 +3,8 @@
 import { describe, expect, it } from 'vitest'
 import { compile, type GrammarSpec } from '../../../src/engine/grammar/compile.ts'
 import { grammarPart } from '../../../src/engine/grammar/part.ts'
-import type { GrammarFilter } from '../../../src/engine/grammar/run/filter.ts'
+import type { CompiledGrammar, GrammarFilter } from '../../../src/engine/grammar/run/filter.ts'
+import { LookUp } from '../../../src/engine/grammar/run/look-up.ts'
 import type { Json } from '../../../src/engine/grammar/schema/document.ts'
 import { Budget, finish } from '../../../src/engine/grammar/work.ts'
 import { tokenizerFromGguf } from '../../../src/tokenizer/from-gguf.ts'
@@ -216,11 +217,20 @@ function idsOf(mask: Uint32Array): number[] {
   return ids
 }
 
+/** What is said of each token by itself, as its bit in the mask says; ids beyond the vocabulary are padding. */
+function lookedUp({ masks }: CompiledGrammar, filter: GrammarFilter): number[] {
+  const lookUp = new LookUp(masks.machine, masks.vocabulary)
+  const ids = Array.from({ length: masks.vocabulary.size + 40 }, (_, id) => id)
+  return ids.filter(id => lookUp.allows(filter.state, id))
+}
+
 /**
  * The mask is the truth, but for tokens that hold a whole name or item, quotes and all, where these must
  * differ: they are left out, as smaller tokens write the same.
  */
-function compare(filter: GrammarFilter, vocabulary: typeof SMALL): void {
+function compare(grammar: CompiledGrammar, filter: GrammarFilter): void {
+  const { vocabulary } = grammar.masks
+  expect(lookedUp(grammar, filter)).toEqual(idsOf(filter.allowed()))
   const allowed = new Set(idsOf(filter.allowed()))
   const truth = oneByOne(filter, vocabulary)
   expect(truth).toEqual(expect.arrayContaining([...allowed]))
@@ -238,7 +248,7 @@ describe('the mask of every state of a walk is what tokens do one by one', () =>
         const filter = grammar.begin()
         // Every third state: one by one is slow.
         tokens.slice(0, 24).forEach((token, i) => {
-          if (i % 3 === seed % 3) compare(filter, vocabulary)
+          if (i % 3 === seed % 3) compare(grammar, filter)
           filter.accept(token)
         })
       }
@@ -288,7 +298,7 @@ describe('masks of random patterns are what tokens do one by one', () => {
       const { tokens } = walk(grammar, randomFrom(seed), 8, 40)
       const filter = grammar.begin()
       tokens.slice(0, 9).forEach((token, i) => {
-        if (i % 3 === 1) compare(filter, TALES)
+        if (i % 3 === 1) compare(grammar, filter)
         filter.accept(token)
       })
     }
@@ -354,6 +364,22 @@ describe('masks', () => {
     const passes = (x: number, id: number) =>
       grammar.begin().allows(id) === x > Number.NEGATIVE_INFINITY
     expect(logits.every(passes)).toBe(true)
+  })
+
+  it('are given up where they take long, and are whole when they are asked for again', () => {
+    const spec = { kind: 'regex', pattern: '[a-z ]*(?:x|[^a]{2,9})[a-z]+' } as const
+    const { grammar } = compiled(spec, TALES, false)
+    const filter = grammar.begin()
+    const logits = new Float32Array(TALES.size).fill(1)
+    // The clock has passed at the first look.
+    expect(filter.mask(logits, -1)).toBe(false)
+    expect(logits.every(x => x === 1)).toBe(true)
+    expect(filter.mask(logits)).toBe(true)
+    const left = Array.from(logits.keys()).filter(id => logits[id] === 1)
+    expect(left).toEqual(lookedUp(grammar, filter))
+    expect(left.length).toBeGreaterThan(100)
+    // It is kept now.
+    expect(filter.mask(logits, -1)).toBe(true)
   })
 
   it('of a fork and of what it is restored to are those of the state', () => {

@@ -12,13 +12,19 @@ import type { SamplingOptions } from '../../../src/types/index.ts'
 const resolve = (options: SamplingOptions, vocab: number) =>
   resolveGenerate(options, vocab, () => 1)
 
-/** Lets these tokens pass, always. */
-function only(allowed: ReadonlySet<number>): LogitFilter {
+/** Lets these tokens pass, always. An impatient one gives masks up, and counts the tokens that it is asked for. */
+function only(allowed: ReadonlySet<number>, impatient = { asked: -1, masks: 0 }): LogitFilter {
   return {
-    mask: logits => {
+    mask: (logits, patienceMs) => {
+      if (patienceMs !== undefined && impatient.asked >= 0) return false
+      impatient.masks++
       for (const id of logits.keys()) if (!allowed.has(id)) logits[id] = Number.NEGATIVE_INFINITY
+      return true
     },
-    allows: token => allowed.has(token),
+    allows: token => {
+      impatient.asked++
+      return allowed.has(token)
+    },
     accept: () => undefined,
     take: token => allowed.has(token),
     fork: () => only(allowed),
@@ -389,6 +395,55 @@ describe('sampler', () => {
       sampler.addFilter(only(allowed))
       expect(sampler.sample(row)).toBe(want)
     }
+  })
+
+  it('draws the same where masks take too long and tokens are looked up instead', () => {
+    let unmasked = 0
+    const arbitrary = fc.record({
+      seed: fc.nat(),
+      vocab: fc.constantFrom(40, 700, 3000),
+      share: fc.constantFrom(0, 0.002, 0.05, 0.3, 0.9, 1),
+      levels: fc.constantFrom(3, 50, 1e9),
+      temperature: fc.constantFrom(0, 0.3, 1, 4),
+      topK: fc.constantFrom(0, 1, 7, 40, 200, 1024, 2999),
+      topP: fc.constantFrom(0, 0.5, 0.95, 1),
+      minP: fc.constantFrom(0, 0.1),
+      repetitionPenalty: fc.constantFrom(1, 1.3),
+      bias: fc.constantFrom(Number.NEGATIVE_INFINITY, -3, 5),
+    })
+    const check = (given: typeof arbitrary extends fc.Arbitrary<infer T> ? T : never) => {
+      const { seed, vocab, share, levels, bias, ...sampling } = given
+      const random = new Random(seed)
+      const row = Float32Array.from(
+        { length: vocab },
+        () => (Math.floor(random.uniform() * levels) / levels) * 12,
+      )
+      const allowed = new Set([...row.keys()].filter(() => random.uniform() < share))
+      allowed.add(Math.floor(random.uniform() * vocab))
+      const impatient = { asked: 0, masks: 0 }
+      const options = resolve({ ...sampling, seed, logitBias: { 3: bias, 17: bias } }, vocab)
+      const samplers = [only(allowed), only(allowed, impatient)].map(filter => {
+        const sampler = new Sampler(options, new SamplerScratch(vocab))
+        sampler.addFilter(filter)
+        return sampler
+      })
+      for (let i = 0; i < 4; i++) {
+        const [a, b] = samplers.map(sampler => {
+          try {
+            const token = sampler.sample(row)
+            sampler.answered(token)
+            return token
+          } catch (caught) {
+            return String(caught)
+          }
+        })
+        expect(b).toBe(a)
+        expect(impatient.asked).toBeLessThanOrEqual(2000 * (i + 1))
+      }
+      if (impatient.asked > 0 && impatient.masks === 0) unmasked++
+    }
+    fc.assert(fc.property(arbitrary, check), { numRuns: 400, seed: 14 })
+    expect(unmasked).toBeGreaterThan(50)
   })
 
   it('refuses a damaged row with a filter, too, wherever the damage is', () => {

@@ -4,6 +4,7 @@
 // (prepare-masks.ts), shared by patterns with the same classes, read by mask.ts.
 import type { Work } from '../work.ts'
 import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
+import type { Patience } from './patience.ts'
 import type { Region } from './regions.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
@@ -290,6 +291,7 @@ export function walkClasses(
   { trie, columns }: RegionTrie,
   start: TerminalState,
   bits: Uint32Array,
+  patience: Patience,
 ): Ends {
   const { edge, depth, end, first, order, from, nodes, halves } = trie
   const { terminal, low, high } = start
@@ -337,7 +339,7 @@ export function walkClasses(
             bits[id >> 5] |= 1 << (id & 31)
           }
           if (vocabulary.end[node] > node + 1)
-            exits.push(...walkTerminal(vocabulary, state, bits, node))
+            exits.push(...walkTerminal(vocabulary, state, bits, patience, node))
         }
       }
     } else {

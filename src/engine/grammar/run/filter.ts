@@ -2,6 +2,7 @@
 // kept with the grammar, for all requests that use it. Called by the sampler.
 import type { LogitFilter } from '../../sampling/logit-filter.ts'
 import { GrammarFault } from '../work.ts'
+import { LookUp } from './look-up.ts'
 import type { State } from './machine.ts'
 import type { Masks } from './mask.ts'
 import { type Described, describe, Place } from './place.ts'
@@ -13,11 +14,20 @@ const KEEP_MASKS = 64
 export class CompiledGrammar {
   readonly masks: Masks
   readonly described: Described
+  readonly #lookUp: LookUp
   readonly #kept = new Map<number, Uint32Array>()
 
   constructor(masks: Masks) {
     this.masks = masks
+    this.#lookUp = new LookUp(masks.machine, masks.vocabulary)
     this.described = describe(masks.vocabulary)
+  }
+
+  /** What the mask of the state says of a token. */
+  allows(state: State, token: number): boolean {
+    const mask = this.#kept.get(state.id)
+    if (mask === undefined) return this.#lookUp.allows(state, token)
+    return token >> 5 < mask.length && (mask[token >> 5] & (1 << (token & 31))) !== 0
   }
 
   /** A filter at the start of a text. */
@@ -25,10 +35,15 @@ export class CompiledGrammar {
     return new GrammarFilter(this, this.masks.machine.start)
   }
 
-  maskOf(state: State): Uint32Array {
+  maskOf(state: State): Uint32Array
+  /** @returns undefined where it takes longer */
+  maskOf(state: State, patienceMs: number | undefined): Uint32Array | undefined
+  maskOf(state: State, patienceMs?: number): Uint32Array | undefined {
     let mask = this.#kept.get(state.id)
     if (mask === undefined) {
-      mask = this.masks.of(state)
+      mask =
+        patienceMs === undefined ? this.masks.of(state) : this.masks.within(state, patienceMs)
+      if (mask === undefined) return undefined
       if (this.#kept.size >= KEEP_MASKS) {
         for (const oldest of this.#kept.keys()) {
           this.#kept.delete(oldest)
@@ -54,8 +69,9 @@ export class GrammarFilter extends Place implements LogitFilter {
     return this.#grammar.maskOf(this.state)
   }
 
-  mask(logits: Float32Array): void {
-    const mask = this.allowed()
+  mask(logits: Float32Array, patienceMs?: number): boolean {
+    const mask = this.#grammar.maskOf(this.state, patienceMs)
+    if (mask === undefined) return false
     const { length } = logits
     for (let w = 0, id = 0; id < length; w++) {
       const end = Math.min(id + 32, length)
@@ -69,11 +85,11 @@ export class GrammarFilter extends Place implements LogitFilter {
       }
       id = end
     }
+    return true
   }
 
   allows(token: number): boolean {
-    const mask = this.allowed()
-    return token >> 5 < mask.length && (mask[token >> 5] & (1 << (token & 31))) !== 0
+    return this.#grammar.allows(this.state, token)
   }
 
   accept(token: number): void {

@@ -3,22 +3,20 @@
 // only tokens that leave the call are looked at again in each surrounding. Called by filter.ts.
 
 import { type Ends, type RegionTrie, walkClasses } from './class-trie.ts'
-import type { Frame, Item, Machine, State } from './machine.ts'
+import type { Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
+import { Patience } from './patience.ts'
 import { BEYOND, holds, readsOf } from './reads.ts'
-import { BLANK, canDiffer, wasSeen } from './registers.ts'
+import { canDiffer, wasSeen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
 import type { FreeString, Vocabulary } from './vocabulary.ts'
+import { insideCall, outside, type Way, waysOf } from './ways.ts'
 
 /** Bytes of kept results, of a grammar. */
 const KEEP_BYTES = 24e6
 /** Below a node: so few are walked as they are. */
 const FEW_NODES = 8
-/** Of one call, each looked up by itself. */
-const FEW_TERMINALS = 8
-/** States with more calls at once than this are walked as a whole. */
-const MAX_GROUPS = 48
 
 /** Tokens that stay inside a call, and the trie nodes at which it returns. */
 interface Inside {
@@ -45,6 +43,7 @@ export class Masks {
   readonly vocabulary: Vocabulary
   readonly machine: Machine
   readonly #words: number
+  readonly #patience = new Patience()
   #inside = new Map<string, Inside>()
   #bytes = 0
   /** States along the path of a walk. */
@@ -60,17 +59,15 @@ export class Masks {
     this.#words = (vocabulary.size + 31) >> 5
   }
 
+  /** Like of(); undefined where it takes longer. What was found about single calls is kept for the next try. */
+  within(state: State, ms: number): Uint32Array | undefined {
+    return this.#patience.limit(ms, () => this.of(state))
+  }
+
   /** A bit for each token that may follow; end tokens exactly where the text may end. */
   of(state: State): Uint32Array {
     const bits = new Uint32Array(this.#words)
-    const groups = new Map<Frame, Item[]>()
-    for (const item of state.items) {
-      const group = groups.get(item.frame)
-      if (group === undefined) groups.set(item.frame, [item])
-      else group.push(item)
-    }
-    if (groups.size > MAX_GROUPS) this.#walk(0, this.machine.state(state.items.map(ahead)), bits)
-    else for (const [frame, items] of groups) this.#group(frame, items, bits)
+    for (const way of waysOf(state)) this.#way(way, bits)
     for (const { node, terminal } of state.items) {
       if (terminal !== undefined) continue
       for (const { token } of this.machine.rules.nodes[node].tokens) set(bits, token)
@@ -79,28 +76,15 @@ export class Masks {
     return bits
   }
 
-  #group(frame: Frame, items: readonly Item[], bits: Uint32Array): void {
+  #way(way: Way, bits: Uint32Array): void {
     const { machine, vocabulary } = this
+    const { frame, items } = way
     if (frame === BASE) {
-      this.#walk(0, machine.state(items.map(ahead)), bits)
-      return
-    }
-    const apart =
-      items.some(({ registers }) => registers.text !== undefined) ||
-      (items.length <= FEW_TERMINALS && items.every(({ terminal }) => terminal !== undefined))
-    if (items.length > 1 && apart) {
-      // What each of a few terminals reads is kept, whatever stands beside it.
-      for (const item of items) this.#group(frame, [item], bits)
+      this.#walk(0, outside(way, machine), bits)
       return
     }
     const { longest, order, first, end, below } = vocabulary
-    const local = items.map(({ node, terminal, registers }) => ({
-      node,
-      terminal: terminal?.terminal.local(terminal, longest),
-      registers: registers.text === undefined ? registers.lookAhead() : BLANK,
-      frame: BASE,
-    }))
-    const inside = this.#insideOf(local)
+    const inside = this.#insideOf(insideCall(way, longest))
     const barred = this.#barred(items[0])
     const open = barred.length === 0 ? bits : new Uint32Array(this.#words)
     if (inside.bits !== undefined) {
@@ -155,6 +139,7 @@ export class Masks {
     if (!startsSeen(registers.text)) return barred
     for (let node = 1; node < byte.length; ) {
       this.visited++
+      this.#patience.step()
       const d = depth[node]
       const from = states[d - 1]
       const next = from.next(byte[node])
@@ -213,8 +198,8 @@ export class Masks {
     const { vocabulary } = this
     const trie = state.whole ? this.tries.get(state.terminal)?.[state.q] : undefined
     return trie === undefined
-      ? { exits: walkTerminal(vocabulary, state, bits), nodes: NONE, ranges: [] }
-      : walkClasses(vocabulary, trie, state, bits)
+      ? { exits: walkTerminal(vocabulary, state, bits, this.#patience), nodes: NONE, ranges: [] }
+      : walkClasses(vocabulary, trie, state, bits, this.#patience)
   }
 
   #insideFree(state: TerminalState, free: FreeString): Inside {
@@ -253,6 +238,7 @@ export class Masks {
     let node = root + 1
     while (node < stop) {
       this.visited++
+      this.#patience.step()
       const d = depth[node]
       const next = path[d - 1]!.next(byte[node])
       if (next === null) {
@@ -302,7 +288,7 @@ export class Masks {
       const short = root === 0 && !(seen !== undefined && terminal!.terminal.tight)
       const closing = short
         ? this.#terminal(terminal!, bits).exits
-        : walkTerminal(vocabulary, terminal!, bits, root, seen)
+        : walkTerminal(vocabulary, terminal!, bits, this.#patience, root, seen)
       for (const node of closing) {
         const state = after ?? this.#follow(start, root, node)
         if (state === null) continue
@@ -330,10 +316,6 @@ export class Masks {
 function isString({ terminal, registers }: Item): boolean {
   if (terminal === undefined || terminal.terminal.form === 'raw' || terminal.closed) return false
   return registers.text === undefined || registers.ahead || registers.seen === undefined
-}
-
-function ahead(item: Item): Item {
-  return { ...item, registers: item.registers.lookAhead() }
 }
 
 function isFree(state: TerminalState): boolean {

@@ -2,6 +2,7 @@
 // states of the automaton as plain numbers where a byte is a character. Patterns need it: each character
 // of a text may lead to a new state, and so to a new walk (200,000 nodes, 2 ms).
 import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
+import type { Patience } from './patience.ts'
 import { BEYOND } from './reads.ts'
 import { canDiffer, type Seen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
@@ -111,6 +112,7 @@ function holds(terminal: Terminal, rows: Rows, from: number, classes: number, by
 /**
  * Marks the tokens that stay inside the terminal.
  * @param start  a state between or within characters
+ * @param patience  may end it: see Patience.step()
  * @param root  the trie node at which it begins; only what is below is looked at
  * @param unlike  texts that must not come again, of which none is told: some other text must stay possible
  * @returns the trie nodes at whose byte the terminal may end
@@ -119,6 +121,7 @@ export function walkTerminal(
   vocabulary: Vocabulary,
   start: TerminalState,
   bits: Uint32Array,
+  patience: Patience,
   root = 0,
   unlike?: Seen,
 ): number[] {
@@ -160,6 +163,7 @@ export function walkTerminal(
   const apart = rare & ~BEYOND
   let node = root + 1
   while (node < nodes) {
+    patience.step()
     if (node < marked && node >= signEnd) {
       let at = atLeast(signs, node)
       let sign = at < signs.length ? signs[at] : marked

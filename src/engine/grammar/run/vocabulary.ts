@@ -59,6 +59,7 @@ export class Vocabulary {
    */
   readonly writable: CharSet | undefined
   readonly bytesOf: (id: number) => Uint8Array
+  /** Whether the token stands in the trie. */
   readonly isText: (id: number) => boolean
   /** Kept by free-string.ts. */
   freeString: FreeString | undefined
@@ -207,6 +208,8 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
   }
   close()
   flat.first[nodes] = ordered
+  const spelled = new Uint32Array((source.size + 31) >> 5)
+  for (const id of flat.order) spelled[id >> 5] |= 1 << (id & 31)
   return new Vocabulary({
     size: source.size,
     endTokens: source.endTokens,
@@ -215,7 +218,7 @@ export function* buildVocabulary(source: VocabularySource): Work<Vocabulary> {
     longest,
     writable,
     bytesOf: id => source.bytes(id),
-    isText: id => id < source.size && source.isText(id) && !source.endTokens.has(id),
+    isText: id => id >= 0 && id < source.size && (spelled[id >> 5] & (1 << (id & 31))) !== 0,
   })
 }
 
