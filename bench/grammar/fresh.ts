@@ -28,6 +28,8 @@ const MODELS: Readonly<Record<string, { sure: boolean; sampling: SamplingOptions
   'lost, of all tokens': { sure: false, sampling: { temperature: 1, topK: 0, topP: 1 } },
 }
 
+const utf8 = new TextEncoder()
+
 interface Draw {
   readonly wallMs: number
   /** Of all threads of the process: those that compile and collect, too. */
@@ -127,13 +129,13 @@ class Drawing {
   }
 
   /** Logits as models have them: a bell of width 2; who is sure gives the right token more than any other has. */
-  #think(right: number): void {
+  #think(right: number | undefined): void {
     for (let i = 0; i < this.#row.length; i++) {
       let sum = 0
       for (let k = 0; k < 4; k++) sum += this.#random.uint32() / 0x100000000 - 0.5
       this.#row[i] = 3.5 * sum
     }
-    if (this.#sure) this.#row[right] = 16
+    if (this.#sure && right !== undefined) this.#row[right] = 16
   }
 
   /** What the format adds to each token of a text. */
@@ -150,7 +152,8 @@ class Drawing {
     for (let at = 0; at < text.length; ) {
       let length = Math.min(16, text.length - at)
       while (length > 1 && !ids.has(text.slice(at, at + length))) length--
-      const right = ids.get(text.slice(at, at + length))!
+      const next = text.slice(at, at + length)
+      const right = ids.get(next)
       this.#think(right)
       const before = process.cpuUsage()
       const began = performance.now()
@@ -162,7 +165,7 @@ class Drawing {
         cpuMs: (user + system) / 1000 - this.#plainMs,
         after: text.slice(Math.max(0, at - 8), at),
       })
-      if (!filter.take(right)) throw new Error(`${name}: ${text.slice(0, at + length)}`)
+      if (!filter.acceptBytes(utf8.encode(next))) throw new Error(`${name}: ${text.slice(0, at)}`)
       at += length
       await rest()
     }

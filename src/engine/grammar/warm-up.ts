@@ -13,6 +13,8 @@ import { Budget, GrammarFault, type Work } from './work.ts'
 const TOKENS = 2048
 /** Of each text. */
 const ROUNDS = 4
+/** One token of so many is looked up. */
+const LOOKED_UP = 64
 /** Bytes from one mask to the next. */
 const BYTES = 2
 const utf8 = new TextEncoder()
@@ -80,8 +82,10 @@ export function* warmUp(source: VocabularySource): Work<void> {
 function* write({ masks: { machine, vocabulary } }: CompiledGrammar, text: string): Work<void> {
   const filter = new CompiledGrammar(new Masks(machine.again(), vocabulary)).begin()
   const bytes = utf8.encode(text)
+  const logits = new Float32Array(vocabulary.size)
   for (let at = 0; at < bytes.length; at += BYTES) {
-    filter.allowed()
+    for (let id = at; id < vocabulary.size; id += LOOKED_UP) filter.allows(id)
+    filter.mask(logits)
     if (!filter.acceptBytes(bytes.subarray(at, at + BYTES))) return
     yield
   }

@@ -5,6 +5,7 @@ import { type Drawing, MOST_DRAWN } from '../../backend/backend.ts'
 import { RyzError } from '../../errors.ts'
 import type { ResolvedSampling } from '../tasks/options.ts'
 import type { LogitFilter } from './logit-filter.ts'
+import { LookUpDraw } from './look-up-draw.ts'
 import { Random } from './random.ts'
 import { heapify, popBest, selectBest } from './select.ts'
 
@@ -16,9 +17,13 @@ const LEAST_TEMPERATURE = 1e-3
  * some grammars' masks take up to 40 ms. Both come to the same token.
  */
 export const PATIENCE_MS = 1.5
-/** Of so many of the likeliest tokens, the second number where among the first enough of them were allowed to hope for all. */
-const FIRST = 128
-const MOST = 1024
+/**
+ * Tokens that are looked up before a mask is tried, and where it was given up: of a model that is sure, the first few decide.
+ */
+const FEW = 48
+const MANY = 1024
+/** Where these did not decide, so many draws begin with the mask. */
+const UNSURE = 3
 /** The largest f32. */
 const LARGEST = 3.4028234663852886e38
 
@@ -28,6 +33,7 @@ export class SamplerScratch {
   readonly weights: Float64Array
   readonly ids: Int32Array
   readonly counts: Int32Array
+  readonly lookUp = new LookUpDraw()
 
   constructor(vocab: number) {
     this.logits = new Float32Array(vocab)
@@ -53,6 +59,7 @@ export class Sampler {
   /** The last penaltyWindow tokens, prompt included, as a ring that grows to that size. */
   #window = new Int32Array(0)
   #seen = 0
+  #unsure = 0
 
   constructor(options: ResolvedSampling, scratch: SamplerScratch) {
     this.#o = options
@@ -141,7 +148,10 @@ export class Sampler {
       const id = this.#biasIds[i]!
       logits[id] = held(logits[id]!, logits[id]! + this.#biasValues[i]!, this.#biasValues[i]!)
     }
-    const left = this.#filters.length === 0 ? argMax(logits) : this.#allowed()
+    const random = this.#o.temperature === 0 ? 0 : this.#uniform()
+    const token = this.#filters.length === 0 ? undefined : this.#filtered(random)
+    if (token !== undefined) return token
+    const left = argMax(logits)
     if (logits[left] === Number.NEGATIVE_INFINITY) {
       const what =
         this.#filters.length === 0
@@ -149,51 +159,34 @@ export class Sampler {
           : 'no token is left that responseFormat allows here and logitBias does not forbid'
       throw new RyzError('BAD_OPTION', `${what}; allow at least one`)
     }
-    return this.#o.temperature === 0 ? left : this.#draw(logits[left]!)
+    return this.#o.temperature === 0 ? left : this.#draw(logits[left]!, random)
   }
 
-  /**
-   * Sets the logits of what the filters forbid to -Infinity, as far as it could be drawn.
-   * @returns the likeliest token that is left, of equal ones the lowest id
-   */
-  #allowed(): number {
-    const { logits } = this.#s
-    const { temperature, topK } = this.#o
-    const wanted = temperature === 0 ? 1 : topK > 0 ? Math.min(topK, logits.length) : logits.length
-    if (wanted > MOST) this.#masked()
-    else if (!this.#masked(PATIENCE_MS)) {
-      const best = this.#lookedUp(wanted)
-      if (best !== undefined) return best
-      this.#masked()
+  /** The token that is drawn of what the filters allow, or undefined where they were masked and it has to be drawn. */
+  #filtered(random: number): number | undefined {
+    const { logits, lookUp, ids } = this.#s
+    const { temperature, topK, topP, minP } = this.#o
+    const cut = topK > 0 && topK < logits.length
+    const wanted = temperature === 0 ? 1 : cut ? topK : logits.length
+    // A draw of all tokens walks them by id: #draw.
+    if (wanted <= MANY && (temperature === 0 || cut || topP < 1)) {
+      const how = { temperature, wanted, topP, minP, random }
+      const allows = (id: number) => this.#filters.every(filter => filter.allows(id))
+      if (this.#unsure === 0) {
+        const token = lookUp.draw(logits, ids, how, FEW, allows)
+        if (token !== undefined) return token
+        this.#unsure = UNSURE
+      } else this.#unsure--
+      if (this.#masked(PATIENCE_MS)) return undefined
+      const token = lookUp.draw(logits, ids, how, MANY, allows)
+      if (token !== undefined) return token
     }
-    return argMax(logits)
+    this.#masked()
+    return undefined
   }
 
   #masked(patienceMs?: number): boolean {
     return this.#filters.every(filter => filter.mask(this.#s.logits, patienceMs))
-  }
-
-  /** The same for the `wanted` likeliest tokens that are allowed: what comes behind them is not looked at. Undefined where that takes longer than a mask. */
-  #lookedUp(wanted: number): number | undefined {
-    const { logits, ids } = this.#s
-    for (const most of [FIRST, MOST]) {
-      const count = selectBest(logits, 0, logits.length, most, ids)
-      heapify(logits, 0, ids, count)
-      let best: number | undefined
-      let found = 0
-      for (let left = count; left > 0; left--) {
-        const id = popBest(logits, 0, ids, left)
-        // Nothing else is left.
-        if (logits[id] === Number.NEGATIVE_INFINITY) return best
-        if (!this.#filters.every(filter => filter.allows(id))) logits[id] = Number.NEGATIVE_INFINITY
-        else {
-          best ??= id
-          if (++found === wanted) return best
-        }
-      }
-      if (found * (MOST / most) < wanted) return undefined
-    }
-    return undefined
   }
 
   #penalise(): void {
@@ -216,19 +209,15 @@ export class Sampler {
    * One draw. Candidates are walked best first, or by id when neither top-k nor top-p is on; they
    * stand at the end of ids, the first one last, as popBest leaves them.
    */
-  #draw(max: number): number {
+  #draw(max: number, random: number): number {
     const { logits, weights, ids } = this.#s
     const { temperature, topK, topP, minP } = this.#o
     const vocab = logits.length
     const cut = topK > 0 && topK < vocab
     const count = cut ? selectBest(logits, 0, vocab, topK, ids) : vocab
     if (!cut) for (let i = 0; i < vocab; i++) ids[i] = vocab - 1 - i
-    let sorted = count // from here on ids are in their order
-    if (cut || topP < 1) heapify(logits, 0, ids, count)
-    // Few are summed best first, so that not even rounding depends on what was looked at besides.
-    if (cut && count <= MOST) while (sorted > 0) popBest(logits, 0, ids, sorted--)
     let total = 0 // the likeliest weighs exp(0) = 1
-    for (let i = count - 1; i >= 0; i--) {
+    for (let i = 0; i < count; i++) {
       const id = ids[i]!
       weights[id] = Math.exp((logits[id]! - max) / temperature)
       total += weights[id]!
@@ -236,19 +225,18 @@ export class Sampler {
     let first = 0
     if (cut || topP < 1) {
       const wanted = topP < 1 ? topP * total : Number.POSITIVE_INFINITY
+      heapify(logits, 0, ids, count)
       let mass = 0
       first = count
-      do {
-        if (first <= sorted) popBest(logits, 0, ids, sorted--)
-        mass += weights[ids[--first]!]!
-      } while (first > 0 && mass < wanted) // one at least, for topP 0 too
+      do mass += weights[popBest(logits, 0, ids, first--)]!
+      while (first > 0 && mass < wanted) // one at least, for topP 0 too
     }
     let kept = 0
     for (let i = count - 1; i >= first; i--) {
       const w = weights[ids[i]!]!
       if (w >= minP) kept += w
     }
-    let left = this.#uniform() * kept
+    let left = random * kept
     let last = ids[count - 1]!
     for (let i = count - 1; i >= first; i--) {
       const w = weights[ids[i]!]!

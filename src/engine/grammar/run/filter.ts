@@ -41,8 +41,7 @@ export class CompiledGrammar {
   maskOf(state: State, patienceMs?: number): Uint32Array | undefined {
     let mask = this.#kept.get(state.id)
     if (mask === undefined) {
-      mask =
-        patienceMs === undefined ? this.masks.of(state) : this.masks.within(state, patienceMs)
+      mask = patienceMs === undefined ? this.masks.of(state) : this.masks.within(state, patienceMs)
       if (mask === undefined) return undefined
       if (this.#kept.size >= KEEP_MASKS) {
         for (const oldest of this.#kept.keys()) {
