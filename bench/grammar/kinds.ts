@@ -1,4 +1,4 @@
-// Grammars of one kind each, with a text that meets it: what the first masks of a process are measured with. Used by
+// Grammars of one kind each, with a text that meets it: what a format adds to a token is measured with. Used by
 // fresh.ts.
 import type { GrammarSpec } from '../../src/engine/grammar/compile.ts'
 import type { Json } from '../../src/engine/grammar/schema/document.ts'

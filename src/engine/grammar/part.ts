@@ -33,7 +33,7 @@ export interface GrammarPart {
   /** The tokens of a model, once. */
   vocabulary(source: VocabularySource): Work<Vocabulary>
   compile(spec: GrammarSpec, vocabulary: Vocabulary): Work<Compiled>
-  /** Makes the first masks cheap; may be left off at any point. */
+  /** Makes masks cheap; may be left off at any point. */
   prepare(compiled: Compiled): Work<void>
   /** What answers are guessed by, without holding them to it. */
   guide(spec: GuideSpec, source: VocabularySource): Work<CompiledGuide>

@@ -19,7 +19,7 @@ const SLICE_MS = 8
 const MOST_OF_PIECE_MS = 3 * SLICE_MS
 /** Of work on one grammar. */
 const MAX_COMPILE_MS = 2000
-/** Of work on the first masks of a grammar; what is not made by then is made when it is needed. */
+/** Of work that makes the masks of a grammar cheap; they are right without it. */
 const MAX_PREPARE_MS = 400
 /** Of work on a guide, which an answer can do without. */
 const MAX_GUIDE_MS = 200

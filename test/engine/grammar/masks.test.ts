@@ -305,7 +305,7 @@ describe('masks of random patterns are what tokens do one by one', () => {
   })
 })
 
-describe('first masks that were prepared, over many tokens', () => {
+describe('masks that were prepared, over many tokens', () => {
   const letters = [...'etaoin shrdlu:,"{}[]019é的']
   const random = randomFrom(9)
   const words = Array.from({ length: 21_000 }, () =>
