@@ -18,9 +18,6 @@ export interface Cut {
 /** Sums of so few numbers in f64 are right to 1e-13; what is closer than this is left to the whole draw. */
 const CLOSE = 1e-9
 
-/** After so many tokens it is judged whether enough of them are allowed. */
-const LOOK_AT = 96
-
 /** After each of so many tokens that are allowed it is looked whether they decide, then once in so many. */
 const OFTEN = 16
 
@@ -59,8 +56,6 @@ export class LookUpDraw {
     this.asked = 0
     this.allowed = 0
     for (let rank = 0; rank < count && this.asked < most; rank++) {
-      // Too few are allowed among so many.
-      if (this.asked === LOOK_AT && this.allowed * most < wanted * LOOK_AT) return undefined
       const id = ids[count - 1 - rank]!
       // All that can be drawn was looked up.
       if (logits[id] === Number.NEGATIVE_INFINITY) return this.#decide(cut, 0)

@@ -16,14 +16,15 @@ const LEAST_TEMPERATURE = 1e-3
  * A mask that takes longer is left, as far as looking up the likeliest tokens one by one can stand for it: of 151,936 tokens
  * some grammars' masks take up to 40 ms. Both come to the same token.
  */
-export const PATIENCE_MS = 1.5
+export const PATIENCE_MS = 3
 /**
  * Tokens that are looked up before a mask is tried, and where it was given up: of a model that is sure, the first few decide.
  */
 const FEW = 48
 const MANY = 1024
-/** Where these did not decide, so many draws begin with the mask. */
+/** Where these did not decide, so many draws begin with the mask; twice as many each time that it happens again. */
 const UNSURE = 3
+const LONGEST_UNSURE = 48
 /** The largest f32. */
 const LARGEST = 3.4028234663852886e38
 
@@ -60,6 +61,7 @@ export class Sampler {
   #window = new Int32Array(0)
   #seen = 0
   #unsure = 0
+  #unsureFor = UNSURE
 
   constructor(options: ResolvedSampling, scratch: SamplerScratch) {
     this.#o = options
@@ -172,13 +174,23 @@ export class Sampler {
     if (wanted <= MANY && (temperature === 0 || cut || topP < 1)) {
       const how = { temperature, wanted, topP, minP, random }
       const allows = (id: number) => this.#filters.every(filter => filter.allows(id))
-      if (this.#unsure === 0) {
-        const token = lookUp.draw(logits, ids, how, FEW, allows)
-        if (token !== undefined) return token
-        this.#unsure = UNSURE
-      } else this.#unsure--
-      if (this.#masked(PATIENCE_MS)) return undefined
-      const token = lookUp.draw(logits, ids, how, MANY, allows)
+      const looked = (most: number) => lookUp.draw(logits, ids, how, most, allows)
+      // Few tokens are allowed: their mask is a short walk.
+      const hopeless = () => lookUp.allowed * MANY < wanted * lookUp.asked
+      const first = this.#unsure === 0
+      if (!first) this.#unsure--
+      let token = first ? looked(FEW) : undefined
+      if (token !== undefined) {
+        this.#unsureFor = UNSURE
+        return token
+      }
+      if (first) {
+        this.#unsure = this.#unsureFor
+        this.#unsureFor = Math.min(LONGEST_UNSURE, 2 * this.#unsureFor)
+      }
+      if (this.#masked(first && hopeless() ? undefined : PATIENCE_MS)) return undefined
+      if (!first) token = looked(FEW)
+      if (token === undefined && !hopeless()) token = looked(MANY)
       if (token !== undefined) return token
     }
     this.#masked()
