@@ -18,6 +18,9 @@ const KEEP_BYTES = 24e6
 /** Below a node: so few are walked as they are. */
 const FEW_NODES = 8
 
+/** Work of a node through the machine, which may make a state there: see Patience. */
+const STEP = 16
+
 /** Tokens that stay inside a call, and the trie nodes at which it returns. */
 interface Inside {
   /** A bit per token, or the ids where they are few. */
@@ -139,7 +142,7 @@ export class Masks {
     if (!startsSeen(registers.text)) return barred
     for (let node = 1; node < byte.length; ) {
       this.visited++
-      this.#patience.step()
+      this.#patience.step(STEP)
       const d = depth[node]
       const from = states[d - 1]
       const next = from.next(byte[node])
@@ -238,7 +241,7 @@ export class Masks {
     let node = root + 1
     while (node < stop) {
       this.visited++
-      this.#patience.step()
+      this.#patience.step(STEP)
       const d = depth[node]
       const next = path[d - 1]!.next(byte[node])
       if (next === null) {

@@ -1,7 +1,7 @@
 // How long the walk for one mask may take: some grammars lead it through hundreds of thousands of nodes. Who asks with
 // patience looks tokens up one by one instead. Used by mask.ts and terminal-walk.ts.
 
-/** Steps between two looks at the clock; some microseconds, in code that is not optimised yet some tenths of a millisecond. */
+/** Work between two looks at the clock: some microseconds, in code that is not optimised yet some tenths of a millisecond. */
 const LOOK = 64
 
 /** Thrown by step() when time is up; what was made so far may stay unfinished. */
@@ -27,8 +27,11 @@ export class Patience {
     }
   }
 
-  step(): void {
-    if ((++this.#steps & (LOOK - 1)) !== 0 || this.#until === Number.POSITIVE_INFINITY) return
+  /** @param weight  of work: a node through an automaton is 1 */
+  step(weight = 1): void {
+    this.#steps += weight
+    if (this.#steps < LOOK) return
+    this.#steps = 0
     if (performance.now() > this.#until) throw new OutOfPatience()
   }
 }
