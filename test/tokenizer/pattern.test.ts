@@ -65,8 +65,9 @@ const pattern = fc.letrec<{ node: string; seq: string }>(tie => ({
   seq: fc.array(tie('node'), { minLength: 1, maxLength: 4 }).map(parts => parts.join('')),
 })).seq
 
+// Short, as JavaScript's own matching takes time that doubles with each letter: with 14 pieces one run took 60 s.
 const abText = fc
-  .array(fc.constantFrom('a', 'b', 'aa', 'ab', '1', '🐉', 'c'), { maxLength: 14 })
+  .array(fc.constantFrom('a', 'b', 'aa', 'ab', '1', '🐉', 'c'), { maxLength: 9 })
   .map(p => p.join(''))
 
 describe('patterns', () => {

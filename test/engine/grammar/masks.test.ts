@@ -241,12 +241,13 @@ function compare(grammar: CompiledGrammar, filter: GrammarFilter): void {
 describe('the mask of every state of a walk is what tokens do one by one', () => {
   it.each(Object.keys(SPECS))('%s', name => {
     for (const vocabulary of [SMALL, TALES]) {
-      for (const seed of [1, 2, 3]) {
+      // One by one is slow in the larger one.
+      for (const seed of vocabulary === SMALL ? [1, 2, 3] : [1, 2]) {
         const { grammar } = compiled(SPECS[name], vocabulary, seed > 1)
         const random = randomFrom(seed)
         const { tokens } = walk(grammar, random, 12, 60)
         const filter = grammar.begin()
-        // Every third state: one by one is slow.
+        // Every third state.
         tokens.slice(0, 24).forEach((token, i) => {
           if (i % 3 === seed % 3) compare(grammar, filter)
           filter.accept(token)
