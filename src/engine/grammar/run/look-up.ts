@@ -1,6 +1,7 @@
 // Whether one token may come next, by its own bytes: what its bit in the mask says (mask.ts), without the walk of the
 // vocabulary. For the few tokens that could be drawn. Called by filter.ts.
 import { BASE, type Item, type Machine, type State } from './machine.ts'
+import { stateAfter } from './reads.ts'
 import { canDiffer, wasSeen } from './registers.ts'
 import type { TerminalState } from './terminal.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -57,22 +58,15 @@ export class LookUp {
 }
 
 function follows({ from, after, differs }: Path, bytes: Uint8Array): boolean {
-  if (after === undefined) return reads(from, bytes, 0)
+  if (after === undefined) return stateAfter(from, bytes) !== null
   let state: State | null = from
   const end = differs === undefined ? bytes.length : differsUntil(differs, bytes)
   for (let i = 0; i < end; i++) {
     state = state.next(bytes[i])
     if (state === null) return false
-    if (state.accepts && reads(after, bytes, i + 1)) return true
+    if (state.accepts && stateAfter(after, bytes, i + 1) !== null) return true
   }
   return end === bytes.length && state.items.length > 0
-}
-
-/** From byte `at` on. */
-function reads(from: State, bytes: Uint8Array, at: number): boolean {
-  let state: State | null = from
-  for (let i = at; i < bytes.length && state !== null; i++) state = state.next(bytes[i])
-  return state !== null
 }
 
 /** How many bytes come before the one at which the text repeats another, or can do nothing else. */

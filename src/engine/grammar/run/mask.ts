@@ -6,7 +6,7 @@ import { type Ends, type RegionTrie, walkClasses } from './class-trie.ts'
 import type { Item, Machine, State } from './machine.ts'
 import { BASE } from './machine.ts'
 import { Patience } from './patience.ts'
-import { BEYOND, holds, readsOf } from './reads.ts'
+import { BEYOND, holds, readsOf, stateAfter } from './reads.ts'
 import { canDiffer, wasSeen } from './registers.ts'
 import type { Terminal, TerminalState } from './terminal.ts'
 import { walkTerminal } from './terminal-walk.ts'
@@ -308,10 +308,7 @@ export class Masks {
   /** The state at a trie node below another, byte by byte. */
   #follow(from: State, root: number, node: number): State | null {
     const { bytesOf, order, first, depth } = this.vocabulary
-    const bytes = bytesOf(order[first[node]])
-    let state: State | null = from
-    for (let i = depth[root]; i < depth[node] && state !== null; i++) state = state.next(bytes[i])
-    return state
+    return stateAfter(from, bytesOf(order[first[node]]), depth[root], depth[node])
   }
 }
 

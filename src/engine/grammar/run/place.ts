@@ -4,6 +4,7 @@ import type { Guide, LikelyText, Usual } from '../../sampling/logit-filter.ts'
 import { Habits } from './habits.ts'
 import { isInText, isWhite, LikelyTexts } from './likely.ts'
 import type { State } from './machine.ts'
+import { stateAfter } from './reads.ts'
 
 /** What a place needs of a vocabulary. */
 export interface Tokens {
@@ -52,10 +53,9 @@ export class Place implements Guide {
     let state: State | null = this.#state.afterToken(token)
     let last = NONE
     if (state === null) {
-      const bytes = tokens.isText(token) ? tokens.bytesOf(token) : []
-      state = bytes.length === 0 ? null : this.#state
-      for (const byte of bytes) state = state === null ? null : state.next(byte)
-      last = bytes.at(-1) ?? NONE
+      const bytes = tokens.isText(token) ? tokens.bytesOf(token) : undefined
+      if (bytes !== undefined && bytes.length > 0) state = stateAfter(this.#state, bytes)
+      last = bytes?.at(-1) ?? NONE
     }
     if (state === null) return false
     this.#state = state
@@ -97,11 +97,8 @@ export class Place implements Guide {
 
   /** The text may go on with these bytes; only then it moves. For tests and forced text. */
   acceptBytes(bytes: Uint8Array): boolean {
-    let state: State | null = this.#state
-    for (const byte of bytes) {
-      state = state.next(byte)
-      if (state === null) return false
-    }
+    const state = stateAfter(this.#state, bytes)
+    if (state === null) return false
     this.#state = state
     this.#last = bytes.at(-1) ?? this.#last
     return true

@@ -1,5 +1,5 @@
-// What a state of the machine reads, by classes of bytes instead of bytes: whether it can hold a whole subtree of the
-// vocabulary's trie, so that mask.ts need not walk it.
+// What a state of the machine reads: bytes in a row, and by classes of bytes instead of bytes whether it can hold a whole
+// subtree of the vocabulary's trie, so that mask.ts need not walk it.
 import { BETWEEN, type Utf8Place, utf8After } from './encoding.ts'
 import type { State } from './machine.ts'
 import { BYTE_CLASS } from './vocabulary.ts'
@@ -12,6 +12,18 @@ const FIRST_BEYOND = 28
 const BYTES_OF: readonly (readonly number[])[] = Array.from({ length: 32 }, (_, c) =>
   Array.from(BYTE_CLASS.keys()).filter(byte => BYTE_CLASS[byte] === c),
 )
+
+/** The state after bytes from..to; null where they cannot be read. */
+export function stateAfter(
+  start: State,
+  bytes: Uint8Array,
+  from = 0,
+  to = bytes.length,
+): State | null {
+  let state: State | null = start
+  for (let i = from; i < to && state !== null; i++) state = state.next(bytes[i])
+  return state
+}
 
 /** The classes of the bytes that the state can read: where texts may end at every node, most go no further. */
 export function readsOf(state: State): number {
