@@ -5,6 +5,7 @@
 import type { Guide, LikelyText, LogitFilter, Outlook } from '../sampling/logit-filter.ts'
 import type { Odds } from './odds.ts'
 import { type Guess, PromptLookup, type Within } from './prompt-lookup.ts'
+import { TextCopy } from './text-copy.ts'
 import type { TokenTexts } from './token-texts.ts'
 
 /**
@@ -17,12 +18,17 @@ const INNER = 2
 const NUMBER_ENDS = 3
 const COPY_ENDS = 4
 const STRING_ENDS = 5
+/** The same, where the text that is copied goes on with another word behind a name. */
+const NAME_ENDS = 6
 /** Before anything was seen. A text may be cut into tokens otherwise than the tokenizer does it. */
-export const FORM_ODDS = [0.85, 0.85, 0.95, 0.5, 0.6, 0.2] as const
+export const FORM_ODDS = [0.85, 0.85, 0.95, 0.5, 0.6, 0.2, 0.5] as const
+/** A longer match of tokens says more than the letters. */
+const LONG_MATCH = 4
 
 /** What requests learn together. */
 export interface SharedOdds {
   readonly lookup: Odds
+  readonly copy: Odds
   readonly form: Odds
 }
 
@@ -46,6 +52,7 @@ export class Guesser {
   readonly #odds: Odds
   readonly #texts: TokenTexts
   readonly #lookup: PromptLookup
+  readonly #copy: TextCopy
   readonly #prompt: readonly number[]
   /** Tokens of the answer, and where each stood. */
   readonly #answer: number[] = []
@@ -61,6 +68,7 @@ export class Guesser {
     this.#odds = odds.form.begin()
     this.#texts = texts
     this.#lookup = new PromptLookup(odds.lookup, token => texts.word(token))
+    this.#copy = new TextCopy(prompt, odds.copy, texts)
   }
 
   /** The answer is held to this; whoever holds it moves it on. */
@@ -77,6 +85,7 @@ export class Guesser {
   push(token: number): void {
     this.#within.push(this.#where)
     this.#answer.push(token)
+    this.#copy.push(token)
     const thought = this.#thoughts[this.#thought++]
     if (thought !== undefined) {
       if (thought.kind >= 0) {
@@ -104,15 +113,33 @@ export class Guesser {
     this.#forget()
     const form = this.#form
     const guess = lookup.guess(most, least, this.#where)
-    const end = ends === undefined ? -1 : guess.tokens.findIndex(token => ends.has(token))
+    let end = ends === undefined ? -1 : guess.tokens.findIndex(token => ends.has(token))
     if (end >= 0) cutGuess(guess, end)
     if (form === undefined) return guess
+    const copy = form.inText === true ? this.#copied(most, least) : undefined
+    const isCopied = copy !== undefined && copy.tokens.length > 0 && lookup.matched < LONG_MATCH
+    if (isCopied) {
+      cutGuess(guess, 0)
+      guess.tokens.push(...copy.tokens)
+      guess.chances.push(...copy.chances)
+      end = this.#copy.endsBehind ? copy.tokens.length : -1
+    }
     try {
-      this.#follow(guess, form.fork(), most, least, end)
+      this.#follow(guess, form.fork(), most, least, end, isCopied)
     } catch {
       // A limit of the grammar that a wrong guess may meet: it is told when a drawn token meets it.
     }
     return guess
+  }
+
+  /** What the value that stands at the end of the answer may go on with, letter by letter. */
+  #copied(most: number, least: number): Guess {
+    let from = this.#answer.length
+    while (from > 0 && this.#within[from - 1] !== 'text') from--
+    const opener = from > 0 ? this.#texts.textOf([this.#answer[from - 1]!]) : ''
+    const quote = opener.lastIndexOf('"')
+    const start = quote < 0 ? '' : opener.slice(quote + 1)
+    return this.#copy.guess(start, this.#answer.slice(from), most, least)
   }
 
   get #form(): Outlook | undefined {
@@ -131,7 +158,14 @@ export class Guesser {
   }
 
   /** Changes the text's own guess to what the form makes likelier, and leaves out what it does not let pass. */
-  #follow(guess: Guess, ahead: Outlook, most: number, least: number, end: number): void {
+  #follow(
+    guess: Guess,
+    ahead: Outlook,
+    most: number,
+    least: number,
+    end: number,
+    isCopied: boolean,
+  ): void {
     const { tokens, chances } = guess
     const run: Run = { tokens: [], at: 0, kind: INNER }
     /** Tokens of the text's own guess that still stand. */
@@ -149,7 +183,14 @@ export class Guesser {
         ownBefore = chances[n]!
       }
       const usual = ahead.usual?.()
-      const next = this.#next(run, ahead, copied, n === end)
+      const next = this.#next(
+        run,
+        ahead,
+        copied,
+        best,
+        n === end,
+        isCopied && this.#copy.isBehindName(n),
+      )
       if (next !== undefined) {
         const formed = this.#odds.chance(run.kind)
         // A value is at its end, or goes on as it was copied.
@@ -159,7 +200,8 @@ export class Guesser {
           best = Math.max(best, formed)
         }
       }
-      if (usual !== undefined && usual.chance > best) {
+      // In a value it is any token's place: what is copied says more.
+      if (usual !== undefined && usual.chance > best && !(copied >= 0 && ahead.inText === true)) {
         token = usual.token
         best = usual.chance
       }
@@ -188,7 +230,14 @@ export class Guesser {
   }
 
   /** The next token of the form, and in `run` what kind of guess it is; undefined where there is a choice. */
-  #next(run: Run, ahead: Outlook, copied: number, copyEnds: boolean): number | undefined {
+  #next(
+    run: Run,
+    ahead: Outlook,
+    copied: number,
+    chance: number,
+    copyEnds: boolean,
+    nameEnds: boolean,
+  ): number | undefined {
     if (run.at < run.tokens.length) {
       run.kind = run.at === run.tokens.length - 1 ? LAST : INNER
       return run.tokens[run.at]
@@ -200,8 +249,9 @@ export class Guesser {
     run.tokens = []
     if (ahead.inText !== true || ahead.closing === undefined) return undefined
     const divided = copied >= 0 ? this.#texts.divides(copied) : copyEnds
-    if (copied >= 0 && !divided) return undefined
-    return this.#begin(run, ahead.closing(), divided ? COPY_ENDS : STRING_ENDS)
+    const kind = divided ? COPY_ENDS : nameEnds ? NAME_ENDS : STRING_ENDS
+    if (copied >= 0 && !divided && chance >= this.#odds.chance(kind)) return undefined
+    return this.#begin(run, ahead.closing(), kind)
   }
 
   #begin(run: Run, likely: LikelyText, kind: number): number | undefined {

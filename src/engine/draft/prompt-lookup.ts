@@ -51,6 +51,11 @@ export class PromptLookup {
   #next = -1
   /** Tokens before that place which equal the last ones of the text, LONGEST at most counted. */
   #matched = 0
+  /** Tokens of the match that is followed; 0 for none. */
+  get matched(): number {
+    return this.#next < 0 ? 0 : this.#matched
+  }
+
   /** Tokens pushed so far, forgotten ones too. */
   pushed = 0
 

@@ -4,7 +4,7 @@
 // (step.ts), so no token depends on any of this. Called by scheduler.ts and step.ts.
 import type { Network } from '../../model/network.ts'
 import type { SpeculationStats } from '../../types/index.ts'
-import type { Share } from '../schedule/job.ts'
+import { type Share, tokensOf } from '../schedule/job.ts'
 import type { Room } from '../schedule/kv-room.ts'
 import { FORM_ODDS, type SharedOdds } from './guesser.ts'
 import type { ModelDraft } from './model-draft.ts'
@@ -12,6 +12,7 @@ import { Odds } from './odds.ts'
 import type { ResolvedSpeculation } from './options.ts'
 import { type Guess, LOOKUP_ODDS } from './prompt-lookup.ts'
 import { StepCosts } from './step-costs.ts'
+import { COPY_ODDS } from './text-copy.ts'
 
 /**
  * A step with guesses takes this long at most, by the measured costs: a cancel is heard within 250 ms. As long as a
@@ -26,6 +27,8 @@ const MARGIN = 1.05
 const PLAIN_EVERY = 64
 /** Less likely guesses of the text itself are not looked at: no row costs less than this share of a step. */
 const LEAST = 0.15
+/** Of the guesses that go beside a prompt: a row more costs little there. */
+const BESIDE_PROMPT = 0.4
 /** A guess of the text itself that is this likely is not asked of the draft model, too. */
 const SURE = 0.6
 /**
@@ -53,7 +56,11 @@ export interface DraftModel {
 
 export class Speculation {
   /** Of all requests, as a start for the next. */
-  readonly odds: SharedOdds = { lookup: new Odds(LOOKUP_ODDS), form: new Odds(FORM_ODDS) }
+  readonly odds: SharedOdds = {
+    lookup: new Odds(LOOKUP_ODDS),
+    copy: new Odds(COPY_ODDS),
+    form: new Odds(FORM_ODDS),
+  }
   readonly #options: ResolvedSpeculation | undefined
   readonly #exact: () => boolean
   readonly #costs = new StepCosts()
@@ -155,6 +162,22 @@ export class Speculation {
     if (count === 0) this.#idle = 'no guess is likely enough for what its row costs'
     this.#pick(shares.length, count)
     for (let s = 0; s < shares.length; s++) this.#add(shares[s]!, this.#taken[s]!, s, room)
+  }
+
+  /**
+   * Adds guesses of an answer's first tokens to the last rows of its prompt: they save its first step. No cost is
+   * learned of it, as it is a prompt's.
+   */
+  proposeFirst(share: Share, network: Network, room: Room): void {
+    if (this.#options === undefined || this.off !== undefined) return
+    const { adaptive, maxTokens } = this.#options
+    const { job, count } = share
+    if (job.decoding || !job.task.grows || job.fed + count < tokensOf(job.task)) return
+    if (adaptive && this.#clock < this.#pausedUntil) return
+    const spare = Math.min(network.maxRows - count, network.maxWantedRows - 1, FIRST_ROWS - 1)
+    const most = job.task.guessable?.(Math.min(spare, maxTokens)) ?? 0
+    this.#guesses[0] = most > 0 ? job.task.guess?.(most, adaptive ? BESIDE_PROMPT : 0) : undefined
+    this.#add(share, this.#guesses[0]?.tokens.length ?? 0, 0, room)
   }
 
   /** The step is computed again without guesses. */
@@ -280,7 +303,7 @@ export class Speculation {
 
   #add(share: Share, wanted: number, s: number, room: Room): void {
     const { job } = share
-    const count = wanted === 0 ? 0 : room.stretch(job, wanted)
+    const count = wanted === 0 ? 0 : room.stretch(job, share.count, wanted)
     if (count === 0) return
     for (let i = 0; i < count; i++) job.guessed.push(this.#guesses[s]!.tokens[i]!)
     share.count += count

@@ -6,6 +6,7 @@ import type { LikelyText } from '../sampling/logit-filter.ts'
 /** Texts whose tokens are remembered, and tokens whose words are. */
 const KEEP = 4096
 const SPACE = 0x20
+const LINE_END = 0x0a
 /** What ends a value that is copied out of a sentence. */
 const BETWEEN = new Set([...',.;:!?"\'()[]{}\n\r\t'].map(sign => sign.charCodeAt(0)))
 
@@ -58,6 +59,22 @@ export class TokenTexts {
       this.#ofLikely.set(likely, tokens)
     }
     return tokens
+  }
+
+  /** How the tokenizer writes a text that stands within another. */
+  tokensOfText(text: string): readonly number[] {
+    return this.#write(text)
+  }
+
+  /** Tokens that are no text, as line ends. */
+  textOf(tokens: readonly number[]): string {
+    const bytes: number[] = []
+    for (const token of tokens) {
+      const of = this.#tokenizer.tokenBytes(token)
+      if (of.length === 0) bytes.push(LINE_END)
+      else for (const byte of of) bytes.push(byte)
+    }
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))
   }
 
   #write(text: string): readonly number[] {

@@ -49,14 +49,14 @@ export class Room {
   }
 
   /**
-   * Room for up to `tokens` behind the next one, which has its own: whoever needs blocks for known tokens goes
-   * first.
+   * Room for up to `tokens` behind the next `known` ones, which have theirs: whoever needs blocks for known tokens
+   * goes first.
    * @returns for how many there is some
    */
-  stretch(job: Job, tokens: number): number {
+  stretch(job: Job, known: number, tokens: number): number {
     const seq = job.seq!
-    if (this.#kv.reserve(seq, 1 + tokens)) return tokens
-    return Math.max(0, Math.min(tokens, seq.blocks.length * KV_BLOCK - seq.length - 1))
+    if (this.#kv.reserve(seq, known + tokens)) return tokens
+    return Math.max(0, Math.min(tokens, seq.blocks.length * KV_BLOCK - seq.length - known))
   }
 
   /** Forgets what was computed of wrong guesses, before anything is offered to others. */

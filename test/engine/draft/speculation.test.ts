@@ -64,8 +64,8 @@ describe('guessed tokens', () => {
     const { engine, network } = start({ logits: cycle }, EVERY)
     const { result } = await run(engine, CYCLE, greedy).ended
     expect(result!.tokens).toHaveLength(100)
-    // The prompt in two pieces, then seven tokens a step.
-    expect(network.steps.length).toBe(2 + Math.ceil(99 / 7))
+    // The prompt in two pieces, of which the last brings six guesses along; then seven tokens a step.
+    expect(network.steps.length).toBe(2 + Math.ceil((99 - 6) / 7))
     const { speculation, decode } = engine.stats()
     expect(speculation.accepted).toBe(speculation.proposed)
     expect(speculation).toMatchObject({ on: true, steps: 14, length: expect.closeTo(6, 0) })
@@ -75,17 +75,22 @@ describe('guessed tokens', () => {
   it('are the rows of one sequence, whose logits are all wanted', async () => {
     const { engine, network } = start({ logits: cycle }, EVERY)
     await run(engine, CYCLE, { ...greedy, maxTokens: 20 }).ended
-    const step = network.steps[2]!
-    expect(step.map(row => String.fromCharCode(row.token)).join('')).toBe('abcdefg')
-    expect(new Set(step.map(row => `${row.seq} ${row.wants}`)).size).toBe(1)
+    const [, prompt, step] = network.steps
+    const text = (rows: typeof step) => rows!.map(row => String.fromCharCode(row.token)).join('')
+    // Behind the prompt's last piece, and behind the token that was drawn.
+    const wanted = prompt!.filter(row => row.wants === 'logits')
+    expect(text(wanted)).toBe('habcdef')
+    expect(prompt!.slice(-7)).toEqual(wanted)
+    expect(text(step)).toBe('ghabcde')
+    expect(new Set(step!.map(row => `${row.seq} ${row.wants}`)).size).toBe(1)
   })
 
   it('never reach behind maxTokens or the context', async () => {
     for (const maxTokens of [1, 2, 3, 7, 8, 9]) {
       const { engine, network } = start({ logits: cycle }, EVERY)
       await run(engine, CYCLE, { ...greedy, maxTokens }).ended
-      const rows = network.steps.slice(2).reduce((sum, step) => sum + step.length, 0)
-      expect(rows).toBe(maxTokens - 1)
+      const rows = network.steps.reduce((sum, step) => sum + step.length, 0)
+      expect(rows).toBe(CYCLE.length + maxTokens - 1)
     }
     const { engine, network } = start({ logits: cycle, contextLength: 40, blocks: 2 }, EVERY)
     const { result } = await run(engine, CYCLE, greedy).ended
