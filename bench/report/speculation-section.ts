@@ -10,6 +10,8 @@ export interface SpeculationRow {
   tokensPerSecond: number
   /** Over the same without guesses, median of the rounds' quotients. */
   times: number
+  /** The same of whole answers, their prompts included; absent in reports of before. */
+  whole?: number
   rounds: number
   accepted: number
   proposed: number
@@ -74,7 +76,8 @@ export function speculationSection(report: SpeculationReport | undefined): strin
     const row = rows.find(r => r.text === text && r.guesses === guesses)
     if (row === undefined) return ''
     const share = row.proposed > 0 ? `, ${row.accepted} of ${row.proposed}` : ''
-    return `${figure(row.times, 3)} (${figure(row.tokensPerSecond)} tok/s${share})`
+    const whole = row.whole === undefined ? '' : `, with its prompt ${figure(row.whole, 3)}`
+    return `${figure(row.times, 3)} (${figure(row.tokensPerSecond)} tok/s${share}${whole})`
   }
   const rounds = new Set(cells.flatMap(({ rows }) => rows.map(row => row.rounds)))
   const machines = new Set(cells.map(({ machine, node }) => `${machine}, Node ${node}`))
@@ -85,7 +88,7 @@ export function speculationSection(report: SpeculationReport | undefined): strin
 Guessed tokens, which change none (\`make bench-speculation\`; ${[...machines].join('; ')}; commit ${[...commits].join(', ')}). Copies
 and the text in which nothing repeats are made on the ${shape} shape, whose logits are replaced after every step; calls (\`toolChoice\` left out)
 and JSON (\`json_schema\`) are answers of ryz-chat, other questions in each round. Times as fast as without guesses, the median of
-${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; processor time is that of the process, which other programs on the machine change less; in brackets the speed, and how many of the guessed tokens were right.
+${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; processor time is that of the process, which other programs on the machine change less; in brackets the speed, how many of the guessed tokens were right, and times as fast with the prompt's time, whose last step brings the first guesses along.
 
 ${report.note === undefined ? '' : `**${report.note}**\n\n`}${table(
   ['text', 'guesses', ...cells.map(cellName)],

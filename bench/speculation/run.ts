@@ -93,30 +93,47 @@ function answer(engine: Engine, { input, options }: Question): Promise<GenerateR
 /** Each asks all questions of a round; the first round is to get warm. */
 async function compete(text: string, rivals: readonly Rival[], questions: Questions) {
   const speeds = rivals.map((): number[] => [])
+  const wholes = rivals.map((): number[] => [])
   for (let round = 0; round <= rounds; round++) {
     let said: string | undefined
     for (const [r, { engine, guesses }] of rivals.entries()) {
       let tokens = 0
       let ms = 0
+      let promptMs = 0
       const all: number[][] = []
       for (const question of questions(round)) {
         const result = await answer(engine, question)
         tokens += result.tokens.length - 1
         ms += result.decodeMs
+        promptMs += result.prefillMs
         all.push(result.tokens)
       }
       const answers = JSON.stringify(all)
       said ??= answers
       if (answers !== said) throw new Error(`${text}: ${guesses} gave another answer`)
-      if (round > 0) speeds[r]!.push((tokens * 1000) / ms)
+      if (round === 0) continue
+      speeds[r]!.push((tokens * 1000) / ms)
+      wholes[r]!.push(ms + promptMs)
     }
   }
   return rivals.map(({ guesses, engine }, r): SpeculationRow => {
     const { accepted, proposed, length, costs: known } = engine.stats().speculation
     const costs = known.map(([rows, ms]) => `${rows}: ${ms.toFixed(1)}`).join(' ')
     const times = median(speeds[r]!.map((speed, i) => speed / speeds[0]![i]!))
+    const whole = median(wholes[r]!.map((ms, i) => wholes[0]![i]! / ms))
     const tokensPerSecond = median(speeds[r]!)
-    return { text, guesses, tokensPerSecond, times, rounds, accepted, proposed, length, costs }
+    return {
+      text,
+      guesses,
+      tokensPerSecond,
+      times,
+      whole,
+      rounds,
+      accepted,
+      proposed,
+      length,
+      costs,
+    }
   })
 }
 
@@ -138,9 +155,9 @@ async function measure(
   for (const guesses of ways) rivals.push(await open(cell, path, guesses, load, kind))
   for (const row of await compete(text, rivals, questions)) {
     cell.rows.push(row)
-    const { guesses, tokensPerSecond, times, accepted, proposed, length, costs } = row
+    const { guesses, tokensPerSecond, times, whole, accepted, proposed, length, costs } = row
     console.log(
-      `${cell.variant}, ${cell.threads} threads, ${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step; ${costs}`,
+      `${cell.variant}, ${cell.threads} threads, ${text}, guesses ${guesses}: ${tokensPerSecond.toFixed(1)} tok/s, x ${times.toFixed(3)}, with prompts x ${whole?.toFixed(3)}, ${accepted} of ${proposed} right, ${length.toFixed(1)} a step; ${costs}`,
     )
   }
   for (const { engine } of rivals) await engine.close()

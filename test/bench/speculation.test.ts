@@ -40,7 +40,7 @@ const report: SpeculationReport = {
       rows: [
         row('copies', 'lookup', 1.4),
         row('nothing repeats', 'lookup', 0.96),
-        row('JSON', 'draft', 1.6),
+        { ...row('JSON', 'draft', 1.6), whole: 1.25 },
       ],
     },
   ],
@@ -52,7 +52,9 @@ it('has a column for each cell, and names what was not reached', () => {
   expect(text).toContain(
     '| copies | text and form | 1.8 (180 tok/s, 30 of 40) | 1.4 (140 tok/s, 30 of 40) |',
   )
-  expect(text).toContain('| JSON | text, form and a draft |  | 1.6 (160 tok/s, 30 of 40) |')
+  expect(text).toContain(
+    '| JSON | text, form and a draft |  | 1.6 (160 tok/s, 30 of 40, with its prompt 1.25) |',
+  )
   expect(missed(report)).toEqual([
     'copies, lookup, simd128, 2 threads: 1.4 of 1.5',
     'nothing repeats, lookup, simd128, 2 threads: 0.96 of 0.97',
