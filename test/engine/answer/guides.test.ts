@@ -76,7 +76,11 @@ const SOURCE = {
 
 /** Tokens of an answer, one a byte, that were guessed right before they came. */
 function hits(answer: string, guide?: Guide): number {
-  const odds = { lookup: new Odds(LOOKUP_ODDS), copy: new Odds(COPY_ODDS), form: new Odds(FORM_ODDS) }
+  const odds = {
+    lookup: new Odds(LOOKUP_ODDS),
+    copy: new Odds(COPY_ODDS),
+    form: new Odds(FORM_ODDS),
+  }
   const guesser = new Guesser([], odds, new TokenTexts(byteTokenizer))
   if (guide !== undefined) guesser.guideBy(guide)
   let right = 0
