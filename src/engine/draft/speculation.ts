@@ -138,11 +138,18 @@ export class Speculation {
     this.#drafted = false
   }
 
-  /** Adds guessed tokens to the shares of a step that only decodes, as far as rows and memory go. */
+  /**
+   * Adds guessed tokens to the shares of a step that only decodes, as far as rows and memory go, or to the end of a
+   * prompt that is alone.
+   */
   propose(shares: readonly Share[], network: Network, room: Room): void {
     if (this.#options === undefined || this.off !== undefined) return
     const { adaptive, maxTokens } = this.#options
     if (adaptive && this.#clock < this.#pausedUntil) return
+    if (this.#base === 0 || shares.length !== this.#base) {
+      if (shares.length === 1) this.#proposeFirst(shares[0]!, this.#options, network, room)
+      return
+    }
     const least = adaptive ? LEAST : 0
     const spare = Math.min(network.maxRows, network.maxWantedRows) - shares.length
     for (let s = 0; s < shares.length; s++) {
@@ -162,22 +169,6 @@ export class Speculation {
     if (count === 0) this.#idle = 'no guess is likely enough for what its row costs'
     this.#pick(shares.length, count)
     for (let s = 0; s < shares.length; s++) this.#add(shares[s]!, this.#taken[s]!, s, room)
-  }
-
-  /**
-   * Adds guesses of an answer's first tokens to the last rows of its prompt: they save its first step. No cost is
-   * learned of it, as it is a prompt's.
-   */
-  proposeFirst(share: Share, network: Network, room: Room): void {
-    if (this.#options === undefined || this.off !== undefined) return
-    const { adaptive, maxTokens } = this.#options
-    const { job, count } = share
-    if (job.decoding || !job.task.grows || job.fed + count < tokensOf(job.task)) return
-    if (adaptive && this.#clock < this.#pausedUntil) return
-    const spare = Math.min(network.maxRows - count, network.maxWantedRows - 1, FIRST_ROWS - 1)
-    const most = job.task.guessable?.(Math.min(spare, maxTokens)) ?? 0
-    this.#guesses[0] = most > 0 ? job.task.guess?.(most, adaptive ? BESIDE_PROMPT : 0) : undefined
-    this.#add(share, this.#guesses[0]?.tokens.length ?? 0, 0, room)
   }
 
   /** The step is computed again without guesses. */
@@ -239,6 +230,17 @@ export class Speculation {
       }),
       gain: this.#spentMs > 0 ? this.#plainMs / this.#spentMs : 1,
     }
+  }
+
+  /** Guesses of an answer's first tokens: they save its first step. No cost is learned of it, as it is a prompt's. */
+  #proposeFirst(share: Share, options: ResolvedSpeculation, network: Network, room: Room): void {
+    const { job, count } = share
+    if (!job.task.grows || job.fed + count < tokensOf(job.task)) return
+    const spare = Math.min(network.maxRows - count, network.maxWantedRows - 1, FIRST_ROWS - 1)
+    const most = job.task.guessable?.(Math.min(spare, options.maxTokens)) ?? 0
+    const least = options.adaptive ? BESIDE_PROMPT : 0
+    this.#guesses[0] = most > 0 ? job.task.guess?.(most, least) : undefined
+    this.#add(share, this.#guesses[0]?.tokens.length ?? 0, 0, room)
   }
 
   /** Guesses of the draft model where the text has none that is likely. */

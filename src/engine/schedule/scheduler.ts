@@ -202,10 +202,7 @@ export class Scheduler {
     shares.length = decode // set to 0 first, it would lose its memory
     const prefill = this.#sharePrefill(shares)
     this.#speculation.begin(decode)
-    if (prefill === 0 && decode > 0) this.#speculation.propose(shares, this.#network, this.#room)
-    else if (shares.length === 1) {
-      this.#speculation.proposeFirst(shares[0]!, this.#network, this.#room)
-    }
+    this.#speculation.propose(shares, this.#network, this.#room)
     this.#turnNow = true
     if (shares.length === 0) return pauseFor(this.#active, TURN_MS)
     this.#steps++
