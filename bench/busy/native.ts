@@ -12,10 +12,10 @@ import type { BusyPage } from './contestants.ts'
 import { startNeighbours } from './neighbours.ts'
 import type { BusyModel } from './steady.ts'
 
-const ROUNDS = 3
-/** It makes a token a second when it has to share both cores. */
-const TOKENS = 6
-const LIMIT_MS = 40_000
+const ROUNDS = 5
+/** It makes a token a second when it has to share both cores with many; fewer are over before others get their turn. */
+const TOKENS = 16
+const LIMIT_MS = 90_000
 
 /** @param found  gets what was measured, also when it fails later */
 export async function besideNative(
@@ -27,7 +27,7 @@ export async function besideNative(
   const ours = await page.open('beside', '/this/', model.url, 0)
   const theirs = await openNative(model.path, threads)
   try {
-    for (const busy of [1, 2]) {
+    for (const busy of [1, 2, 8]) {
       const entry: BusyNative = {
         engine: `llama.cpp (node-llama-cpp ${NODE_LLAMA_CPP})`,
         model: model.shape,
