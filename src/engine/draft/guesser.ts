@@ -117,7 +117,7 @@ export class Guesser {
     if (end >= 0) cutGuess(guess, end)
     if (form === undefined) return guess
     const copy = form.inText === true ? this.#copied(most, least) : undefined
-    const isCopied = copy !== undefined && copy.tokens.length > 0 && lookup.matched < LONG_MATCH
+    const isCopied = copy !== undefined && this.#copy.found && lookup.matched < LONG_MATCH
     if (isCopied) {
       cutGuess(guess, 0)
       guess.tokens.push(...copy.tokens)

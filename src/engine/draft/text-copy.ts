@@ -56,8 +56,10 @@ export class TextCopy {
   readonly #prompt: readonly number[]
   #text: string | undefined
   readonly #guess: Guess = { tokens: [], chances: [] }
+  /** The guess, and the first token that was too unlikely: its odds are learned, too. And what kind each is of. */
+  readonly #expected: number[] = []
   readonly #kinds: number[] = []
-  /** How many of the last guess came. */
+  /** How many of them came. */
   #right = 0
   /** Whether the value may end behind the guess: the prompt has a sign there. */
   endsBehind = false
@@ -72,13 +74,12 @@ export class TextCopy {
 
   /** The next token of the answer. */
   push(token: number): void {
-    const { tokens } = this.#guess
-    if (this.#right >= tokens.length) return
-    const hit = tokens[this.#right] === token
+    if (this.#right >= this.#expected.length) return
+    const hit = this.#expected[this.#right] === token
     const kind = this.#kinds[this.#right++]!
     this.#all.note(kind, hit)
     this.#own.note(kind, hit)
-    if (!hit) tokens.length = 0
+    if (!hit) this.#expected.length = 0
   }
 
   /**
@@ -89,7 +90,7 @@ export class TextCopy {
    */
   guess(start: string, value: readonly number[], most: number, least: number): Guess {
     const { tokens, chances } = this.#guess
-    tokens.length = chances.length = this.#kinds.length = this.#right = 0
+    tokens.length = chances.length = this.#expected.length = this.#kinds.length = this.#right = 0
     this.endsBehind = false
     if (value.length > LONGEST) return this.#guess
     const said = start + this.#texts.textOf(value)
@@ -101,18 +102,24 @@ export class TextCopy {
     let chance = 1
     for (let i = value.length; i < written.length && tokens.length < most; i++) {
       const kind = kindOf(text, length, several && i === value.length)
+      this.#expected.push(written[i]!)
+      this.#kinds.push(kind)
       chance *= this.#own.chance(kind)
       if (chance < least) return this.#guess
       tokens.push(written[i]!)
       chances.push(chance)
-      this.#kinds.push(kind)
       length += this.#texts.textOf([written[i]!]).length
     }
     this.endsBehind = ends && value.length + tokens.length === written.length
     return this.#guess
   }
 
-  /** Whether a token of the guess is the word behind a name, which is probably over. */
+  /** Whether the prompt goes on as the value may, likely or not. */
+  get found(): boolean {
+    return this.#expected.length > 0
+  }
+
+  /** Whether a token of the guess, or the one behind it, is the word behind a name, which is probably over. */
   isBehindName(i: number): boolean {
     return this.#kinds[i] === BEHIND_NAME
   }

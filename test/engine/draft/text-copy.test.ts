@@ -88,6 +88,13 @@ describe('TextCopy', () => {
     }
     expect(odds.chance(0)).toBeLessThan(0.6)
     expect(guessed(copyOf('to Bern.', odds), 'Be', 0.5)).toBe('')
+    // What was too unlikely to be guessed comes again.
+    for (let n = 0; n < 60; n++) {
+      const copy = copyOf('to Bern.', odds)
+      copy.guess('', encode('Be'), 4, 0.5)
+      copy.push(idOf('rn'))
+    }
+    expect(guessed(copyOf('to Bern.', odds), 'Be', 0.5)).toBe('rn')
   })
 
   it('reads scripts without blanks, and characters that are cut', () => {
