@@ -82,13 +82,16 @@ export function speculationSection(report: SpeculationReport | undefined): strin
   const rounds = new Set(cells.flatMap(({ rows }) => rows.map(row => row.rounds)))
   const machines = new Set(cells.map(({ machine, node }) => `${machine}, Node ${node}`))
   const commits = new Set(cells.map(({ commit }) => commit))
+  const cpu = cells.some(({ clock }) => clock === 'cpu')
+    ? '; processor time is that of the process, which other programs on the machine change less'
+    : ''
   const short = missed(report)
   return `${title}
 
 Guessed tokens, which change none (\`make bench-speculation\`; ${[...machines].join('; ')}; commit ${[...commits].join(', ')}). Copies
 and the text in which nothing repeats are made on the ${shape} shape, whose logits are replaced after every step; calls (\`toolChoice\` left out)
 and JSON (\`json_schema\`) are answers of ryz-chat, other questions in each round. Times as fast as without guesses, the median of
-${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns; processor time is that of the process, which other programs on the machine change less; in brackets the speed, how many of the guessed tokens were right, and times as fast with the prompt's time, whose last step brings the first guesses along.
+${[...rounds].sort((a, b) => a - b).join(' or ')} rounds in turns${cpu}; in brackets the speed, how many of the guessed tokens were right, and times as fast with the prompt's time, whose last step brings the first guesses along.
 
 ${report.note === undefined ? '' : `**${report.note}**\n\n`}${table(
   ['text', 'guesses', ...cells.map(cellName)],
