@@ -21,6 +21,9 @@ const FORMAT = {
   },
 } as const
 
+/** Neither its text nor a form says how it goes on: that is for the draft. */
+const FREE = [{ role: 'user', content: 'What do you like to eat in winter?' }] as const
+
 async function answers(options: LoadOptions) {
   const engine = await load(MODEL, options)
   const tokens: number[][] = []
@@ -28,6 +31,7 @@ async function answers(options: LoadOptions) {
     const asked = { temperature, seed: 7, maxTokens: 48, responseFormat: FORMAT }
     tokens.push((await engine.chat(QUESTION, asked).result).tokens)
   }
+  tokens.push((await engine.chat(FREE, { temperature: 0, maxTokens: 24 }).result).tokens)
   const stats = await engine.stats()
   await engine.close()
   return { tokens, stats }
