@@ -3,9 +3,9 @@
 // is likelier goes first; how likely each is, is learned from every token. A wrong guess costs time and changes nothing.
 // Called by tasks/generate.ts.
 import type { Guide, LikelyText, LogitFilter, Outlook } from '../sampling/logit-filter.ts'
-import type { Odds } from './odds.ts'
-import { type Guess, PromptLookup, type Within } from './prompt-lookup.ts'
-import { TextCopy } from './text-copy.ts'
+import { Odds } from './odds.ts'
+import { type Guess, LOOKUP_ODDS, PromptLookup, type Within } from './prompt-lookup.ts'
+import { COPY_ODDS, LONGEST_COPY, TextCopy } from './text-copy.ts'
 import type { TokenTexts } from './token-texts.ts'
 
 /**
@@ -21,7 +21,7 @@ const STRING_ENDS = 5
 /** The same, where the text that is copied goes on with another word behind a name. */
 const NAME_ENDS = 6
 /** Before anything was seen. A text may be cut into tokens otherwise than the tokenizer does it. */
-export const FORM_ODDS = [0.85, 0.85, 0.95, 0.5, 0.6, 0.2, 0.5] as const
+const FORM_ODDS = [0.85, 0.85, 0.95, 0.5, 0.6, 0.2, 0.5] as const
 /** A longer match of tokens says more than the letters. */
 const LONG_MATCH = 4
 
@@ -30,6 +30,15 @@ export interface SharedOdds {
   readonly lookup: Odds
   readonly copy: Odds
   readonly form: Odds
+}
+
+/** Before any request. */
+export function newOdds(): SharedOdds {
+  return {
+    lookup: new Odds(LOOKUP_ODDS),
+    copy: new Odds(COPY_ODDS),
+    form: new Odds(FORM_ODDS),
+  }
 }
 
 /** A token that was guessed, and the one that the form would have had there. */
@@ -134,8 +143,10 @@ export class Guesser {
 
   /** What the value that stands at the end of the answer may go on with, letter by letter. */
   #copied(most: number, least: number): Guess {
-    let from = this.#answer.length
-    while (from > 0 && this.#within[from - 1] !== 'text') from--
+    const { length } = this.#answer
+    let from = length
+    // No further than a copy is followed: a value may be as long as the answer.
+    while (from > 0 && length - from <= LONGEST_COPY && this.#within[from - 1] !== 'text') from--
     const opener = from > 0 ? this.#texts.textOf([this.#answer[from - 1]!]) : ''
     const quote = opener.lastIndexOf('"')
     const start = quote < 0 ? '' : opener.slice(quote + 1)

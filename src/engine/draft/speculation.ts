@@ -6,13 +6,11 @@ import type { Network } from '../../model/network.ts'
 import type { SpeculationStats } from '../../types/index.ts'
 import { type Share, tokensOf } from '../schedule/job.ts'
 import type { Room } from '../schedule/kv-room.ts'
-import { FORM_ODDS, type SharedOdds } from './guesser.ts'
+import { newOdds } from './guesser.ts'
 import type { ModelDraft } from './model-draft.ts'
-import { Odds } from './odds.ts'
 import type { ResolvedSpeculation } from './options.ts'
-import { type Guess, LOOKUP_ODDS } from './prompt-lookup.ts'
+import type { Guess } from './prompt-lookup.ts'
 import { StepCosts } from './step-costs.ts'
-import { COPY_ODDS } from './text-copy.ts'
 
 /**
  * A step with guesses takes this long at most, by the measured costs: a cancel is heard within 250 ms. As long as a
@@ -56,11 +54,7 @@ export interface DraftModel {
 
 export class Speculation {
   /** Of all requests, as a start for the next. */
-  readonly odds: SharedOdds = {
-    lookup: new Odds(LOOKUP_ODDS),
-    copy: new Odds(COPY_ODDS),
-    form: new Odds(FORM_ODDS),
-  }
+  readonly odds = newOdds()
   readonly #options: ResolvedSpeculation | undefined
   readonly #exact: () => boolean
   readonly #costs = new StepCosts()

@@ -6,8 +6,8 @@ import type { Odds } from './odds.ts'
 import type { Guess } from './prompt-lookup.ts'
 import type { TokenTexts } from './token-texts.ts'
 
-/** Characters of a value; longer copies are found by their tokens (prompt-lookup.ts). */
-const LONGEST = 64
+/** Characters of a value, and tokens; longer copies are found by their tokens (prompt-lookup.ts). */
+export const LONGEST_COPY = 64
 /** Places of the prompt that are looked at, from its end on. */
 const PLACES = 8
 /** From so many characters on a word seldom begins as another. */
@@ -92,9 +92,9 @@ export class TextCopy {
     const { tokens, chances } = this.#guess
     tokens.length = chances.length = this.#expected.length = this.#kinds.length = this.#right = 0
     this.endsBehind = false
-    if (value.length > LONGEST) return this.#guess
+    if (value.length > LONGEST_COPY) return this.#guess
     const said = start + this.#texts.textOf(value)
-    if (said === '' || said.length > LONGEST || ESCAPED.test(said)) return this.#guess
+    if (said === '' || said.length > LONGEST_COPY || ESCAPED.test(said)) return this.#guess
     const found = this.#find(said, start, value)
     if (found === undefined) return this.#guess
     const { text, written, several, ends } = found
@@ -134,7 +134,7 @@ export class TextCopy {
       place = prompt.lastIndexOf(said, place - 1)
       if (place < 0) break
       if (!beginsWord(prompt, place)) continue
-      const part = prompt.slice(place, place + LONGEST)
+      const part = prompt.slice(place, place + LONGEST_COPY)
       const end = part.search(ENDS)
       const text = part.slice(0, end < 0 ? Math.max(part.lastIndexOf(' '), 0) : end).trimEnd()
       if (text.length <= said.length) continue

@@ -53,17 +53,12 @@ export class TokenTexts {
     let tokens = this.#ofLikely.get(likely)
     if (tokens === undefined) {
       const all = likely.pieces.flatMap(piece =>
-        typeof piece === 'string' ? this.#write(piece) : [piece.token],
+        typeof piece === 'string' ? this.tokensOfText(piece) : [piece.token],
       )
       tokens = likely.whole ? all : all.slice(0, -1)
       this.#ofLikely.set(likely, tokens)
     }
     return tokens
-  }
-
-  /** How the tokenizer writes a text that stands within another. */
-  tokensOfText(text: string): readonly number[] {
-    return this.#write(text)
   }
 
   /** Tokens that are no text, as line ends. */
@@ -77,7 +72,8 @@ export class TokenTexts {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(Uint8Array.from(bytes))
   }
 
-  #write(text: string): readonly number[] {
+  /** How the tokenizer writes a text that stands within another. */
+  tokensOfText(text: string): readonly number[] {
     let tokens = this.#written.get(text)
     if (tokens === undefined) {
       const before = this.#before ?? []

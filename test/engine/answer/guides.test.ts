@@ -1,10 +1,7 @@
 // The form of calls as a guide of guesses: in answers that are held to nothing, what a call leaves no choice about comes
 // several tokens at a time, in the form of each family; no answer depends on it, and none is refused for it.
 import { expect, it } from 'vitest'
-import { FORM_ODDS, Guesser } from '../../../src/engine/draft/guesser.ts'
-import { Odds } from '../../../src/engine/draft/odds.ts'
-import { LOOKUP_ODDS } from '../../../src/engine/draft/prompt-lookup.ts'
-import { COPY_ODDS } from '../../../src/engine/draft/text-copy.ts'
+import { Guesser, newOdds } from '../../../src/engine/draft/guesser.ts'
 import { TokenTexts } from '../../../src/engine/draft/token-texts.ts'
 import { Engine } from '../../../src/engine/engine.ts'
 import { grammarPart } from '../../../src/engine/grammar/part.ts'
@@ -76,12 +73,7 @@ const SOURCE = {
 
 /** Tokens of an answer, one a byte, that were guessed right before they came. */
 function hits(answer: string, guide?: Guide): number {
-  const odds = {
-    lookup: new Odds(LOOKUP_ODDS),
-    copy: new Odds(COPY_ODDS),
-    form: new Odds(FORM_ODDS),
-  }
-  const guesser = new Guesser([], odds, new TokenTexts(byteTokenizer))
+  const guesser = new Guesser([], newOdds(), new TokenTexts(byteTokenizer))
   if (guide !== undefined) guesser.guideBy(guide)
   let right = 0
   for (const token of byteTokenizer.encode(answer, { addSpecial: false })) {

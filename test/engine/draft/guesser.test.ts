@@ -1,9 +1,6 @@
 // Guesses for one answer: what its text said before, what its form leaves no choice about, and what of both is likelier.
 import { describe, expect, it } from 'vitest'
-import { FORM_ODDS, Guesser, type SharedOdds } from '../../../src/engine/draft/guesser.ts'
-import { Odds } from '../../../src/engine/draft/odds.ts'
-import { LOOKUP_ODDS } from '../../../src/engine/draft/prompt-lookup.ts'
-import { COPY_ODDS } from '../../../src/engine/draft/text-copy.ts'
+import { Guesser, newOdds } from '../../../src/engine/draft/guesser.ts'
 import { TokenTexts } from '../../../src/engine/draft/token-texts.ts'
 import { compileGuide } from '../../../src/engine/grammar/compile.ts'
 import { Habits } from '../../../src/engine/grammar/run/habits.ts'
@@ -34,11 +31,6 @@ const tokenizer = {
 } as unknown as Tokenizer
 const decode = (tokens: readonly number[]) => tokens.map(id => words[id]).join('')
 
-const newOdds = (): SharedOdds => ({
-  lookup: new Odds(LOOKUP_ODDS),
-  copy: new Odds(COPY_ODDS),
-  form: new Odds(FORM_ODDS),
-})
 const texts = new TokenTexts(tokenizer)
 const guesserOf = (prompt: string, odds = newOdds()) => new Guesser(encode(prompt), odds, texts)
 
