@@ -38,12 +38,17 @@ const OFF_MS = 3
 /** Steps from this length on are compared layer by layer: a layer is then long enough for the clock, and a step too long. */
 const LONG_STEP_MS = 4
 const BY_LAYER = 2
+/** Between two steps of a request tokens are drawn, which takes as long as a step of a small model: it counts up to so many steps. */
+const REST_STEPS = 2
 /** What one look may add to a worker's silence: a device that slept did not wait all that time. */
 const LONGEST_LOOK_MS = 500
 
 // Places in #n, as in thread-chooser.ts: when the step began and ended, late pieces before it, when workers were looked at.
-// Since when so many threads are at work; when the present layer began, 0 for not yet; late pieces before that.
-const [BEGAN, ENDED, LATE, LOOKED, SINCE, LAYER, LAYER_LATE, N] = [0, 1, 2, 3, 4, 5, 6, 7]
+// Since when so many threads are at work; when the present layer began, 0 for not yet; late pieces before that; when the step
+// before ended.
+const [BEGAN, ENDED, LATE, LOOKED, SINCE, LAYER, LAYER_LATE, ENDED_BEFORE, N] = [
+  0, 1, 2, 3, 4, 5, 6, 7, 8,
+]
 
 /** Of steps: their rows, or of more than DECODE_ROWS, how often the rows must be halved to be so few. */
 const KINDS = DECODE_ROWS + 32
@@ -214,10 +219,12 @@ export class PoolWatch {
       if (this.#last !== undefined && !this.#isByLayer) {
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        this.#last.took(ms, lateMs, this.#units)
+        const elapsedMs = Math.min(n[ENDED]! - n[ENDED_BEFORE]!, (1 + REST_STEPS) * ms)
+        this.#last.took(ms, lateMs, this.#units, Math.max(ms, elapsedMs))
         this.#lookAtLength(ms)
       }
     }
+    n[ENDED_BEFORE] = n[ENDED]!
     const shared = this.#words[this.#regions] !== this.#regionsBefore
     const sinceMs = Math.min(now - n[LOOKED]!, LONGEST_LOOK_MS)
     n[LOOKED] = now

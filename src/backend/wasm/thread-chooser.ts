@@ -2,20 +2,24 @@
 // programs leave of the processor changes. Another number runs in blocks between blocks of the present one, and each is
 // compared with those before and after it, so that what slows both falls out. It wins only when the differences are clear
 // for how much they differ among themselves: a machine that others use is never steady, and one slow step decides nothing.
-// Time counts only in steps: what happens between requests costs nothing and says nothing. Pure; called by pool-watch.ts.
+// Speed is that of steps; pauses are time, but not that between requests, in which nothing is learned. Pure; called by
+// pool-watch.ts.
 
 /** A block lasts so long, and two steps, unless a step is long itself: a core's time slices are 1 to 4 ms. */
 const BLOCK_MS = 12
 const BLOCK_STEPS = 2
 const LONG_STEP_MS = 60
 /** A block of more threads, and of fewer, that takes so many times what its steps took before is over at once. */
-const HOPELESS_MORE = 4
+const HOPELESS_MORE = 2
 const HOPELESS_FEWER = 1.5
 /** How far back a mean reaches, in milliseconds of steps. */
 const MEMORY_MS = 50
-/** Share of the steps' time that the first thread may wait, and how much slower steps may become, before fewer are tried. */
+/**
+ * Share of the steps' time that the first thread may wait, and how much slower steps may become, before fewer are tried. A
+ * busy process makes two threads of the embedded model 1.5 times as slow, and nobody waits: pieces are done again.
+ */
 const WAITING = 0.1
-const SLOWER = 1.8
+const SLOWER = 1.4
 /**
  * Of a block, log(present / other time): no single one counts for more than a factor of two. They are taken to scatter
  * by SCATTER until they say otherwise.
@@ -36,7 +40,7 @@ const CLEAR_LATE = 1.5
 const LEAST_BLOCKS = 2
 const MOST_BLOCKS = 12
 /** More threads, up to the cores, that are so much faster in two blocks on end count at once: a core has become free. */
-const FREE = 0.7
+const FREE = 0.8
 /** So many attempts in a row that meet a taken core are no accident. */
 const MET = 2
 /** Between attempts at more threads, or at fewer for a reason. */
@@ -49,6 +53,9 @@ const LONGEST_PAUSE_MS = 300
 const COST = 30
 const SLOW_COST = 60
 const LATEST_MS = 800
+/** While a load has been there for no longer than this, it may be over as soon: more threads are then tried after this at the latest. */
+const NEW_MS = 2500
+const LATEST_OF_NEW_MS = 250
 /** More threads than there are cores are tried as seldom as costs one part in so many, and this seldom. */
 const BEYOND_COST = 100
 const BEYOND_PAUSE_MS = 5000
@@ -61,7 +68,7 @@ const LOOK_COST = 160
 const LOOK_STEPS = 40
 const LOOK_BACK_MS = 60
 /** More threads that did well for so long did not fail. */
-const LASTING_MS = 3000
+const LASTING_MS = 300
 
 // Places in #n. Of what runs: milliseconds of steps, of waiting, and units, all fading; milliseconds since it began; the
 // length of a step; the least it took a unit. When more, fewer, and fewer without a reason may be tried next, and the
@@ -73,8 +80,8 @@ const [BLOCK_TOOK, BLOCK_WAITED, BLOCK_UNITS, BLOCK_COUNT] = [13, 14, 15, 16]
 // The comparison: milliseconds a unit in the present one's last block and in the other's; blocks compared, sums of their
 // differences and of the squares; what the other's blocks lost, and waited.
 const [BEFORE, OTHER, BLOCKS, SUM, SQUARES, LOST, OTHER_WAITED] = [17, 18, 19, 20, 21, 22, 23]
-// Milliseconds of all steps so far.
-const [CLOCK, N] = [24, 25]
+// Milliseconds so far, and when threads that had done well were lowered last.
+const [CLOCK, LOWERED, N] = [24, 25, 26]
 
 export class ThreadChooser {
   readonly #most: number
@@ -109,6 +116,7 @@ export class ThreadChooser {
     this.#n[DOWN_PAUSE] = SHORTEST_PAUSE_MS
     this.#n[LOOK_PAUSE] = LOOK_MS
     this.#n[RAISED] = Number.NEGATIVE_INFINITY
+    this.#n[LOWERED] = Number.NEGATIVE_INFINITY
     this.#n[UP_AT] = BEYOND_PAUSE_MS
   }
 
@@ -153,12 +161,13 @@ export class ThreadChooser {
    * What the step took that next() was asked for.
    * @param waitMs  of it, others were late: the first thread waited for them
    * @param units  by which steps of different sizes are compared
+   * @param elapsedMs  since the step before ended, as far as the two belong together
    */
-  took(ms: number, waitMs: number, units: number): void {
+  took(ms: number, waitMs: number, units: number, elapsedMs = ms): void {
     const n = this.#n
-    n[CLOCK]! += ms
+    n[CLOCK]! += elapsedMs
     if (this.#gaveUpMs > 0) {
-      this.#failMore(this.#gaveUpMs, false)
+      this.#failMore(this.#gaveUpMs, LATEST_MS)
       this.#gaveUpMs = 0
       this.#met++
       this.#endComparison()
@@ -277,7 +286,11 @@ export class ThreadChooser {
     const n = this.#n
     const lost = n[LOST]!
     if (this.#other > this.#threads) {
-      this.#failMore(lost, this.#other > this.#cores)
+      const isNew = n[CLOCK]! - n[LOWERED]! < NEW_MS
+      this.#failMore(lost, isNew ? LATEST_OF_NEW_MS : LATEST_MS)
+      if (this.#other > this.#cores) {
+        n[UP_AT] = n[CLOCK]! + Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lost)
+      }
       this.#met = n[OTHER_WAITED]! > 0 ? this.#met + 1 : 0
     } else {
       const now = n[CLOCK]!
@@ -293,14 +306,11 @@ export class ThreadChooser {
     this.#endComparison()
   }
 
-  /** More threads did not help, and cost so many milliseconds. */
-  #failMore(lostMs: number, beyond: boolean): void {
+  /** More threads did not help, and cost so many milliseconds; they are tried again after so many, whatever that costs. */
+  #failMore(lostMs: number, latestMs: number): void {
     const n = this.#n
     n[UP_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
-    const pause = beyond
-      ? Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lostMs)
-      : Math.max(n[UP_PAUSE]!, Math.min(LATEST_MS, COST * lostMs))
-    n[UP_AT] = n[CLOCK]! + pause
+    n[UP_AT] = n[CLOCK]! + Math.max(n[UP_PAUSE]!, Math.min(latestMs, COST * lostMs))
   }
 
   #startBlock(othersTurn: boolean): void {
@@ -339,6 +349,7 @@ export class ThreadChooser {
     // Perhaps still fewer are better.
     n[LOOK_AT] = now
     const lasted = now - n[RAISED]! > LASTING_MS
+    if (lasted) n[LOWERED] = now
     n[UP_PAUSE] = lasted ? SHORTEST_PAUSE_MS : Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
     n[UP_AT] = now + n[UP_PAUSE]!
   }
