@@ -91,6 +91,10 @@ test('the chat model answers as its golden says, and goes on', async ({ page }) 
   await say(page, 'Hello! How are you?')
   await answered(page, 4)
   await expect(page.locator('.turn-facts').last()).toContainText('tokens were read before')
+  await page.getByRole('button', { name: 'New conversation' }).click()
+  await expect(page.locator('.turn')).toHaveCount(0)
+  await expect(page.locator('#status')).toHaveText('Ready.')
+  await expect(page.locator('#pace')).toHaveText('')
 })
 
 test('nothing is wrong by axe, in each state, light and dark, and the page fits 390 px', async ({

@@ -105,12 +105,16 @@ async function onOpened(model: ChosenModel, stats: EngineStats): Promise<void> {
   showPath(stats, isolation)
   talk.begin(stats)
   const restored = await talk.prepare(current)
-  if (!session.isWriting) {
-    const known = restored > 0 ? ` ${restored} tokens of this chat need not be read again.` : ''
-    status.textContent = `Ready.${known}`
-  }
+  showReady(restored)
   await showContext()
   if (busy && !session.isWriting && busy.end === undefined) await answer(busy)
+}
+
+/** @param restored  tokens of the conversation that a kept session brought back */
+function showReady(restored: number): void {
+  if (session.isWriting) return
+  const known = restored > 0 ? ` ${restored} tokens of this chat need not be read again.` : ''
+  status.textContent = `Ready.${known}`
 }
 
 /** A message, after `parent`, and the answer to it. */
@@ -159,7 +163,9 @@ async function answer(turn: tree.Turn): Promise<void> {
       keptMs = performance.now()
       keep(conversation)
     })
-    status.textContent = turn.end === 'stopped' ? 'Stopped.' : 'Answered.'
+    if (conversation === current) {
+      status.textContent = turn.end === 'stopped' ? 'Stopped.' : 'Answered.'
+    }
     transcript.announce(`${turn.by}: ${turn.text}`)
     talk.save(conversation)
   } catch (caught) {
@@ -265,9 +271,15 @@ async function openAddressed(): Promise<void> {
   setIdle()
   const known = shelf.get(id)
   current = known ?? tree.newConversation('')
+  const opened = current
   show()
   showList()
-  if (session.isOpen && !session.isLoading) await talk.prepare(current)
+  // What was said of the other conversation, and how fast, is not true of this one.
+  meter.start()
+  if (session.isOpen && !session.isLoading) {
+    const restored = await talk.prepare(opened)
+    if (opened === current && busy === null) showReady(restored)
+  }
   await showContext()
   if (known) transcript.scrollToEnd()
 }
