@@ -38,7 +38,7 @@ const OFF_MS = 3
 /** Steps from this length on are compared layer by layer: a layer is then long enough for the clock, and a step too long. */
 const LONG_STEP_MS = 4
 const BY_LAYER = 2
-/** Between two steps of a request tokens are drawn, which takes as long as a step of a small model: it counts up to so many steps. */
+/** Between two steps of an answer a token is drawn, which takes as long as a step of a small model: counted up to so many. */
 const REST_STEPS = 2
 /** What one look may add to a worker's silence: a device that slept did not wait all that time. */
 const LONGEST_LOOK_MS = 500
@@ -76,8 +76,9 @@ export class PoolWatch {
   #rows = 0
   #kind = 0
   #active: number
-  /** Of the step that ran last. */
+  /** Of the step that ran last, and of the one before: the same in an answer. */
   #last: ThreadChooser | undefined
+  #before: ThreadChooser | undefined
   #regionsBefore = 0
   #againBefore = 0
   readonly #n = new Float64Array(N)
@@ -219,11 +220,13 @@ export class PoolWatch {
       if (this.#last !== undefined && !this.#isByLayer) {
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        const elapsedMs = Math.min(n[ENDED]! - n[ENDED_BEFORE]!, (1 + REST_STEPS) * ms)
-        this.#last.took(ms, lateMs, this.#units, Math.max(ms, elapsedMs))
+        const sinceMs = this.#last === this.#before ? n[ENDED]! - n[ENDED_BEFORE]! : ms
+        const elapsedMs = Math.max(ms, Math.min(sinceMs, (1 + REST_STEPS) * ms))
+        this.#last.took(ms, lateMs, this.#units, elapsedMs)
         this.#lookAtLength(ms)
       }
     }
+    this.#before = this.#last
     n[ENDED_BEFORE] = n[ENDED]!
     const shared = this.#words[this.#regions] !== this.#regionsBefore
     const sinceMs = Math.min(now - n[LOOKED]!, LONGEST_LOOK_MS)

@@ -80,8 +80,8 @@ const [BLOCK_TOOK, BLOCK_WAITED, BLOCK_UNITS, BLOCK_COUNT] = [13, 14, 15, 16]
 // The comparison: milliseconds a unit in the present one's last block and in the other's; blocks compared, sums of their
 // differences and of the squares; what the other's blocks lost, and waited.
 const [BEFORE, OTHER, BLOCKS, SUM, SQUARES, LOST, OTHER_WAITED] = [17, 18, 19, 20, 21, 22, 23]
-// Milliseconds so far, and when threads that had done well were lowered last.
-const [CLOCK, LOWERED, N] = [24, 25, 26]
+// Milliseconds so far, and of all steps; when threads that had done well were lowered last.
+const [CLOCK, WORKED, LOWERED, N] = [24, 25, 26, 27]
 
 export class ThreadChooser {
   readonly #most: number
@@ -166,6 +166,7 @@ export class ThreadChooser {
   took(ms: number, waitMs: number, units: number, elapsedMs = ms): void {
     const n = this.#n
     n[CLOCK]! += elapsedMs
+    n[WORKED]! += ms
     if (this.#gaveUpMs > 0) {
       this.#failMore(this.#gaveUpMs, LATEST_MS)
       this.#gaveUpMs = 0
@@ -219,7 +220,7 @@ export class ThreadChooser {
     // One at a time where there are few, a quarter of them where there are many.
     const step = Math.max(1, this.#threads >> 2)
     if (this.#threads > 1) {
-      const isSettled = n[SETTLED_MS]! > MEMORY_MS && now > LOOK_STEPS * n[STEP_MS]!
+      const isSettled = n[SETTLED_MS]! > MEMORY_MS && n[WORKED]! > LOOK_STEPS * n[STEP_MS]!
       this.#hasReason = now >= n[DOWN_AT]! && this.#suffers()
       if (this.#hasReason || (now >= n[LOOK_AT]! && isSettled)) return this.#threads - step
     }
