@@ -40,7 +40,7 @@ const WARM_SHARE = 0.02
 const FEWEST_PAIRS = 5
 /** After a piece that is not the last. */
 const PAIRS_BETWEEN = 3
-const MOST_PAIRS = 200
+const MOST_PAIRS = 1000
 const MOST_FAILURES = 5
 
 /** Runs to its end, or goes on from where an earlier run of the same setting was cut. */
