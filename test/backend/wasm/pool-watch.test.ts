@@ -90,6 +90,38 @@ describe('the watch over the pool', () => {
     expect(watch.stats().othersBusy).toBe(false)
   })
 
+  it('follows a load that comes and goes, though nobody waits and drawing takes as long as a step', () => {
+    const { watch, clock, step } = pool(2)
+    const seen = { idle: { right: 0, all: 0 }, busy: { right: 0, all: 0 } }
+    const began = clock.now
+    while (clock.now < began + 20_000) {
+      const isBusy = Math.floor((clock.now - began) / 1000) % 2 === 1
+      step(threads => [threads === 1 ? 0.3 : isBusy ? 0.36 : 0.2, 0])
+      if ((clock.now - began) % 1000 > 400) {
+        const of = seen[isBusy ? 'busy' : 'idle']
+        of.all++
+        if (watch.stats().active === (isBusy ? 1 : 2)) of.right++
+      }
+      clock.now += 0.3
+    }
+    expect(seen.idle.right / seen.idle.all).toBeGreaterThan(0.85)
+    expect(seen.busy.right / seen.busy.all).toBeGreaterThan(0.85)
+  })
+
+  it('does not count the answers between prompts: they bring nothing forward', () => {
+    const { watch, clock, step } = pool(2)
+    let alone = 0
+    for (let request = 0; request < 13; request++) {
+      for (let piece = 0; piece < 3; piece++) {
+        step(threads => [3 / threads, 0], true, 32)
+        if (watch.stats().active === 1) alone++
+      }
+      for (let token = 0; token < 60; token++) step(threads => [0.4 / threads, 0])
+      clock.now += 500
+    }
+    expect(alone).toBe(0)
+  })
+
   it('finds the number of threads for each number of rows, and for prompts of about one length', () => {
     const { watch, step } = pool(2)
     // Short pieces of a prompt are slower on two threads; tokens and long pieces are not.
