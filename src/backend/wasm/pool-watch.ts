@@ -220,8 +220,8 @@ export class PoolWatch {
       if (this.#last !== undefined && !this.#isByLayer) {
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        const sinceMs = this.#last === this.#before ? n[ENDED]! - n[ENDED_BEFORE]! : ms
-        const elapsedMs = Math.max(ms, Math.min(sinceMs, (1 + REST_STEPS) * ms))
+        const passedMs = this.#last === this.#before ? n[ENDED]! - n[ENDED_BEFORE]! : ms
+        const elapsedMs = Math.max(ms, Math.min(passedMs, (1 + REST_STEPS) * ms))
         this.#last.took(ms, lateMs, this.#units, elapsedMs)
         this.#lookAtLength(ms)
       }
