@@ -95,6 +95,12 @@ test('the chat model answers as its golden says, and goes on', async ({ page }) 
   await expect(page.locator('.turn')).toHaveCount(0)
   await expect(page.locator('#status')).toHaveText('Ready.')
   await expect(page.locator('#pace')).toHaveText('')
+  // Left in the middle of an answer, it is as ready.
+  await say(page, 'Tell me about yourself.')
+  await expect(page.locator('.turn')).toHaveCount(2)
+  await page.getByRole('button', { name: 'New conversation' }).click()
+  await expect(page.locator('.turn')).toHaveCount(0)
+  await expect(page.locator('#status')).toHaveText('Ready.')
 })
 
 test('nothing is wrong by axe, in each state, light and dark, and the page fits 390 px', async ({

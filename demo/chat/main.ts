@@ -105,14 +105,13 @@ async function onOpened(model: ChosenModel, stats: EngineStats): Promise<void> {
   showPath(stats, isolation)
   talk.begin(stats)
   const restored = await talk.prepare(current)
-  showReady(restored)
+  if (!session.isWriting) showReady(restored)
   await showContext()
   if (busy && !session.isWriting && busy.end === undefined) await answer(busy)
 }
 
 /** @param restored  tokens of the conversation that a kept session brought back */
 function showReady(restored: number): void {
-  if (session.isWriting) return
   const known = restored > 0 ? ` ${restored} tokens of this chat need not be read again.` : ''
   status.textContent = `Ready.${known}`
 }
