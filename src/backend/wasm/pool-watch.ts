@@ -38,17 +38,14 @@ const OFF_MS = 3
 /** Steps from this length on are compared layer by layer: a layer is then long enough for the clock, and a step too long. */
 const LONG_STEP_MS = 4
 const BY_LAYER = 2
-/** Between two steps of an answer a token is drawn, which takes as long as a step of a small model: counted up to so many. */
+/** After a step a token is drawn, which takes as long as a step of a small model: counted up to so many. */
 const REST_STEPS = 2
 /** What one look may add to a worker's silence: a device that slept did not wait all that time. */
 const LONGEST_LOOK_MS = 500
 
 // Places in #n, as in thread-chooser.ts: when the step began and ended, late pieces before it, when workers were looked at.
-// Since when so many threads are at work; when the present layer began, 0 for not yet; late pieces before that; when the step
-// before ended.
-const [BEGAN, ENDED, LATE, LOOKED, SINCE, LAYER, LAYER_LATE, ENDED_BEFORE, N] = [
-  0, 1, 2, 3, 4, 5, 6, 7, 8,
-]
+// Since when so many threads are at work; when the present layer began, 0 for not yet; late pieces before that.
+const [BEGAN, ENDED, LATE, LOOKED, SINCE, LAYER, LAYER_LATE, N] = [0, 1, 2, 3, 4, 5, 6, 7]
 
 /** Of steps: their rows, or of more than DECODE_ROWS, how often the rows must be halved to be so few. */
 const KINDS = DECODE_ROWS + 32
@@ -76,9 +73,8 @@ export class PoolWatch {
   #rows = 0
   #kind = 0
   #active: number
-  /** Of the step that ran last, and of the one before: the same in an answer. */
+  /** Of the step that ran last. */
   #last: ThreadChooser | undefined
-  #before: ThreadChooser | undefined
   #regionsBefore = 0
   #againBefore = 0
   readonly #n = new Float64Array(N)
@@ -220,14 +216,11 @@ export class PoolWatch {
       if (this.#last !== undefined && !this.#isByLayer) {
         // Pieces that are done again are no waiting: where they counted, two threads of the embedded model, 1.3 times as fast
         // as one on an idle machine, were set aside for two thirds of the time.
-        const passedMs = this.#last === this.#before ? n[ENDED]! - n[ENDED_BEFORE]! : ms
-        const elapsedMs = Math.max(ms, Math.min(passedMs, (1 + REST_STEPS) * ms))
-        this.#last.took(ms, lateMs, this.#units, elapsedMs)
+        const restMs = Math.min(now - n[ENDED]!, REST_STEPS * ms)
+        this.#last.took(ms, lateMs, this.#units, ms + restMs)
         this.#lookAtLength(ms)
       }
     }
-    this.#before = this.#last
-    n[ENDED_BEFORE] = n[ENDED]!
     const shared = this.#words[this.#regions] !== this.#regionsBefore
     const sinceMs = Math.min(now - n[LOOKED]!, LONGEST_LOOK_MS)
     n[LOOKED] = now

@@ -161,14 +161,14 @@ export class ThreadChooser {
    * What the step took that next() was asked for.
    * @param waitMs  of it, others were late: the first thread waited for them
    * @param units  by which steps of different sizes are compared
-   * @param elapsedMs  since the step before ended, as far as the two belong together
+   * @param elapsedMs  with what passed until the next step, as far as that belongs to the same answer
    */
   took(ms: number, waitMs: number, units: number, elapsedMs = ms): void {
     const n = this.#n
     n[CLOCK]! += elapsedMs
     n[WORKED]! += ms
     if (this.#gaveUpMs > 0) {
-      this.#failMore(this.#gaveUpMs, LATEST_MS)
+      this.#failMore(Math.min(LATEST_MS, COST * this.#gaveUpMs))
       this.#gaveUpMs = 0
       this.#met++
       this.#endComparison()
@@ -287,11 +287,11 @@ export class ThreadChooser {
     const n = this.#n
     const lost = n[LOST]!
     if (this.#other > this.#threads) {
-      const isNew = n[CLOCK]! - n[LOWERED]! < NEW_MS
-      this.#failMore(lost, isNew ? LATEST_OF_NEW_MS : LATEST_MS)
-      if (this.#other > this.#cores) {
-        n[UP_AT] = n[CLOCK]! + Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lost)
-      }
+      const latest = n[CLOCK]! - n[LOWERED]! < NEW_MS ? LATEST_OF_NEW_MS : LATEST_MS
+      const isBeyond = this.#other > this.#cores
+      this.#failMore(
+        isBeyond ? Math.max(BEYOND_PAUSE_MS, BEYOND_COST * lost) : Math.min(latest, COST * lost),
+      )
       this.#met = n[OTHER_WAITED]! > 0 ? this.#met + 1 : 0
     } else {
       const now = n[CLOCK]!
@@ -307,11 +307,11 @@ export class ThreadChooser {
     this.#endComparison()
   }
 
-  /** More threads did not help, and cost so many milliseconds; they are tried again after so many, whatever that costs. */
-  #failMore(lostMs: number, latestMs: number): void {
+  /** More threads did not help: they are tried again after so long, and no sooner the more often they failed. */
+  #failMore(pauseMs: number): void {
     const n = this.#n
     n[UP_PAUSE] = Math.min(LONGEST_PAUSE_MS, 2 * n[UP_PAUSE]!)
-    n[UP_AT] = n[CLOCK]! + Math.max(n[UP_PAUSE]!, Math.min(latestMs, COST * lostMs))
+    n[UP_AT] = n[CLOCK]! + Math.max(n[UP_PAUSE]!, pauseMs)
   }
 
   #startBlock(othersTurn: boolean): void {
