@@ -56,7 +56,7 @@ ${table(
 )}
 
 - **Drift**: the same request (greedy, alone) on the soaked engine and, in turns with it, on an engine that rests in another
-  browser; the ratio of both at the end over that at the start. Less than 2 % slower is asked for.
+  browser; the ratio of both at the end over that at the start. Under 2 % is asked for.
 - **MB**: resident, of the renderer (with the GPU process, on a GPU): medians of the second and of the last quarter.
 - **Same bits**: the logits after each of 40 fixed tokens, by SHA-256, after every piece of the traffic. Greedy chats, scores and
   embeddings are compared bit for bit with the first of their kind as well, except on a GPU, which may round otherwise in a
