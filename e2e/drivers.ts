@@ -1,38 +1,49 @@
 // Drivers for the two engines that Playwright's own builds would be needed for: Firefox ESR through
-// puppeteer-core (WebDriver BiDi) and WebKitGTK through its WebDriver, with what the smoke run needs.
+// its own protocol (marionette.ts) and WebKitGTK through its WebDriver, with what the smoke run needs.
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { resolve } from 'node:path'
-import puppeteer, { type ElementHandle } from 'puppeteer-core'
+import { startFirefox } from './marionette.ts'
 
 /** A page in some browser. */
 export interface Driver {
   readonly name: string
   goto(url: string): Promise<void>
-  /** Value of a JavaScript expression in the page; it must survive JSON. */
+  /** Value of a JavaScript expression in the page; it must survive JSON. What it keeps for later, it keeps in `window`. */
   evaluate<T>(expression: string): Promise<T>
   setFile(selector: string, path: string): Promise<void>
   close(): Promise<void>
 }
 
 export async function openFirefox(): Promise<Driver> {
-  const browser = await puppeteer.launch({
-    browser: 'firefox',
-    executablePath: process.env.FIREFOX ?? '/usr/bin/firefox-esr',
-    headless: true,
-  })
-  const page = await browser.newPage()
+  const binary = process.env.FIREFOX ?? '/usr/bin/firefox-esr'
+  const { version, call, close } = await startFirefox(binary, await freePort())
+  const evaluate = async <T>(expression: string): Promise<T> => {
+    const script = `return (${expression})`
+    const answer = await call('WebDriver:ExecuteScript', { script, args: [] })
+    return (answer as { value: T }).value
+  }
   return {
-    name: await browser.version(),
-    goto: async url => void (await page.goto(url)),
-    evaluate: async <T>(expression: string) => (await page.evaluate(expression)) as T,
-    async setFile(selector, path) {
-      const input = await page.$(`input${selector}`)
-      if (!input) throw new Error(`no input ${selector} on the page`)
-      await (input as ElementHandle<HTMLInputElement>).uploadFile(resolve(path))
+    name: `Firefox ${version}`,
+    async goto(url) {
+      await evaluate('window.isLeft = true')
+      await call('WebDriver:Navigate', { url })
+      // Where the URL has a hash, Firefox answers while the page before is still there.
+      const isThere = `!window.isLeft && document.readyState === 'complete'`
+      for (let tries = 0; tries < 100; tries++) {
+        if (await evaluate(isThere).catch(() => false)) return
+        await sleep(100)
+      }
+      throw new Error(`${url} was not loaded within 10 s`)
     },
-    close: () => browser.close(),
+    evaluate,
+    async setFile(selector, path) {
+      const found = await call('WebDriver:FindElement', { using: 'css selector', value: selector })
+      const [id] = Object.values((found as { value: Record<string, string> }).value)
+      await call('WebDriver:ElementSendKeys', { id, text: resolve(path) })
+    },
+    close,
   }
 }
 

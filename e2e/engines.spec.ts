@@ -27,20 +27,20 @@ test('WebKitGTK, whose private sessions refuse Blobs in IndexedDB, keeps a model
     await driver.goto(`${HOSTS.library.url}e2e/fixtures/embed.html`)
     await expect.poll(() => driver.evaluate(`'ryzanstein' in globalThis`)).toBe(true)
     await driver.evaluate(`(async () => {
-      globalThis.found = []
+      window.found = []
       try {
         for (let i = 0; i < 2; i++) {
           const engine = await ryzanstein.load('/${MODEL_FILE}')
-          found.push((await engine.stats()).cache.state)
+          window.found.push((await engine.stats()).cache.state)
           await engine.close()
         }
         await ryzanstein.sessions.save('a', new Blob(['abc']))
-        found.push((await ryzanstein.sessions.load('a')).size)
+        window.found.push((await ryzanstein.sessions.load('a')).size)
       } catch (error) {
-        found.push(String(error))
+        window.found.push(String(error))
       }
     })() && 0`)
-    const found = () => driver.evaluate<unknown[]>('found')
+    const found = () => driver.evaluate<unknown[]>('window.found')
     await expect.poll(async () => (await found()).length, { timeout: 60_000 }).toBe(3)
     expect(await found()).toEqual(['cold', 'warm', 3])
   } finally {
@@ -115,9 +115,9 @@ for (const { engine, open, optional } of ENGINES) {
       await driver.goto(`${HOSTS.library.url}e2e/fixtures/adapters/service-worker.html`)
       await expect.poll(() => driver.evaluate(`'tab' in globalThis`)).toBe(true)
       await driver.evaluate(`(async () => {
-        globalThis.found = []
+        window.found = []
         try {
-          found.push(await tab.register('./sw.js'))
+          window.found.push(await tab.register('./sw.js'))
           await tab.offer('/demo/public/models/ryz-chat-tq2_0-embq8_0.gguf')
           const stream = await tab.client.chat.completions.create({
             model: 'local', stream: true, max_tokens: 8, temperature: 0,
@@ -125,12 +125,12 @@ for (const { engine, open, optional } of ENGINES) {
           })
           let text = ''
           for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? ''
-          found.push(text)
+          window.found.push(text)
         } catch (error) {
-          found.push(String(error), 'failed')
+          window.found.push(String(error), 'failed')
         }
       })() && 0`)
-      const found = () => driver.evaluate<unknown[]>('globalThis.found ?? []')
+      const found = () => driver.evaluate<unknown[]>('window.found ?? []')
       await expect.poll(async () => (await found()).length, { timeout: 90_000 }).toBe(2)
       expect(await found()).toEqual([{ controlled: true }, expect.stringMatching(/^I am Ryz/)])
     })
