@@ -34,7 +34,8 @@ export async function startFirefox(binary: string, port: number): Promise<Marion
     browser.once('error', () => resolve())
   })
   const close = async () => {
-    browser.kill()
+    // What it would still keep goes with the profile.
+    browser.kill('SIGKILL')
     await ended
     await rm(profile, { recursive: true, force: true, maxRetries: 5 })
   }
